@@ -2,4 +2,15 @@
 
 //! Abstractions over C kernel APIs that the `kernel` crate does not have yet.
 //!
-//! Modules lie where they would lie in `rust/kernel/`, so that moving one upstream is a rename.
+//! All `unsafe` code of the project is here. Modules lie where they would lie in `rust/kernel/`,
+//! so that moving one upstream is a rename:
+//!
+//! - [`cpu`]: CPU numbers.
+//! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
+//! - [`timer`]: timers that belong to an RCU-freed object.
+//! - [`workqueue`]: workqueues of one's own.
+
+pub mod cpu;
+pub mod sync;
+pub mod timer;
+pub mod workqueue;
