@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sessions: when one is to be renewed, when it is dead, and how a new one takes its place.
+
+use crate::handshake::Role;
+use crate::limits::{
+    expired,
+    KEEPALIVE_TIMEOUT,
+    REJECT_AFTER_MESSAGES,
+    REJECT_AFTER_TIME,
+    REKEY_AFTER_MESSAGES,
+    REKEY_AFTER_TIME,
+    REKEY_TIMEOUT, //
+};
+
+/// Returns whether a handshake is due, after something was sent in the current session.
+///
+/// `sent` is the number of messages sent in it. Only the initiator minds the age, lest both sides
+/// begin at once.
+#[inline]
+pub fn keep_key_fresh_sending(sent: u64, role: Role, born_ns: u64, now_ns: u64) -> bool {
+    sent > REKEY_AFTER_MESSAGES
+        || (role == Role::Initiator && expired(born_ns, REKEY_AFTER_TIME, now_ns))
+}
+
+/// Returns whether a handshake is due, after something was received.
+///
+/// That is so shortly before the current session is of no use for an answer, and to be asked once
+/// in each session.
+#[inline]
+pub fn keep_key_fresh_receiving(role: Role, born_ns: u64, now_ns: u64) -> bool {
+    const AGE: u64 = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
+
+    role == Role::Initiator && expired(born_ns, AGE, now_ns)
+}
+
+/// Returns whether a session is too old to be used, either way.
+#[inline]
+pub fn is_too_old(born_ns: u64, now_ns: u64) -> bool {
+    expired(born_ns, REJECT_AFTER_TIME, now_ns)
+}
+
+/// Returns whether a session has no counters left: `counter` is the one to be used, or one more
+/// than the highest one received.
+#[inline]
+pub fn is_exhausted(counter: u64) -> bool {
+    counter >= REJECT_AFTER_MESSAGES
+}
+
+/// Returns whether another initiation may be sent, the last handshake message having been sent at
+/// `last_sent_ns`.
+#[inline]
+pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
+    expired(last_sent_ns, REKEY_TIMEOUT, now_ns)
+}
+
+/// Returns when the last handshake message is to have been sent for another one to be allowed.
+#[inline]
+pub fn may_initiate_at_once(now_ns: u64) -> u64 {
+    now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * 1_000_000_000)
+}
+
+/// The session was not the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotNext;
+
+/// The sessions of a peer, or handles to them.
+///
+/// All are good for receiving; only the current one is used for sending.
+#[derive(Debug)]
+pub struct Keypairs<K> {
+    /// In use.
+    pub current: Option<K>,
+    /// In use until shortly: what was sent in it may still be under way.
+    pub previous: Option<K>,
+    /// To be used as soon as the peer shows that it has it too.
+    pub next: Option<K>,
+}
+
+impl<K> Keypairs<K> {
+    /// Returns no sessions.
+    pub const fn new() -> Self {
+        Self {
+            current: None,
+            previous: None,
+            next: None,
+        }
+    }
+
+    /// Adds a session, and returns those that are gone by it.
+    ///
+    /// The initiator has the response and may use it at once; what was in use becomes the previous
+    /// one. If at the same time we are responder in another handshake that was not confirmed, it is
+    /// that one which becomes the previous.
+    ///
+    /// The responder has to wait for [`Self::confirm`].
+    pub fn install(&mut self, new: K, role: Role) -> [Option<K>; 2] {
+        match role {
+            Role::Initiator => {
+                let current = self.current.replace(new);
+
+                match self.next.take() {
+                    Some(next) => [self.previous.replace(next), current],
+                    None => [core::mem::replace(&mut self.previous, current), None],
+                }
+            }
+            Role::Responder => [self.next.replace(new), self.previous.take()],
+        }
+    }
+
+    /// Makes the next session the current one, if it is the one in which a packet was received, and
+    /// returns the one that is gone by it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotNext`] if there is no next session or it is another. Nothing changed then.
+    #[inline]
+    pub fn confirm(&mut self, is_next: impl Fn(&K) -> bool) -> Result<Option<K>, NotNext> {
+        let next = self.next.take_if(|next| is_next(next)).ok_or(NotNext)?;
+        let current = self.current.replace(next);
+
+        Ok(core::mem::replace(&mut self.previous, current))
+    }
+
+    /// Removes all sessions and returns them.
+    pub fn clear(&mut self) -> [Option<K>; 3] {
+        [self.next.take(), self.previous.take(), self.current.take()]
+    }
+}
+
+impl<K> Default for Keypairs<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
