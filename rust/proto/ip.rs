@@ -70,7 +70,7 @@ impl Header {
     pub fn read(head: &[u8]) -> Option<Self> {
         match version(*head.first()?) {
             4 => head.first_chunk().map(Self::read_v4),
-            6 => head.first_chunk().map(Self::read_v6),
+            6 => head.first_chunk().and_then(Self::read_v6),
             _ => None,
         }
     }
@@ -140,20 +140,17 @@ impl Header {
 
     /// Reads an IPv6 header.
     #[inline]
-    fn read_v6(head: &[u8; V6_HEADER_LEN]) -> Self {
-        let mut fixed = [0; 8];
-        let mut src = [0; 16];
-        let mut dst = [0; 16];
-        let all = fixed.iter_mut().chain(&mut src).chain(&mut dst);
+    fn read_v6(head: &[u8; V6_HEADER_LEN]) -> Option<Self> {
+        let [first, second, _, _, len0, len1, _, _, addrs @ ..] = head;
+        let (&src, addrs) = addrs.split_first_chunk()?;
+        let (&dst, _) = addrs.split_first_chunk()?;
 
-        all.zip(head).for_each(|(to, from)| *to = *from);
-        let [first, second, _, _, len0, len1, _, _] = fixed;
-        Self::V6 {
+        Some(Self::V6 {
             src,
             dst,
-            total_len: u32::from(u16::from_be_bytes([len0, len1])).saturating_add(40),
+            total_len: u32::from(u16::from_be_bytes([*len0, *len1])).wrapping_add(40),
             tos: first << 4 | second >> 4,
-        }
+        })
     }
 }
 

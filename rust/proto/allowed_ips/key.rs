@@ -2,6 +2,8 @@
 
 //! Addresses as numbers.
 
+use core::num::NonZeroU64;
+
 /// An address, as strings of bits that begin at the most significant one.
 pub(super) trait Key: Copy {
     /// Length.
@@ -76,9 +78,9 @@ impl Key for V6 {
 
     #[inline]
     fn common_bits(self, other: Self) -> u32 {
-        match self.high ^ other.high {
-            0 => (self.low ^ other.low).leading_zeros().wrapping_add(64),
-            high => high.leading_zeros(),
+        match NonZeroU64::new(self.high ^ other.high) {
+            Some(high) => high.leading_zeros(),
+            None => (self.low ^ other.low).leading_zeros().wrapping_add(64),
         }
     }
 
