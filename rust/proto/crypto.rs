@@ -50,3 +50,16 @@ pub trait Suite {
     /// Returns whether `a` equals `b`, in a time that depends on the lengths alone.
     fn eq(a: &[u8], b: &[u8]) -> bool;
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        suite::RustCrypto,
+        vectors, //
+    };
+
+    #[test]
+    fn suite_of_the_tests_gives_known_answers() {
+        assert_eq!(vectors::check::<RustCrypto>(), Ok(()));
+    }
+}

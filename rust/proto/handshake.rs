@@ -50,6 +50,8 @@ pub use self::{
     }, //
 };
 
+use self::identity::clamp;
+
 /// The time that must lie between two initiations by the same peer.
 const MIN_INITIATION_INTERVAL_NS: u64 = NSEC_PER_SEC / INITIATIONS_PER_SECOND;
 
@@ -219,11 +221,11 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
     ///
-    /// `index` shall stand for it. The MACs of the message are zero yet. Returns `None`, and leaves
+    /// `ephemeral` is random, and `index` shall stand for the handshake. The MACs of the message are zero yet. Returns `None`, and leaves
     /// the state as it was, if we have no identity, or the peer's public key has a low order.
     pub fn create_initiation<S: Suite>(
         &mut self,
-        ephemeral: Secret<32>,
+        mut ephemeral: Secret<32>,
         index: Index,
         now: Timestamp,
     ) -> Option<Initiation> {
@@ -241,6 +243,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.initialize::<S>(&self.remote_static);
 
         // e
+        clamp(ephemeral.as_mut_bytes());
         if !S::x25519_public(&mut message.ephemeral, ephemeral.as_bytes()) {
             return None;
         }
@@ -309,11 +312,11 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Answers an initiation; `<- e, ee, se, psk, {}`.
     ///
-    /// `index` shall stand for the handshake. The MACs of the message are zero yet. Returns `None`,
+    /// `ephemeral` is random, and `index` shall stand for the handshake. The MACs of the message are zero yet. Returns `None`,
     /// and leaves the state as it was, if no initiation was consumed before.
     pub fn create_response<S: Suite>(
         &mut self,
-        ephemeral: Secret<32>,
+        mut ephemeral: Secret<32>,
         index: Index,
     ) -> Option<Response> {
         let State::ConsumedInitiation {
@@ -337,6 +340,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.copy_from(&self.symmetric);
 
         // e
+        clamp(ephemeral.as_mut_bytes());
         if !S::x25519_public(&mut message.ephemeral, ephemeral.as_bytes()) {
             return None;
         }

@@ -74,3 +74,51 @@ pub const fn expired(birth_ns: u64, seconds: u64, now_ns: u64) -> bool {
 pub const fn reached(deadline_ns: u64, now_ns: u64) -> bool {
     now_ns.wrapping_sub(deadline_ns) <= u64::MAX >> 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = NSEC_PER_SEC;
+
+    #[test]
+    fn counters_have_room_for_the_window() {
+        let window = if usize::BITS == 64 { 8128 } else { 8160 };
+
+        assert_eq!(COUNTER_WINDOW_SIZE, window);
+        assert_eq!(REJECT_AFTER_MESSAGES, u64::MAX - window - 1);
+    }
+
+    #[test]
+    fn expires_to_the_nanosecond() {
+        assert!(!expired(7, 5, 7));
+        assert!(!expired(7, 5, 5 * SECOND + 6));
+        assert!(expired(7, 5, 5 * SECOND + 7));
+        assert!(expired(7, 5, 5 * SECOND + 8));
+        assert!(expired(7, 0, 7));
+    }
+
+    #[test]
+    fn expires_if_born_before_the_clock() {
+        let birth = SECOND.wrapping_sub(6 * SECOND);
+
+        assert!(expired(birth, 5, SECOND));
+        assert!(expired(birth, 5, 0));
+        assert!(!expired(birth, 6, SECOND - 1));
+    }
+
+    #[test]
+    fn does_not_expire_if_born_in_the_future() {
+        assert!(!expired(10 * SECOND, 5, 0));
+        assert!(!expired(10 * SECOND, 0, 10 * SECOND - 1));
+    }
+
+    #[test]
+    fn reaches_a_deadline() {
+        assert!(reached(3, 3));
+        assert!(reached(3, 4));
+        assert!(!reached(4, 3));
+        assert!(reached(u64::MAX, 0));
+        assert!(!reached(0, u64::MAX));
+    }
+}

@@ -220,3 +220,157 @@ fn expand<S: Suite, const N: usize>(secret: &Secret<32>, outputs: [&mut Secret<3
         previous = output.as_bytes();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        suite::RustCrypto,
+        vectors, //
+    };
+
+    fn hash(parts: &[&[u8]]) -> [u8; 32] {
+        let mut out = [0; 32];
+
+        RustCrypto::hash(parts, &mut out);
+        out
+    }
+
+    /// Returns a state that is not trivial.
+    fn state() -> SymmetricState {
+        let mut state = SymmetricState::zero();
+
+        state.initialize::<RustCrypto>(&vectors::RESPONDER_PUBLIC);
+        state
+    }
+
+    #[test]
+    fn constants_are_hashes_of_the_names() {
+        let name = b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
+        let prologue = b"WireGuard v1 zx2c4 Jason@zx2c4.com";
+
+        assert_eq!(INITIAL_CHAINING_KEY, hash(&[name]));
+        assert_eq!(INITIAL_HASH, hash(&[&INITIAL_CHAINING_KEY, prologue]));
+    }
+
+    // The answers are those of Python's `hmac` and `hashlib`.
+    #[test]
+    fn hmac_gives_known_answers() {
+        let key = Secret::from(&vectors::INITIATOR);
+        let mut out = Secret::zero();
+
+        hmac::<RustCrypto>(&key, b"", b"", &mut out);
+        assert_eq!(
+            out.as_bytes(),
+            &[
+                0xe2, 0x64, 0x1d, 0x24, 0xdf, 0xa8, 0xdd, 0x89, 0xe8, 0xcb, 0x77, 0xf1, 0xcd, 0xc7,
+                0x7d, 0x8c, 0x00, 0x6e, 0x5b, 0xeb, 0xdf, 0xc4, 0xd6, 0xa3, 0xa3, 0xa6, 0xf8, 0xd5,
+                0xb7, 0x58, 0x6f, 0xb0
+            ]
+        );
+        hmac::<RustCrypto>(&key, b"what do ya want ", b"for nothing?", &mut out);
+        assert_eq!(
+            out.as_bytes(),
+            &[
+                0x14, 0x22, 0x9d, 0xde, 0x9c, 0xdb, 0xd4, 0xdd, 0x31, 0xb1, 0xa7, 0x03, 0xac, 0x36,
+                0x83, 0x2e, 0xcc, 0x91, 0x77, 0xe0, 0xba, 0x0d, 0x46, 0x32, 0x56, 0x85, 0x15, 0xaa,
+                0xec, 0x7e, 0x40, 0x1f
+            ]
+        );
+    }
+
+    #[test]
+    fn fewer_keys_are_the_first_of_more() {
+        let mut one = state();
+        let mut two = state();
+        let mut three = state();
+        let mut key = Secret::zero();
+        let input = Secret::from(&vectors::PRESHARED_KEY);
+
+        one.mix_chaining_key::<RustCrypto>(input.as_bytes());
+        two.mix_key::<RustCrypto>(input.as_bytes(), &mut key);
+        assert_eq!(one.chaining_key.as_bytes(), two.chaining_key.as_bytes());
+        assert_eq!(one.hash.as_bytes(), two.hash.as_bytes());
+
+        // Of three, the second is not a key, but what is hashed.
+        three.mix_key_and_hash::<RustCrypto>(&input, &mut Secret::zero());
+        assert_eq!(one.chaining_key.as_bytes(), three.chaining_key.as_bytes());
+        two.mix_hash::<RustCrypto>(key.as_bytes());
+        assert_eq!(two.hash.as_bytes(), three.hash.as_bytes());
+    }
+
+    #[test]
+    fn decrypts_what_it_encrypts() {
+        let key = Secret::from(&vectors::PRESHARED_KEY);
+        let (mut ours, mut theirs) = (state(), state());
+        let mut ciphertext = [0; 21];
+        let mut plaintext = [0; 5];
+
+        ours.encrypt_and_hash::<RustCrypto>(&key, b"hello", &mut ciphertext);
+        assert!(theirs
+            .decrypt_and_hash::<RustCrypto>(&key, &ciphertext, &mut plaintext)
+            .is_some());
+        assert_eq!(&plaintext, b"hello");
+        assert_eq!(ours.hash.as_bytes(), theirs.hash.as_bytes());
+
+        // Both went on, so that the same is not accepted twice.
+        assert!(theirs
+            .decrypt_and_hash::<RustCrypto>(&key, &ciphertext, &mut plaintext)
+            .is_none());
+        assert_eq!(ours.hash.as_bytes(), theirs.hash.as_bytes());
+    }
+
+    #[test]
+    fn refuses_points_of_low_order() {
+        let private = Secret::from(&vectors::INITIATOR);
+
+        for point in &vectors::LOW_ORDER {
+            let mut refused = state();
+            let mut key = Secret::zero();
+
+            for key in [None, Some(&mut key)] {
+                assert!(refused.mix_dh::<RustCrypto>(&private, point, key).is_none());
+            }
+            assert!(key.is_zero::<RustCrypto>());
+            assert_eq!(refused.chaining_key.as_bytes(), &INITIAL_CHAINING_KEY);
+        }
+        assert!(state()
+            .mix_precomputed_dh::<RustCrypto>(&Secret::zero(), &mut Secret::zero())
+            .is_none());
+    }
+
+    #[test]
+    fn precomputed_or_not_is_the_same() {
+        let private = Secret::from(&vectors::INITIATOR);
+        let public = &vectors::RESPONDER_PUBLIC;
+        let (mut now, mut before) = (state(), state());
+        let (mut key, mut precomputed_key) = (Secret::zero(), Secret::zero());
+        let mut shared = Secret::zero();
+
+        assert!(RustCrypto::x25519(
+            shared.as_mut_bytes(),
+            private.as_bytes(),
+            public
+        ));
+        now.mix_dh::<RustCrypto>(&private, public, Some(&mut key))
+            .unwrap();
+        before
+            .mix_precomputed_dh::<RustCrypto>(&shared, &mut precomputed_key)
+            .unwrap();
+        assert_eq!(key.as_bytes(), precomputed_key.as_bytes());
+        assert_eq!(now.chaining_key.as_bytes(), before.chaining_key.as_bytes());
+    }
+
+    #[test]
+    fn is_zero_when_wiped() {
+        let mut state = state();
+        let mut copy = SymmetricState::zero();
+
+        copy.copy_from(&state);
+        assert_eq!(copy.hash.as_bytes(), state.hash.as_bytes());
+        assert_eq!(copy.chaining_key.as_bytes(), &INITIAL_CHAINING_KEY);
+        state.wipe();
+        assert!(state.hash.is_zero::<RustCrypto>());
+        assert!(state.chaining_key.is_zero::<RustCrypto>());
+    }
+}

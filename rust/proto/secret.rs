@@ -68,3 +68,31 @@ impl<const N: usize> Drop for Secret<N> {
         self.wipe();
     }
 }
+
+// That a secret is gone once dropped takes `unsafe` to see: selftests/tests/wiping.rs.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::RustCrypto;
+
+    #[test]
+    fn holds_what_it_is_given() {
+        let mut secret = Secret::from(&[1, 2, 3]);
+
+        assert_eq!(secret.as_bytes(), &[1, 2, 3]);
+        secret.as_mut_bytes()[1] = 9;
+        assert_eq!(secret.as_bytes(), &[1, 9, 3]);
+        secret.copy_from(&Secret::from(&[4, 5, 6]));
+        assert_eq!(secret.as_bytes(), &[4, 5, 6]);
+    }
+
+    #[test]
+    fn is_zero_when_wiped_and_only_then() {
+        let mut secret = Secret::from(&[0, 0, 1]);
+
+        assert!(!secret.is_zero::<RustCrypto>());
+        secret.wipe();
+        assert!(secret.is_zero::<RustCrypto>());
+        assert!(Secret::<32>::zero().is_zero::<RustCrypto>());
+    }
+}

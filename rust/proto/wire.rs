@@ -301,3 +301,191 @@ fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns numbered bytes behind the type of a message.
+    fn numbered<const N: usize>(kind: u8) -> [u8; N] {
+        let mut bytes: [u8; N] = core::array::from_fn(|i| i as u8);
+
+        bytes[..4].copy_from_slice(&[kind, 0, 0, 0]);
+        bytes
+    }
+
+    /// Returns `N` numbers from `first` on.
+    fn count<const N: usize>(first: u8) -> [u8; N] {
+        core::array::from_fn(|i| first + i as u8)
+    }
+
+    #[test]
+    fn classifies_by_type_and_length() {
+        for len in (0..2000).chain([65507, usize::MAX]) {
+            for kind in (0..=255).chain([0x0100_0001, 0x0100_0004, 0x8000_0002, u32::MAX]) {
+                let expected = match (kind, len) {
+                    (1, 148) => Some(Kind::Initiation),
+                    (2, 92) => Some(Kind::Response),
+                    (3, 64) => Some(Kind::CookieReply),
+                    (4, len) if len >= 32 => Some(Kind::Data),
+                    _ => None,
+                };
+
+                assert_eq!(classify(&kind.to_le_bytes(), len), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn reads_reserved_bytes_as_part_of_the_type() {
+        for kind in 1..=4 {
+            for bit in 8..32 {
+                let head = (kind | 1u32 << bit).to_le_bytes();
+
+                for len in [64, 92, 148] {
+                    assert_eq!(classify(&head, len), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn looks_at_whole_messages_but_data() {
+        assert_eq!(Kind::Initiation.header_len(), 148);
+        assert_eq!(Kind::Response.header_len(), 92);
+        assert_eq!(Kind::CookieReply.header_len(), 64);
+        assert_eq!(Kind::Data.header_len(), 16);
+    }
+
+    #[test]
+    fn lays_out_an_initiation() {
+        let bytes = numbered(1);
+        let message = Initiation {
+            sender: Index(0x0706_0504),
+            ephemeral: count(8),
+            encrypted_static: count(40),
+            encrypted_timestamp: count(88),
+            macs: Macs {
+                mac1: count(116),
+                mac2: count(132),
+            },
+        };
+
+        assert_eq!(Initiation::from_bytes(&bytes).as_ref(), Some(&message));
+        assert_eq!(message.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn lays_out_a_response() {
+        let bytes = numbered(2);
+        let message = Response {
+            sender: Index(0x0706_0504),
+            receiver: Index(0x0b0a_0908),
+            ephemeral: count(12),
+            encrypted_nothing: count(44),
+            macs: Macs {
+                mac1: count(60),
+                mac2: count(76),
+            },
+        };
+
+        assert_eq!(Response::from_bytes(&bytes).as_ref(), Some(&message));
+        assert_eq!(message.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn lays_out_a_cookie_reply() {
+        let bytes = numbered(3);
+        let message = CookieReply {
+            receiver: Index(0x0706_0504),
+            nonce: count(8),
+            encrypted_cookie: count(32),
+        };
+
+        assert_eq!(CookieReply::from_bytes(&bytes).as_ref(), Some(&message));
+        assert_eq!(message.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn lays_out_a_data_header() {
+        let bytes = numbered(4);
+        let header = DataHeader {
+            receiver: Index(0x0706_0504),
+            counter: 0x0f0e_0d0c_0b0a_0908,
+        };
+
+        assert_eq!(DataHeader::from_bytes(&bytes), Some(header));
+        assert_eq!(header.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn parses_no_other_type() {
+        for kind in 0..=255u8 {
+            for reserved in [0, 1] {
+                let mut initiation = numbered(kind);
+                let mut response = numbered(kind);
+                let mut reply = numbered(kind);
+                let mut data = numbered(kind);
+
+                initiation[3] = reserved;
+                response[2] = reserved;
+                reply[1] = reserved;
+                data[1] = reserved;
+
+                let is = |number| kind == number && reserved == 0;
+
+                assert_eq!(Initiation::from_bytes(&initiation).is_some(), is(1));
+                assert_eq!(Response::from_bytes(&response).is_some(), is(2));
+                assert_eq!(CookieReply::from_bytes(&reply).is_some(), is(3));
+                assert_eq!(DataHeader::from_bytes(&data).is_some(), is(4));
+            }
+        }
+    }
+
+    /// The rule, as its text has it, in numbers that cannot overflow.
+    fn naive_padding(len: u64, mtu: u64) -> u64 {
+        let round_up = |n: u64| n.div_ceil(16) * 16;
+
+        if mtu == 0 {
+            return round_up(len) - len;
+        }
+
+        let last = if len > mtu { len % mtu } else { len };
+
+        round_up(last).min(mtu) - last
+    }
+
+    #[test]
+    fn pads_as_the_rule_says() {
+        let mtus = [0, 1, 15, 16, 17, 100, 576, 1280, 1419, 1420, 1421, 65535];
+        let wide = [
+            1 << 16,
+            u32::MAX - 16,
+            u32::MAX - 15,
+            u32::MAX - 1,
+            u32::MAX,
+        ];
+
+        for mtu in mtus.into_iter().chain(wide) {
+            for len in (0..4500).chain(wide) {
+                assert_eq!(
+                    u64::from(padding(len, mtu)),
+                    naive_padding(len.into(), mtu.into()),
+                    "{len} bytes, MTU {mtu}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn pads_to_sixteen_within_the_mtu() {
+        assert_eq!(padding(0, 1420), 0);
+        assert_eq!(padding(1, 1420), 15);
+        assert_eq!(padding(1408, 1420), 0);
+        assert_eq!(padding(1409, 1420), 11);
+        assert_eq!(padding(1420, 1420), 0);
+        // One more than the MTU counts as one.
+        assert_eq!(padding(1421, 1420), 15);
+        assert_eq!(padding(1421, 0), 3);
+    }
+}

@@ -88,7 +88,7 @@ pub fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
 }
 
 /// Makes random bytes a private key of Curve25519 (RFC 7748, section 5).
-fn clamp(private: &mut [u8; 32]) {
+pub(super) fn clamp(private: &mut [u8; 32]) {
     let [first, .., last] = private;
 
     *first &= 248;
