@@ -4,7 +4,8 @@
 
 use crate::limits::{
     expired,
-    MAX_QUEUED_INCOMING_HANDSHAKES, //
+    MAX_QUEUED_INCOMING_HANDSHAKES,
+    NSEC_PER_SEC, //
 };
 
 /// Handshakes a second that a source may ask for.
@@ -14,8 +15,6 @@ pub const PACKETS_BURSTABLE: u64 = 5;
 /// Sources that may be remembered, for each bucket of the table that they are found by.
 pub const SOURCES_PER_BUCKET: usize = 8;
 
-/// Nanoseconds in a second.
-const NSEC_PER_SEC: u64 = 1_000_000_000;
 /// Tokens that a handshake costs: a token is a nanosecond.
 const PACKET_COST: u64 = NSEC_PER_SEC / PACKETS_PER_SECOND;
 /// Tokens that can be saved up.

@@ -6,6 +6,7 @@ use crate::handshake::Role;
 use crate::limits::{
     expired,
     KEEPALIVE_TIMEOUT,
+    NSEC_PER_SEC,
     REJECT_AFTER_MESSAGES,
     REJECT_AFTER_TIME,
     REKEY_AFTER_MESSAGES,
@@ -57,7 +58,7 @@ pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
 /// Returns when the last handshake message is to have been sent for another one to be allowed.
 #[inline]
 pub fn may_initiate_at_once(now_ns: u64) -> u64 {
-    now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * 1_000_000_000)
+    now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * NSEC_PER_SEC)
 }
 
 /// The session was not the next one.
