@@ -200,3 +200,187 @@ pub fn set_dsfield(head: &mut [u8], tos: u8) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Returns an IPv4 packet without options, its checksum right.
+    fn v4(tos: u8, total_len: u16, len: usize) -> Vec<u8> {
+        let mut packet = vec![0; len.max(20)];
+
+        packet[..20].copy_from_slice(&[
+            0x45, tos, 0, 0, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ]);
+        packet[2..4].copy_from_slice(&total_len.to_be_bytes());
+        let sum = !sum(&packet[..20]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        packet.truncate(len);
+        packet
+    }
+
+    /// Returns an IPv6 packet.
+    fn v6(tos: u8, payload_len: u16, len: usize) -> Vec<u8> {
+        let mut packet = vec![0; len.max(40)];
+
+        packet[..8].copy_from_slice(&[0x60 | tos >> 4, tos << 4 | 0xa, 0xbc, 0xde, 0, 0, 17, 64]);
+        packet[4..6].copy_from_slice(&payload_len.to_be_bytes());
+        packet[8..24].fill(1);
+        packet[24..40].fill(2);
+        packet.truncate(len);
+        packet
+    }
+
+    /// Returns the one's complement sum of the words of a header.
+    fn sum(header: &[u8]) -> u16 {
+        let sum: u32 = header
+            .chunks(2)
+            .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])))
+            .sum();
+
+        (sum % 0xffff) as u16
+    }
+
+    /// Parses a packet of which no more is at hand than must be.
+    fn parse(packet: &[u8]) -> Result<Header, Malformed> {
+        Header::parse(&packet[..packet.len().min(40)], packet.len())
+    }
+
+    #[test]
+    fn reads_what_matters() {
+        let header = parse(&v4(0xb9, 100, 112)).unwrap();
+
+        assert_eq!(header.source(), Addr::V4([10, 0, 0, 1]));
+        assert_eq!(header.destination(), Addr::V4([10, 0, 0, 2]));
+        assert_eq!(header.total_len(), 100);
+        assert_eq!(header.tos(), 0xb9);
+        assert_eq!(Header::read(&v4(0xb9, 100, 112)), Some(header));
+
+        let header = parse(&v6(0xb9, 60, 112)).unwrap();
+
+        assert_eq!(header.source(), Addr::V6([1; 16]));
+        assert_eq!(header.destination(), Addr::V6([2; 16]));
+        assert_eq!(header.total_len(), 100);
+        assert_eq!(header.tos(), 0xb9);
+        assert_eq!(Header::read(&v6(0xb9, 60, 112)), Some(header));
+    }
+
+    #[test]
+    fn refuses_other_types() {
+        for len in 0..100 {
+            for first in 0..=255u8 {
+                let mut packet = vec![0; len];
+                let enough = match first >> 4 {
+                    4 => len >= 20,
+                    6 => len >= 40,
+                    _ => false,
+                };
+
+                if let Some(byte) = packet.first_mut() {
+                    *byte = first;
+                }
+                assert_eq!(
+                    parse(&packet) != Err(Malformed::Type),
+                    enough,
+                    "{len} {first:#x}"
+                );
+                assert_eq!(Header::read(&packet).is_some(), enough);
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_lies_about_size() {
+        for len in [20, 21, 40, 100, 1500, 65535] {
+            for claimed in [0, 19, 20, 21, 40, 41, 99, 100, 101, 1500, 65535u16] {
+                let ok = claimed >= 20 && usize::from(claimed) <= len;
+
+                assert_eq!(parse(&v4(0, claimed, len)).is_ok(), ok, "{len} {claimed}");
+                if !ok {
+                    assert_eq!(parse(&v4(0, claimed, len)), Err(Malformed::Size));
+                }
+            }
+        }
+        for len in [40, 41, 100, 1500, 65535, 65575] {
+            for claimed in [0, 1, 60, 61, 1460, 65495, 65535u16] {
+                let ok = usize::from(claimed) + 40 <= len;
+
+                assert_eq!(parse(&v6(0, claimed, len)).is_ok(), ok, "{len} {claimed}");
+                if !ok {
+                    assert_eq!(parse(&v6(0, claimed, len)), Err(Malformed::Size));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn outer_header_shows_congestion_notification_alone() {
+        for inner in 0..=255 {
+            let expected = [ECN_NOT_ECT, ECN_ECT_1, ECN_ECT_0, ECN_ECT_0];
+
+            assert_eq!(ecn_encap(inner), expected[usize::from(inner & 3)]);
+        }
+    }
+
+    #[test]
+    fn inner_header_learns_of_congestion() {
+        // By the inner, then by the outer ECN: not-ECT, ECT(1), ECT(0), CE.
+        let expected: [[u8; 4]; 4] = [[0, 0, 0, 0], [1, 1, 1, 3], [2, 1, 2, 3], [3, 3, 3, 3]];
+
+        for inner in 0..=255u8 {
+            for outer in 0..=255u8 {
+                let ecn = expected[usize::from(inner & 3)][usize::from(outer & 3)];
+                let changed = inner & !3 | ecn;
+
+                assert_eq!(
+                    ecn_decap(outer, inner),
+                    (changed != inner).then_some(changed),
+                    "{outer:#x} {inner:#x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn replaces_the_dsfield() {
+        for old in 0..=255 {
+            for new in 0..=255 {
+                let mut packet = v4(old, 60, 60);
+                set_dsfield(&mut packet, new);
+                assert_eq!(packet, v4(new, 60, 60), "{old:#x} {new:#x}");
+
+                let mut packet = v6(old, 20, 60);
+                set_dsfield(&mut packet, new);
+                assert_eq!(packet, v6(new, 20, 60), "{old:#x} {new:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn leaves_alone_what_is_no_packet() {
+        for packet in [&[] as &[u8], &[0x45; 11], &[0x65; 1], &[0x55; 60]] {
+            let mut changed = packet.to_vec();
+
+            set_dsfield(&mut changed, 3);
+            assert_eq!(changed, packet);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn checksums_stay_right(mut header: [u8; 20], new: u8) {
+            header[0] = 0x45;
+            header[10..12].fill(0);
+            let check = !sum(&header);
+            header[10..12].copy_from_slice(&check.to_be_bytes());
+            prop_assert_eq!(sum(&header), 0);
+
+            set_dsfield(&mut header, new);
+            prop_assert_eq!(header[1], new);
+            prop_assert_eq!(sum(&header), 0);
+        }
+    }
+}

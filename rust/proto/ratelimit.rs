@@ -112,3 +112,104 @@ impl Load {
         self.last_ns != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: u64 = NSEC_PER_SEC / 1000;
+
+    #[test]
+    fn allows_a_burst_and_then_a_rate() {
+        // The case that the C driver tests itself with: milliseconds to wait, and the answer.
+        let steps = [
+            (0, true),
+            (0, true),
+            (0, true),
+            (0, true),
+            (0, false),
+            (50, true),
+            (0, false),
+            (100, true),
+            (0, true),
+            (0, false),
+        ];
+        let mut now = 12345;
+        let mut bucket = Bucket::new(now);
+
+        for (i, (wait, allowed)) in steps.into_iter().enumerate() {
+            now += wait * MILLISECOND;
+            assert_eq!(bucket.allow(now), allowed, "step {i}");
+        }
+    }
+
+    #[test]
+    fn allows_the_rate_for_ever() {
+        let mut bucket = Bucket::new(0);
+        let allowed = (1..=100_000)
+            .filter(|n| bucket.allow(n * MILLISECOND))
+            .count();
+
+        assert_eq!(allowed, 4 + 100 * 20);
+    }
+
+    #[test]
+    fn saves_no_more_than_a_burst() {
+        let mut bucket = Bucket::new(0);
+
+        for now in [1000 * NSEC_PER_SEC, u64::MAX] {
+            assert!((0..5).all(|_| bucket.allow(now)));
+            assert!(!bucket.allow(now));
+        }
+        // A clock that goes back is of no use to anybody.
+        assert!(!bucket.allow(0));
+        assert!(!bucket.allow(MILLISECOND * 49));
+        assert!(bucket.allow(MILLISECOND * 50));
+    }
+
+    #[test]
+    fn is_idle_after_a_second() {
+        let mut bucket = Bucket::new(7);
+
+        assert!(!bucket.is_idle(7));
+        assert!(!bucket.is_idle(NSEC_PER_SEC + 7));
+        assert!(bucket.is_idle(NSEC_PER_SEC + 8));
+        bucket.allow(NSEC_PER_SEC + 8);
+        assert!(!bucket.is_idle(NSEC_PER_SEC + 8));
+        assert!(!bucket.is_idle(0));
+    }
+
+    #[test]
+    fn tells_sources_apart() {
+        let addr = |last: u8| core::array::from_fn(|i| if i == 15 { last } else { i as u8 });
+
+        assert_eq!(source_v4(&[1, 2, 3, 4]), 0x0102_0304);
+        assert_eq!(source_v6(&addr(1)), 0x0001_0203_0405_0607);
+        assert_eq!(source_v6(&addr(1)), source_v6(&addr(2)));
+    }
+
+    #[test]
+    fn table_fits_the_machine() {
+        let pointer = size_of::<usize>() as u64;
+
+        assert_eq!(buckets(0), 16);
+        assert_eq!(buckets(16 * 16384 * pointer), 16);
+        assert_eq!(buckets(17 * 16384 * pointer), 32);
+        assert_eq!(buckets((1 << 30) + 1), 8192);
+        assert_eq!(buckets(u64::MAX), 8192);
+    }
+
+    #[test]
+    fn load_lasts_a_second() {
+        let mut load = Load::default();
+
+        assert!(!load.is_high(511, 1));
+        assert!(load.is_high(512, 5));
+        assert!(load.is_high(0, NSEC_PER_SEC + 4));
+        assert!(!load.is_high(0, NSEC_PER_SEC + 5));
+        assert_eq!(load, Load::default());
+        assert!(load.is_high(4096, 3 * NSEC_PER_SEC));
+        assert!(load.is_high(513, 7 * NSEC_PER_SEC));
+        assert!(load.is_high(511, 7 * NSEC_PER_SEC + 1));
+    }
+}

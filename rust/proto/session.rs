@@ -134,3 +134,141 @@ impl<K> Default for Keypairs<K> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = NSEC_PER_SEC;
+
+    #[test]
+    fn sender_renews_by_age_and_count() {
+        let fresh = keep_key_fresh_sending;
+
+        for role in [Role::Initiator, Role::Responder] {
+            assert!(!fresh(0, role, 7, 7));
+            assert!(!fresh(1 << 60, role, 7, 120 * SECOND + 6));
+            assert!(fresh((1 << 60) + 1, role, 7, 7));
+        }
+        assert!(fresh(0, Role::Initiator, 7, 120 * SECOND + 7));
+        assert!(!fresh(0, Role::Responder, 7, 1000 * SECOND));
+    }
+
+    #[test]
+    fn receiver_renews_by_age() {
+        let fresh = keep_key_fresh_receiving;
+
+        assert!(!fresh(Role::Initiator, 7, 165 * SECOND + 6));
+        assert!(fresh(Role::Initiator, 7, 165 * SECOND + 7));
+        assert!(!fresh(Role::Responder, 7, 1000 * SECOND));
+    }
+
+    #[test]
+    fn sessions_end() {
+        assert!(!is_too_old(7, 180 * SECOND + 6));
+        assert!(is_too_old(7, 180 * SECOND + 7));
+        assert!(!is_exhausted(REJECT_AFTER_MESSAGES - 1));
+        assert!(is_exhausted(REJECT_AFTER_MESSAGES));
+    }
+
+    #[test]
+    fn initiations_are_far_between() {
+        assert!(!may_initiate(7, 5 * SECOND + 6));
+        assert!(may_initiate(7, 5 * SECOND + 7));
+        for now in [0, 3, SECOND, 1000 * SECOND] {
+            assert!(may_initiate(may_initiate_at_once(now), now));
+        }
+    }
+
+    /// Returns the sessions of which each bit tells whether there is one: 1 is the previous, 2 the
+    /// current, and 3 the next.
+    fn keypairs(bits: u32) -> Keypairs<u32> {
+        Keypairs {
+            previous: (bits & 1 != 0).then_some(1),
+            current: (bits & 2 != 0).then_some(2),
+            next: (bits & 4 != 0).then_some(3),
+        }
+    }
+
+    /// Asserts that nothing got lost: what was there is there or was returned.
+    fn check(before: Keypairs<u32>, new: Option<u32>, after: &Keypairs<u32>, gone: &[Option<u32>]) {
+        let mut before =
+            [before.previous, before.current, before.next, new].map(|k| k.unwrap_or(0));
+        let mut now = [0; 6];
+        let after = [after.previous, after.current, after.next];
+
+        for (to, from) in now.iter_mut().zip(after.iter().chain(gone)) {
+            *to = from.unwrap_or(0);
+        }
+        before.sort_unstable();
+        now.sort_unstable();
+        assert_eq!(now[2..], before);
+    }
+
+    #[test]
+    fn initiator_uses_a_session_at_once() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.install(4, Role::Initiator);
+            let before = keypairs(bits);
+
+            assert_eq!(keypairs_.current, Some(4));
+            assert_eq!(keypairs_.next, None);
+            assert_eq!(keypairs_.previous, before.next.or(before.current));
+            check(before, Some(4), &keypairs_, &gone);
+        }
+    }
+
+    #[test]
+    fn responder_waits_for_confirmation() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.install(4, Role::Responder);
+            let before = keypairs(bits);
+
+            assert_eq!(keypairs_.current, before.current);
+            assert_eq!(keypairs_.next, Some(4));
+            assert_eq!(keypairs_.previous, None);
+            check(before, Some(4), &keypairs_, &gone);
+        }
+    }
+
+    #[test]
+    fn confirmation_moves_all_on() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let before = keypairs(bits);
+
+            for other in [1, 2, 4] {
+                assert_eq!(keypairs_.confirm(|&k| k == other), Err(NotNext));
+            }
+            check(before, None, &keypairs_, &[]);
+
+            let before = keypairs(bits);
+            let gone = keypairs_.confirm(|&k| k == 3);
+            if before.next.is_none() {
+                assert_eq!(gone, Err(NotNext));
+                continue;
+            }
+            assert_eq!(gone, Ok(before.previous));
+            assert_eq!(keypairs_.current, Some(3));
+            assert_eq!(keypairs_.next, None);
+            assert_eq!(keypairs_.previous, before.current);
+        }
+    }
+
+    #[test]
+    fn all_can_be_removed() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.clear();
+
+            check(keypairs(bits), None, &keypairs_, &gone);
+            assert_eq!(
+                keypairs_.next.or(keypairs_.previous).or(keypairs_.current),
+                None
+            );
+        }
+        assert_eq!(Keypairs::<u32>::default().clear(), [None; 3]);
+    }
+}
