@@ -8,6 +8,7 @@
 //! - [`cpu`]: CPU numbers.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
+//! - [`mm`]: memory of the machine.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: what happens to the machine.
 //! - [`random`]: random numbers.
@@ -19,6 +20,7 @@
 pub mod cpu;
 pub mod crypto;
 pub mod debug;
+pub mod mm;
 pub mod net;
 pub mod notifier;
 pub mod random;
