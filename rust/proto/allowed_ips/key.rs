@@ -45,6 +45,7 @@ impl Key for u32 {
 ///
 /// The kernel shuns integers of 128 bits: on some machines it takes a function to shift them.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct V6 {
     /// First half.
     high: u64,
