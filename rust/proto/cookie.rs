@@ -8,6 +8,9 @@
 //! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is keyed by
 //! nothing but the receiver's public key; without a valid one there is no answer whatever.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     crypto::Suite,
     handshake::Identity,
