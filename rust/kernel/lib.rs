@@ -6,15 +6,23 @@
 //! so that moving one upstream is a rename:
 //!
 //! - [`cpu`]: CPU numbers.
-//! - [`net`]: devices, NAPI, namespaces and netlink.
+//! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
+//! - [`debug`]: messages through dynamic debug.
+//! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: what happens to the machine.
+//! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
+//! - [`mod@time`]: clocks.
 //! - [`timer`]: timers that belong to an RCU-freed object.
 //! - [`workqueue`]: workqueues of one's own.
 
 pub mod cpu;
+pub mod crypto;
+pub mod debug;
 pub mod net;
 pub mod notifier;
+pub mod random;
 pub mod sync;
+pub mod time;
 pub mod timer;
 pub mod workqueue;
