@@ -2,10 +2,16 @@
 
 //! Networking.
 
+mod context;
+
 pub mod addr;
+pub mod genetlink;
 pub mod namespace;
+pub mod napi;
 pub mod netdevice;
+pub mod netlink;
 pub mod route;
+pub mod rtnetlink;
 pub mod skbuff;
 pub mod udp_tunnel;
 
