@@ -13,7 +13,7 @@
 //! - [`notifier`]: what happens to the machine.
 //! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
-//! - [`mod@time`]: clocks.
+//! - [`mod@time`]: clocks and jiffies.
 //! - [`timer`]: timers that belong to an RCU-freed object.
 //! - [`workqueue`]: workqueues of one's own.
 

@@ -234,9 +234,7 @@ impl Device {
         if remove {
             return config.allowed_ips.remove(prefix, peer, &mut own.prefixes);
         }
-        let former = config
-            .allowed_ips
-            .insert(prefix, peer, &mut own.prefixes)?;
+        let former = config.allowed_ips.insert(prefix, peer, &mut own.prefixes)?;
         if let Some((id, sequence)) = former {
             if let Some(former) = config.peers.get_mut(&id) {
                 former.prefixes.remove(&sequence);
@@ -295,11 +293,7 @@ impl Device {
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it.
-    pub(crate) fn change_private_key(
-        &self,
-        config: &mut Config,
-        private_key: &[u8; 32],
-    ) -> Result {
+    pub(crate) fn change_private_key(&self, config: &mut Config, private_key: &[u8; 32]) -> Result {
         let old = self.identity();
         let unchanged = match &old {
             Some(old) => wg_kernel::crypto::eq(old.private(), private_key),

@@ -35,12 +35,12 @@ use kernel::{
 use wg_kernel::{
     cpu,
     net::{
-        napi::Napi,
         namespace::{
             Net,
             PernetOperations,
             WeakNet, //
         },
+        napi::Napi,
         netdevice::{
             self,
             Link,

@@ -331,10 +331,7 @@ impl Peer {
     /// Returns when a handshake was completed last, in seconds and nanoseconds since the epoch.
     pub(crate) fn latest_handshake(&self) -> (i64, i64) {
         let ns = self.latest_handshake_ns.load(Relaxed);
-        (
-            ns.div_euclid(1_000_000_000),
-            ns.rem_euclid(1_000_000_000),
-        )
+        (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000))
     }
 
     /// Returns the bytes received from and sent to the peer.

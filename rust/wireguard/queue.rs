@@ -236,9 +236,7 @@ impl Ordered {
 /// Returns whether the first job is done.
 fn is_front_done(jobs: &List<Job>) -> bool {
     // Pairs with `Release` in `Job::finish`.
-    jobs.iter()
-        .next()
-        .is_some_and(|job| job.done.load(Acquire))
+    jobs.iter().next().is_some_and(|job| job.done.load(Acquire))
 }
 
 /// The jobs of a peer that send packets. Whoever finishes one sends those that are in turn.

@@ -141,12 +141,7 @@ impl Device {
     }
 
     /// Decrypts and delivers up to `budget` packets, and returns how many that were.
-    pub(crate) fn poll(
-        self: &Arc<Self>,
-        instance: usize,
-        napi: &Napi<'_>,
-        budget: usize,
-    ) -> usize {
+    pub(crate) fn poll(self: &Arc<Self>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize {
         let Some(inbox) = self.inboxes().get(instance) else {
             return 0;
         };

@@ -157,9 +157,7 @@ impl Device {
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());
-        let mut packets = skb
-            .segment()
-            .map_err(|(skb, error)| refused(error, skb))?;
+        let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
         packets.for_each_mut(|skb| set_mtu(skb, mtu));
         Peer::stage(peer.borrow(), packets, guard, bh);
         Ok(())

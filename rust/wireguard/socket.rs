@@ -265,7 +265,9 @@ impl Path<'_> {
     /// Sends a message by IPv4.
     #[inline]
     fn send4(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow4) -> Result {
-        let cached = self.cache().and_then(|cache| cache.get4(&mut flow, self.bh));
+        let cached = self
+            .cache()
+            .and_then(|cache| cache.get4(&mut flow, self.bh));
         let route = match cached {
             Some(route) => route,
             None => self.route4(sender, &mut flow)?,
@@ -309,7 +311,9 @@ impl Path<'_> {
     /// Sends a message by IPv6.
     #[inline]
     fn send6(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow6) -> Result {
-        let cached = self.cache().and_then(|cache| cache.get6(&mut flow, self.bh));
+        let cached = self
+            .cache()
+            .and_then(|cache| cache.get6(&mut flow, self.bh));
         let route = match cached {
             Some(route) => route,
             None => self.route6(sender, &mut flow)?,
@@ -368,9 +372,7 @@ impl Peer {
         let Some(endpoint) = self.endpoint(guard) else {
             return false;
         };
-        let sent = self
-            .device()
-            .send(skb, endpoint, Some(self), ds, guard, bh);
+        let sent = self.device().send(skb, endpoint, Some(self), ds, guard, bh);
         if let Ok(len) = sent {
             self.add_tx_bytes(u64::from(len));
         }

@@ -139,8 +139,9 @@ fn change_allowed_ips(
     allowed_ips: &[u8],
 ) -> Result {
     for allowed_ip in uapi::allowed_ips(allowed_ips) {
-        let AllowedIpRequest { prefix, remove } =
-            allowed_ip.and_then(AllowedIpRequest::parse).map_err(errno)?;
+        let AllowedIpRequest { prefix, remove } = allowed_ip
+            .and_then(AllowedIpRequest::parse)
+            .map_err(errno)?;
         device.change_allowed_ip(config, peer, prefix, remove)?;
     }
     Ok(())
