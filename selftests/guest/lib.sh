@@ -219,6 +219,15 @@ stop() {
 	wait "$1" 2> /dev/null || true
 }
 
+# ended JOB: what was spawned comes to its end by itself.
+ended() {
+	# shellcheck disable=SC2317,SC2329 # called through eventually
+	gone() {
+		! kill -0 "$1" 2> /dev/null
+	}
+	eventually gone "$1"
+}
+
 # at_sys NAME COMMAND...: like `at`, and /sys shows the namespace's devices.
 at_sys() {
 	local name=$1
