@@ -78,7 +78,7 @@ s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 s.bind(("::", 51823))
 time.sleep(1000)'
 v6_taken() {
-	ports a | grep -qx 'v6 51823'
+	[[ $(ports a) == *'v6 51823'* ]]
 }
 eventually v6_taken
 refuses 'SET-5 a port in use by IPv6 alone' '*Address already in use*' wg0 listen-port 51823

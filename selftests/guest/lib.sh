@@ -372,14 +372,14 @@ capture_start() {
 	local name=$1 device=$2
 	shift 2
 	: > "$TMP/tcpdump"
-	spawn "$name" tcpdump -Z root -n -U -i "$device" -w "$TMP/pcap" "$@" 2> "$TMP/tcpdump"
+	spawn "$name" tcpdump -Z root -n -U --immediate-mode -i "$device" -w "$TMP/pcap" "$@" 2> "$TMP/tcpdump"
 	capture_pid=$job
 	eventually grep -q 'listening on' "$TMP/tcpdump"
 }
 
 # capture_stop: what came by is then in $TMP/pcap; packets on their way are waited for.
 capture_stop() {
-	sleep 0.5
+	sleep 0.3
 	kill -INT "$capture_pid"
 	wait "$capture_pid" || true
 }

@@ -19,7 +19,7 @@ pings() {
 
 # listening NAME PORT: a TCP server is there.
 listening() {
-	at "$1" ss -tlnH "sport = $2" | grep -q .
+	[[ $(at "$1" ss -tlnH "sport = $2") ]]
 }
 
 # iperf CLIENT SERVER ADDRESS [OPTION...]: one run, server's address in the tunnel.
@@ -32,8 +32,8 @@ iperf() {
 	wait "$job"
 }
 
-# copy CLIENT SERVER ADDRESS: four megabytes arrive as they were.
-head -c 4M /dev/urandom > "$TMP/data"
+# copy CLIENT SERVER ADDRESS: two megabytes arrive as they were.
+head -c 2M /dev/urandom > "$TMP/data"
 copy() {
 	spawn "$2" ncat -l -p 5000 > "$TMP/copy"
 	eventually listening "$2" 5000
@@ -51,11 +51,11 @@ through() {
 	check "$how: ping v6 b to a" pings b fd00::1
 	check "$how: large ping v4" pings a 192.168.241.2 -s 5000
 	check "$how: large ping v6" pings b fd00::1 -s 20000
-	check "$how: TCP v4 a to b" iperf a b 192.168.241.2 -n 8M
-	check "$how: TCP v6 b to a" iperf b a fd00::1 -n 8M
-	check "$how: TCP v4 two streams, reversed" iperf a b 192.168.241.2 -n 8M -R -P 2
-	check "$how: UDP v4 b to a" iperf b a 192.168.241.1 -u -b 0 -n 4M -l 1200
-	check "$how: UDP v6 a to b" iperf a b fd00::2 -u -b 0 -n 4M -l 1200
+	check "$how: TCP v4 a to b" iperf a b 192.168.241.2 -n 4M
+	check "$how: TCP v6 b to a" iperf b a fd00::1 -n 4M
+	check "$how: TCP v4 two streams, reversed" iperf a b 192.168.241.2 -n 4M -R -P 2
+	check "$how: UDP v4 b to a" iperf b a 192.168.241.1 -u -b 0 -n 2M -l 1200
+	check "$how: UDP v6 a to b" iperf a b fd00::2 -u -b 0 -n 2M -l 1200
 	check "$how: a file arrives unharmed" copy b a 192.168.241.1
 }
 
@@ -97,16 +97,10 @@ through "v6 outside, MTU $big_mtu"
 at a ip link set wg0 mtu 1420
 at b ip link set wg0 mtu 1420
 through 'v6 outside'
-at a ip link set wg0 mtu 1280
-at b ip link set wg0 mtu 1280
-through 'v6 outside, MTU 1280'
-at a ip link set wg0 mtu 1420
-at b ip link set wg0 mtu 1420
-
 note 'offloads'
 for off in 'tso off' 'gso off' 'sg off' 'tx off' 'gro off' 'rx off' 'tx on sg on tso on gso on rx on gro on'; do
 	# shellcheck disable=SC2086
-	at a ethtool -K wg0 $off
+	at a ethtool -K wg0 $off > /dev/null
 	check "$off: a sends a file" copy a b 192.168.241.2
 	check "$off: and receives one" copy b a fd00::1
 done
@@ -159,7 +153,7 @@ at b ip link set wg0 mtu 1420
 at b ip route replace 192.168.241.1/32 dev wg0 mtu 1299
 is "TX-12 the route's MTU counts" "$(sizes 10.0.0.2 1297 1299)" '1299 1299'
 dont_fragment=dont
-is 'TX-12 and the fragments it makes' "$(sizes 10.0.0.2 1400)" '1299 144'
+is 'TX-12 and the fragments it makes' "$(sizes 10.0.0.2 1400)" '1296 128'
 dont_fragment=
 at b ip route del 192.168.241.1/32 dev wg0 mtu 1299
 
@@ -177,7 +171,7 @@ is 'MTU 0: they are 32 bytes' "$(wire | awk '$9 == 4 { print $8 }' | sort -u)" 3
 at b wg set wg0 peer "$PUB_A" persistent-keepalive 0
 at b ip link set wg0 mtu 68
 addr b wg0 192.168.241.2/24
-check 'MTU 68: echoes in fragments' pings b 192.168.241.1 -s 1000
+check 'MTU 68: echoes in fragments' pings b 192.168.241.1 -s 100
 check 'MTU 68: a file' copy b a 192.168.241.1
 at b ip link set wg0 mtu 1420
 
@@ -219,9 +213,11 @@ at b ip rule add fwmark 51820 blackhole
 refuses 'TX-16 outer packets carry it: they can be routed away' '*' at b ping -n -q -c 2 -W 1 192.168.241.1
 is 'TX-17 and are not counted' "$(stats b tx_packets) $(sent b)" '0 0'
 at b ip rule del fwmark 51820 blackhole
-at b ip rule add not fwmark 51820 to 10.0.0.0/24 blackhole
+at b ip rule add pref 100 fwmark 51820 to 10.0.0.0/24 lookup main
+at b ip rule add pref 101 to 10.0.0.0/24 blackhole
 check 'TX-16 or only they be let through' reaches b 192.168.241.1
-at b ip rule del not fwmark 51820 to 10.0.0.0/24 blackhole
+at b ip rule del pref 101
+at b ip rule del pref 100
 at b wg set wg0 fwmark 0
 
 note 'packets that wait for a handshake'
@@ -243,7 +239,7 @@ s.bind(("192.168.241.1", 7))
 print(*[s.recv(100).decode() for n in range(50)])
 ' > "$TMP/order"
 bound() {
-	ports a | grep -qx 'v4 7'
+	[[ $(ports a) == *'v4 7'* ]]
 }
 eventually bound
 at b python3 -c 'import socket
