@@ -138,7 +138,9 @@ def policy():
     both("attribute 0", EINVAL, UNKNOWN, WG0 + u32(0, 0))
     both("attribute 16000", EINVAL, UNKNOWN, WG0 + u32(16000, 0))
     peer("an unknown attribute of a peer", EINVAL, UNKNOWN, PUBLIC, u32(11, 0))
-    allowed("an unknown attribute of an allowed IP", EINVAL, UNKNOWN, prefix("10.0.0.0/8"), u32(5, 0))
+    allowed(
+        "an unknown attribute of an allowed IP", EINVAL, UNKNOWN, prefix("10.0.0.0/8"), u32(5, 0)
+    )
     for name, kind, sizes in (
         ("a port", Device.LISTEN_PORT, (0, 1, 4)),
         ("a mark", Device.FWMARK, (0, 2, 8)),
@@ -164,21 +166,58 @@ def policy():
             allowed(f"{name} of {size} bytes", EINVAL, LENGTH, attr(kind, bytes(size)))
     for size in (0, 31, 33):
         for name, kind in (("private", Device.PRIVATE_KEY), ("public", Device.PUBLIC_KEY)):
-            set_(f"a {name} key of {size} bytes", ERANGE, OUT_OF_RANGE, WG0 + attr(kind, bytes(size)))
-        peer(f"a peer's key of {size} bytes", ERANGE, OUT_OF_RANGE, attr(Peer.PUBLIC_KEY, bytes(size)))
-        peer(f"a preshared key of {size} bytes", ERANGE, OUT_OF_RANGE, PUBLIC, attr(Peer.PRESHARED_KEY, bytes(size)))
+            set_(
+                f"a {name} key of {size} bytes", ERANGE, OUT_OF_RANGE, WG0 + attr(kind, bytes(size))
+            )
+        peer(
+            f"a peer's key of {size} bytes",
+            ERANGE,
+            OUT_OF_RANGE,
+            attr(Peer.PUBLIC_KEY, bytes(size)),
+        )
+        peer(
+            f"a preshared key of {size} bytes",
+            ERANGE,
+            OUT_OF_RANGE,
+            PUBLIC,
+            attr(Peer.PRESHARED_KEY, bytes(size)),
+        )
     for size in (0, 15):
-        peer(f"an endpoint of {size} bytes", ERANGE, OUT_OF_RANGE, PUBLIC, attr(Peer.ENDPOINT, bytes(size)))
+        peer(
+            f"an endpoint of {size} bytes",
+            ERANGE,
+            OUT_OF_RANGE,
+            PUBLIC,
+            attr(Peer.ENDPOINT, bytes(size)),
+        )
     for size in (15, 17):
-        peer(f"a handshake time of {size} bytes", ERANGE, OUT_OF_RANGE, PUBLIC, attr(Peer.LAST_HANDSHAKE_TIME, bytes(size)))
+        peer(
+            f"a handshake time of {size} bytes",
+            ERANGE,
+            OUT_OF_RANGE,
+            PUBLIC,
+            attr(Peer.LAST_HANDSHAKE_TIME, bytes(size)),
+        )
     allowed("an address of 3 bytes", ERANGE, OUT_OF_RANGE, attr(AllowedIp.IPADDR, bytes(3)))
     set_("reserved flags", EINVAL, RESERVED, WG0 + u32(Device.FLAGS, 2))
     set_("all flags", EINVAL, RESERVED, WG0 + u32(Device.FLAGS, -1))
     peer("reserved flags of a peer", EINVAL, RESERVED, PUBLIC, u32(Peer.FLAGS, 8))
-    allowed("reserved flags of an allowed IP", EINVAL, RESERVED, prefix("10.0.0.0/8"), u32(AllowedIp.FLAGS, 2))
+    allowed(
+        "reserved flags of an allowed IP",
+        EINVAL,
+        RESERVED,
+        prefix("10.0.0.0/8"),
+        u32(AllowedIp.FLAGS, 2),
+    )
     set_("peers that are not nested", EINVAL, NOT_NESTED, WG0 + attr(Device.PEERS, nest(0, PUBLIC)))
     set_("a peer that is not nested", EINVAL, "", WG0 + nest(Device.PEERS, attr(0, PUBLIC)))
-    peer("allowed IPs that are not nested", EINVAL, NOT_NESTED, PUBLIC, attr(Peer.ALLOWEDIPS, nest(0, prefix("10.0.0.0/8"))))
+    peer(
+        "allowed IPs that are not nested",
+        EINVAL,
+        NOT_NESTED,
+        PUBLIC,
+        attr(Peer.ALLOWEDIPS, nest(0, prefix("10.0.0.0/8"))),
+    )
     set_("a nested mark", EINVAL, NESTED, WG0 + nest(Device.FWMARK, bytes(4)))
     peer("a nested key of a peer", EINVAL, NESTED, nest(Peer.PUBLIC_KEY, key(1)))
     set_("no peers", OK, "", WG0 + peers())
@@ -197,24 +236,56 @@ def semantics():
     peer("NL-7 a handshake time", OK, "", PUBLIC, attr(Peer.LAST_HANDSHAKE_TIME, b"a" * 16))
     peer("NL-7 received bytes", OK, "", PUBLIC, u64(Peer.RX_BYTES, 77))
     peer("NL-7 sent bytes", OK, "", PUBLIC, u64(Peer.TX_BYTES, 77))
-    tap.equal("NL-7 are ignored", wg("show", "wg0", "dump").split("\n")[1].split("\t")[4:7], ["0"] * 3)
+    tap.equal(
+        "NL-7 are ignored", wg("show", "wg0", "dump").split("\n")[1].split("\t")[4:7], ["0"] * 3
+    )
     for version in (0, 2):
-        peer(f"SET-12 protocol version {version}", EPFNOSUPPORT, "", PUBLIC, u32(Peer.PROTOCOL_VERSION, version))
+        peer(
+            f"SET-12 protocol version {version}",
+            EPFNOSUPPORT,
+            "",
+            PUBLIC,
+            u32(Peer.PROTOCOL_VERSION, version),
+        )
     peer("SET-12 protocol version 1", OK, "", PUBLIC, u32(Peer.PROTOCOL_VERSION, 1))
-    peer("SET-13 remove an absent peer", OK, "", attr(Peer.PUBLIC_KEY, key(2)), u32(Peer.FLAGS, Peer.F_REMOVE_ME))
-    peer("SET-13 update an absent peer", OK, "", attr(Peer.PUBLIC_KEY, key(2)), u32(Peer.FLAGS, Peer.F_UPDATE_ONLY))
+    peer(
+        "SET-13 remove an absent peer",
+        OK,
+        "",
+        attr(Peer.PUBLIC_KEY, key(2)),
+        u32(Peer.FLAGS, Peer.F_REMOVE_ME),
+    )
+    peer(
+        "SET-13 update an absent peer",
+        OK,
+        "",
+        attr(Peer.PUBLIC_KEY, key(2)),
+        u32(Peer.FLAGS, Peer.F_UPDATE_ONLY),
+    )
     peer(
         "SET-13 nothing of an absent peer is looked at but its version",
-        OK, "", attr(Peer.PUBLIC_KEY, key(2)), u32(Peer.FLAGS, Peer.F_UPDATE_ONLY), allowed_ips(u16(AllowedIp.FAMILY, 99)),
+        OK,
+        "",
+        attr(Peer.PUBLIC_KEY, key(2)),
+        u32(Peer.FLAGS, Peer.F_UPDATE_ONLY),
+        allowed_ips(u16(AllowedIp.FAMILY, 99)),
     )
     peer(
         "SET-12 not even if it is absent",
-        EPFNOSUPPORT, "", attr(Peer.PUBLIC_KEY, key(2)), u32(Peer.FLAGS, Peer.F_UPDATE_ONLY), u32(Peer.PROTOCOL_VERSION, 3),
+        EPFNOSUPPORT,
+        "",
+        attr(Peer.PUBLIC_KEY, key(2)),
+        u32(Peer.FLAGS, Peer.F_UPDATE_ONLY),
+        u32(Peer.PROTOCOL_VERSION, 3),
     )
     tap.equal("SET-13 and none is made", len(wg("show", "wg0", "peers").split()), 1)
     peer(
         "SET-16 what a removed peer has is ignored",
-        OK, "", PUBLIC, u32(Peer.FLAGS, Peer.F_REMOVE_ME), allowed_ips(u16(AllowedIp.FAMILY, 99)),
+        OK,
+        "",
+        PUBLIC,
+        u32(Peer.FLAGS, Peer.F_REMOVE_ME),
+        allowed_ips(u16(AllowedIp.FAMILY, 99)),
     )
     tap.equal("SET-16 it is gone", wg("show", "wg0", "peers"), "")
 
@@ -275,9 +346,15 @@ def semantics():
     reset()
     set_("two lists of peers", OK, "", WG0 + peers(PUBLIC) + peers(attr(Peer.PUBLIC_KEY, key(3))))
     tap.equal("the second", [p[Peer.PUBLIC_KEY] for p in dump_peers(wireguard.get(WG0))], [key(3)])
-    set_("one peer twice", OK, "", WG0 + peers(PUBLIC + u16(Peer.KEEPALIVE, 5), PUBLIC + u16(Peer.KEEPALIVE, 6)))
+    set_(
+        "one peer twice",
+        OK,
+        "",
+        WG0 + peers(PUBLIC + u16(Peer.KEEPALIVE, 5), PUBLIC + u16(Peer.KEEPALIVE, 6)),
+    )
     tap.equal(
-        "is done twice", [p[Peer.KEEPALIVE] for p in dump_peers(wireguard.get(WG0))],
+        "is done twice",
+        [p[Peer.KEEPALIVE] for p in dump_peers(wireguard.get(WG0))],
         [struct.pack("=H", 0), struct.pack("=H", 6)],
     )
 
@@ -287,38 +364,62 @@ def partial():
     reset()
     # The nested flag of an element is only looked at when its turn comes.
     peer(
-        "an allowed IP that is not nested", EINVAL, "",
-        PUBLIC, allowed_ips(prefix("10.0.0.0/8")), nest(Peer.ALLOWEDIPS, attr(0, prefix("10.0.0.0/8"))),
+        "an allowed IP that is not nested",
+        EINVAL,
+        "",
+        PUBLIC,
+        allowed_ips(prefix("10.0.0.0/8")),
+        nest(Peer.ALLOWEDIPS, attr(0, prefix("10.0.0.0/8"))),
     )
     tap.equal("its peer is made", [prefixes(p) for p in dump_peers(wireguard.get(WG0))], [[]])
-    set_("a peer that is not nested behind a good one", EINVAL, "", WG0 + nest(Device.PEERS, nest(0, attr(Peer.PUBLIC_KEY, key(2))), attr(0, PUBLIC)))
+    set_(
+        "a peer that is not nested behind a good one",
+        EINVAL,
+        "",
+        WG0 + nest(Device.PEERS, nest(0, attr(Peer.PUBLIC_KEY, key(2))), attr(0, PUBLIC)),
+    )
     tap.equal("the good one is made", len(dump_peers(wireguard.get(WG0))), 2)
     reset()
     wireguard.set(WG0 + u32(Device.FWMARK, 1))
     set_(
-        "a mark, and a peer of the wrong shape", EINVAL, LENGTH,
+        "a mark, and a peer of the wrong shape",
+        EINVAL,
+        LENGTH,
         WG0 + u32(Device.FWMARK, 77) + peers(PUBLIC + attr(Peer.KEEPALIVE, bytes(3))),
     )
     tap.equal("nothing is done", wg("show", "wg0", "fwmark"), "0x1\n")
     second = attr(Peer.PUBLIC_KEY, key(2))
     set_(
-        "a mark, a good peer, a bad one and a good one", EPFNOSUPPORT, "",
-        WG0 + u32(Device.FWMARK, 77)
+        "a mark, a good peer, a bad one and a good one",
+        EPFNOSUPPORT,
+        "",
+        WG0
+        + u32(Device.FWMARK, 77)
         + peers(PUBLIC, second + u32(Peer.PROTOCOL_VERSION, 2), attr(Peer.PUBLIC_KEY, key(3))),
     )
     tap.equal("what stands before the bad one is done", wg("show", "wg0", "fwmark"), "0x4d\n")
-    tap.equal("and only that", [p[Peer.PUBLIC_KEY] for p in dump_peers(wireguard.get(WG0))], [key(1)])
+    tap.equal(
+        "and only that", [p[Peer.PUBLIC_KEY] for p in dump_peers(wireguard.get(WG0))], [key(1)]
+    )
     peer(
-        "a good prefix, a bad one and a good one", EINVAL, "", second, u16(Peer.KEEPALIVE, 9),
+        "a good prefix, a bad one and a good one",
+        EINVAL,
+        "",
+        second,
+        u16(Peer.KEEPALIVE, 9),
         allowed_ips(prefix("10.0.0.0/8"), u16(AllowedIp.FAMILY, 99), prefix("11.0.0.0/8")),
     )
     found = dump_peers(wireguard.get(WG0))[-1]
     tap.equal("the peer is there, with the good one", prefixes(found), ["10.0.0.0/8"])
     tap.equal("but its keepalive is not set", found[Peer.KEEPALIVE], struct.pack("=H", 0))
     set_(
-        "a port in use", EADDRINUSE, "",
+        "a port in use",
+        EADDRINUSE,
+        "",
         u32(Device.IFINDEX, socket.if_nametoindex("wg2"))
-        + u16(Device.LISTEN_PORT, 51821) + u32(Device.FWMARK, 5) + peers(PUBLIC),
+        + u16(Device.LISTEN_PORT, 51821)
+        + u32(Device.FWMARK, 5)
+        + peers(PUBLIC),
     )
     tap.equal("only the mark is set", wg("show", "wg2", "fwmark"), "0x5\n")
     tap.equal("no peer is", wg("show", "wg2", "peers"), "")
@@ -339,31 +440,6 @@ def privileges():
     os.waitpid(child, 0)
 
 
-def flat(attributes):
-    return {kind: payload for kind, _, payload in attributes}
-
-
-def dump_peers(messages):
-    """The peers of a dump as they come, parts of a peer apart."""
-    out = []
-    for message in messages:
-        for kind, _, payload in message.attributes():
-            if kind == Device.PEERS:
-                out += [flat(parse(one)) for _, _, one in parse(payload)]
-    return out
-
-
-def prefixes(one):
-    """The allowed IPs of a peer of a dump, as text."""
-    out = []
-    for _, _, entry in parse(one.get(Peer.ALLOWEDIPS, b"")):
-        fields = flat(parse(entry))
-        family = struct.unpack("=H", fields[AllowedIp.FAMILY])[0]
-        address = socket.inet_ntop(family, fields[AllowedIp.IPADDR])
-        out.append(f"{address}/{fields[AllowedIp.CIDR_MASK][0]}")
-    return out
-
-
 def kinds(attributes):
     return [kind for kind, _, _ in attributes]
 
@@ -380,27 +456,61 @@ def layout():
     tap.equal("GET-1 its command and version", message.body[:4], struct.pack("=BBH", GET, 1, 0))
     wireguard.set(WG0 + attr(Device.PRIVATE_KEY, b"k" * 32) + peers(PUBLIC))
     (message,) = wireguard.get(WG0)
-    tap.equal("GET-1 one with a key and a peer", kinds(message.attributes()), device + identity + [Device.PEERS])
-    tap.equal("GET-1 values have their natural sizes", [len(p) for _, _, p in message.attributes()[:6]], [2, 4, 4, 4, 32, 32])
+    tap.equal(
+        "GET-1 one with a key and a peer",
+        kinds(message.attributes()),
+        device + identity + [Device.PEERS],
+    )
+    tap.equal(
+        "GET-1 values have their natural sizes",
+        [len(p) for _, _, p in message.attributes()[:6]],
+        [2, 4, 4, 4, 32, 32],
+    )
     tap.ok("GET-1 the list of peers is nested", message.attributes()[6][1])
     ((kind, nested, one),) = parse(message.attributes()[6][2])
     tap.equal("GET-2 so is each of them, of type 0", (kind, nested), (0, True))
     tap.equal(
-        "GET-2 a bare peer", [k for k in kinds(parse(one)) if k],
-        [Peer.PUBLIC_KEY, Peer.PRESHARED_KEY, Peer.LAST_HANDSHAKE_TIME, Peer.KEEPALIVE,
-         Peer.TX_BYTES, Peer.RX_BYTES, Peer.PROTOCOL_VERSION],
+        "GET-2 a bare peer",
+        [k for k in kinds(parse(one)) if k],
+        [
+            Peer.PUBLIC_KEY,
+            Peer.PRESHARED_KEY,
+            Peer.LAST_HANDSHAKE_TIME,
+            Peer.KEEPALIVE,
+            Peer.TX_BYTES,
+            Peer.RX_BYTES,
+            Peer.PROTOCOL_VERSION,
+        ],
     )
     fields = flat(parse(one))
     tap.equal(
         "GET-2 its values",
-        [fields[k] for k in (Peer.PRESHARED_KEY, Peer.LAST_HANDSHAKE_TIME, Peer.KEEPALIVE, Peer.TX_BYTES, Peer.RX_BYTES, Peer.PROTOCOL_VERSION)],
+        [
+            fields[k]
+            for k in (
+                Peer.PRESHARED_KEY,
+                Peer.LAST_HANDSHAKE_TIME,
+                Peer.KEEPALIVE,
+                Peer.TX_BYTES,
+                Peer.RX_BYTES,
+                Peer.PROTOCOL_VERSION,
+            )
+        ],
         [bytes(32), bytes(16), bytes(2), bytes(8), bytes(8), struct.pack("=I", 1)],
     )
-    wireguard.set(WG0 + peers(PUBLIC + attr(Peer.ENDPOINT, endpoint4("1.2.3.4", 5)) + allowed_ips(prefix("10.0.0.0/8"), prefix("::/0"))))
+    wireguard.set(
+        WG0
+        + peers(
+            PUBLIC
+            + attr(Peer.ENDPOINT, endpoint4("1.2.3.4", 5))
+            + allowed_ips(prefix("10.0.0.0/8"), prefix("::/0"))
+        )
+    )
     (message,) = wireguard.get(WG0)
     ((_, _, one),) = parse(message.attributes()[6][2])
     tap.equal(
-        "GET-2 a peer with everything", [k for k in kinds(parse(one)) if k][6:],
+        "GET-2 a peer with everything",
+        [k for k in kinds(parse(one)) if k][6:],
         [Peer.PROTOCOL_VERSION, Peer.ENDPOINT, Peer.ALLOWEDIPS],
     )
     fields = flat(parse(one))
@@ -408,7 +518,11 @@ def layout():
     tap.equal("GET-2 its prefixes", prefixes(fields), ["10.0.0.0/8", "::/0"])
     entries = parse(fields[Peer.ALLOWEDIPS])
     tap.equal("GET-2 nested ones of type 0", [(k, n) for k, n, _ in entries], [(0, True)] * 2)
-    tap.equal("GET-2 mask, family, address", kinds(parse(entries[0][2])), [AllowedIp.CIDR_MASK, AllowedIp.FAMILY, AllowedIp.IPADDR])
+    tap.equal(
+        "GET-2 mask, family, address",
+        kinds(parse(entries[0][2])),
+        [AllowedIp.CIDR_MASK, AllowedIp.FAMILY, AllowedIp.IPADDR],
+    )
 
     tap.note("dumps of several messages")
     reset()
@@ -416,17 +530,34 @@ def layout():
     wireguard.set(WG0 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(count))))
     messages = wireguard.get(WG0)
     tap.ok("GET-3 there are several", len(messages) > 1, f"{len(messages)} messages")
-    tap.equal("GET-3 the first tells about the device", kinds(messages[0].attributes()), device + identity + [Device.PEERS])
-    tap.ok("GET-3 the others only have peers", all(kinds(m.attributes()) == [Device.PEERS] for m in messages[1:]))
-    tap.equal("GET-3 all peers, in order", [p[Peer.PUBLIC_KEY] for p in dump_peers(messages)], [key(n) for n in range(count)])
+    tap.equal(
+        "GET-3 the first tells about the device",
+        kinds(messages[0].attributes()),
+        device + identity + [Device.PEERS],
+    )
+    tap.ok(
+        "GET-3 the others only have peers",
+        all(kinds(m.attributes()) == [Device.PEERS] for m in messages[1:]),
+    )
+    tap.equal(
+        "GET-3 all peers, in order",
+        [p[Peer.PUBLIC_KEY] for p in dump_peers(messages)],
+        [key(n) for n in range(count)],
+    )
     tap.ok("GET-6 nothing was in between", not any(m.flags & F_DUMP_INTR for m in messages))
     reset()
     many = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(1000)]
-    wireguard.set(WG0 + peers(PUBLIC, attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(*map(prefix, many))))
+    wireguard.set(
+        WG0 + peers(PUBLIC, attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(*map(prefix, many)))
+    )
     messages = wireguard.get(WG0)
     parts = dump_peers(messages)
     tap.ok("GET-3 one peer in several messages", len(messages) > 2, f"{len(messages)} messages")
-    tap.equal("GET-3 its parts have its key", [p[Peer.PUBLIC_KEY] for p in parts], [key(1)] + [key(2)] * (len(parts) - 1))
+    tap.equal(
+        "GET-3 its parts have its key",
+        [p[Peer.PUBLIC_KEY] for p in parts],
+        [key(1)] + [key(2)] * (len(parts) - 1),
+    )
     tap.ok(
         "GET-3 and further parts only its prefixes",
         all([k for k in p] == [Peer.PUBLIC_KEY, Peer.ALLOWEDIPS] for p in parts[2:]),
@@ -437,10 +568,13 @@ def layout():
     messages = wireguard.get(WG0)
     tap.ok(
         "GET-4 if it is the first peer, the device is told again and again",
-        len(messages) > 1 and all(kinds(m.attributes()) == device + identity + [Device.PEERS] for m in messages),
+        len(messages) > 1
+        and all(kinds(m.attributes()) == device + identity + [Device.PEERS] for m in messages),
         *(str(kinds(m.attributes())) for m in messages),
     )
-    tap.equal("GET-4 all prefixes, in order", [x for p in dump_peers(messages) for x in prefixes(p)], many)
+    tap.equal(
+        "GET-4 all prefixes, in order", [x for p in dump_peers(messages) for x in prefixes(p)], many
+    )
 
 
 def interrupted(what, prepare, change):
@@ -455,7 +589,9 @@ def interrupted(what, prepare, change):
         parts += reader.receive()
     reader.close()
     tap.ok(f"{what}: the first message knows nothing of it", not parts[0].flags & F_DUMP_INTR)
-    tap.ok(f"{what}: the dump is marked as interrupted", any(m.flags & F_DUMP_INTR for m in parts[1:]))
+    tap.ok(
+        f"{what}: the dump is marked as interrupted", any(m.flags & F_DUMP_INTR for m in parts[1:])
+    )
     tap.equal(f"{what}: it ends well", parts[-1].error()[0], 0)
     return dump_peers(parts[:-1])
 
@@ -471,7 +607,13 @@ def interruptions():
 
     def with_prefixes():
         for start in range(0, len(many), 1000):
-            wireguard.set(WG0 + peers(attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(*map(prefix, many[start : start + 1000]))))
+            wireguard.set(
+                WG0
+                + peers(
+                    attr(Peer.PUBLIC_KEY, key(2))
+                    + allowed_ips(*map(prefix, many[start : start + 1000]))
+                )
+            )
 
     found = interrupted("a mark", with_peers, lambda: wireguard.set(WG0 + u32(Device.FWMARK, 9)))
     tap.equal("a mark: all peers are there", len(found), 400)
@@ -480,13 +622,17 @@ def interruptions():
     found = interrupted("all peers removed", with_peers, reset)
     tap.ok("all peers removed: the dump ends early", 0 < len(found) < 400, f"{len(found)} peers")
     found = interrupted(
-        "one more prefix", with_prefixes,
-        lambda: wireguard.set(WG0 + peers(attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(prefix("::/0")))),
+        "one more prefix",
+        with_prefixes,
+        lambda: wireguard.set(
+            WG0 + peers(attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(prefix("::/0")))
+        ),
     )
     seen = [x for p in found for x in prefixes(p)]
     tap.ok(
         "one more prefix: the rest of the list is left out",
-        0 < len(seen) < 3000 and seen == many[: len(seen)], f"{len(seen)} prefixes",
+        0 < len(seen) < 3000 and seen == many[: len(seen)],
+        f"{len(seen)} prefixes",
     )
     before = wireguard.get(WG0)
     tap.ok("a refused request is no change", not any(m.flags & F_DUMP_INTR for m in before))
@@ -497,7 +643,9 @@ def abandoned():
     subprocess.run("ip link add wg5 type wireguard".split(), check=True)
     wg5 = text(Device.IFNAME, "wg5")
     for start in range(0, 400, 100):
-        wireguard.set(wg5 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(start, start + 100))))
+        wireguard.set(
+            wg5 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(start, start + 100)))
+        )
     reader = WireGuard()
     reader.start(wg5)
     reader.receive()
@@ -506,7 +654,11 @@ def abandoned():
     deletion = subprocess.Popen("ip link del wg5".split())
     time.sleep(1)
     tap.ok("GET-8 and the device: deletion waits", deletion.poll() is None)
-    tap.equal("GET-8 whose name is gone already", subprocess.run(("wg", "show", "wg5"), capture_output=True).returncode, 1)
+    tap.equal(
+        "GET-8 whose name is gone already",
+        subprocess.run(("wg", "show", "wg5"), capture_output=True).returncode,
+        1,
+    )
     last = reader.receive()
     while last[-1].kind != NLMSG_DONE:
         last = reader.receive()
@@ -536,9 +688,22 @@ def rtnetlink():
     create = F_REQUEST | F_ACK | 0x200 | F_CREATE
     is_answered("LNK-1 a device", OK, "", route.talk, newlink, create, link("wg6"))
     is_answered("LNK-1 the same again", EEXIST, "", route.talk, newlink, create, link("wg6"))
-    is_answered("LNK-1 type data is ignored", OK, "", route.talk, newlink, create, link("wg8", nest(data, u32(1, 5))))
     is_answered(
-        "LNK-1 but not on a device that exists", EOPNOTSUPP, "", route.talk, newlink, F_REQUEST | F_ACK,
+        "LNK-1 type data is ignored",
+        OK,
+        "",
+        route.talk,
+        newlink,
+        create,
+        link("wg8", nest(data, u32(1, 5))),
+    )
+    is_answered(
+        "LNK-1 but not on a device that exists",
+        EOPNOTSUPP,
+        "",
+        route.talk,
+        newlink,
+        F_REQUEST | F_ACK,
         link("wg6", nest(data, u32(1, 5))),
     )
     for name in ("wg6", "wg8"):

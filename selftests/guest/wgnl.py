@@ -127,6 +127,31 @@ def parse(data):
     return out
 
 
+def flat(attributes):
+    return {kind: payload for kind, _, payload in attributes}
+
+
+def dump_peers(messages):
+    """The peers of a dump as they come, parts of a peer apart."""
+    out = []
+    for message in messages:
+        for kind, _, payload in message.attributes():
+            if kind == Device.PEERS:
+                out += [flat(parse(one)) for _, _, one in parse(payload)]
+    return out
+
+
+def prefixes(one):
+    """The allowed IPs of a peer of a dump, as text."""
+    out = []
+    for _, _, entry in parse(one.get(Peer.ALLOWEDIPS, b"")):
+        fields = flat(parse(entry))
+        family = struct.unpack("=H", fields[AllowedIp.FAMILY])[0]
+        address = socket.inet_ntop(family, fields[AllowedIp.IPADDR])
+        out.append(f"{address}/{fields[AllowedIp.CIDR_MASK][0]}")
+    return out
+
+
 class Answer(Exception):
     """A netlink error, with what the kernel had to say about it."""
 
