@@ -15,7 +15,7 @@ ns a b
 note 'the module'
 is 'the module is called wireguard' "$(ls -d /sys/module/wireguard)" /sys/module/wireguard
 like 'it has a version' "$(cat /sys/module/wireguard/version)" '[0-9]*'
-info=$(modinfo "${WG_MODULE:-wireguard}")
+info=$(module_info)
 like 'ip link can load it' "$info" $'*\nalias: *rtnl-link-wireguard\n*'
 like 'generic netlink can load it' "$info" $'*\nalias: *net-pf-16-proto-16-family-wireguard\n*'
 like 'its licence is GPL v2' "$info" $'*\nlicense: *GPL v2\n*'

@@ -14,7 +14,8 @@
 # where.  Emulation is fifty times slower than the real thing, so nothing here waits for a fixed
 # time and hopes: `eventually` looks again and again until a deadline that only a bug can reach.
 #
-# Environment: WG_DRIVER is c or rust, WG_MODULE what insmod or modprobe would be given.
+# Environment: WG_DRIVER is c or rust; WG_MODULE is the file of the driver under test, and if it
+# is not given, modprobe finds the driver.
 
 set -eEuo pipefail
 shopt -s inherit_errexit extglob
@@ -24,6 +25,9 @@ HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 TMP=$(mktemp -d)
 RUN=wgt$$
 DRIVER=${WG_DRIVER:-c}
+if [[ ! ${WG_MODULE-} && $DRIVER == rust && -e /mnt/job/wireguard.ko ]]; then
+	WG_MODULE=/mnt/job/wireguard.ko
+fi
 # Long enough for anything that is going to happen at all.
 PATIENCE=${PATIENCE:-60}
 export PYTHONDONTWRITEBYTECODE=1 WG_DRIVER=$DRIVER
@@ -166,6 +170,23 @@ adopt() {
 		esac
 	done < <(set +e; "$@" 2>&1; echo "exit $?")
 	[[ $finished ]] || not_ok "${*##*/} runs to its end"
+}
+
+# module_load, module_unload, module_info: the driver under test.
+module_load() {
+	if [[ -f ${WG_MODULE-} ]]; then
+		insmod "$WG_MODULE"
+	else
+		modprobe wireguard
+	fi
+}
+
+module_unload() {
+	rmmod wireguard
+}
+
+module_info() {
+	modinfo "$@" "${WG_MODULE:-wireguard}"
 }
 
 # --- Namespaces ---------------------------------------------------------------------------------
