@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bytes that are wiped when dropped, and not printed.
+//!
+//! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] should be made
+//! where it is to live, as zeros, and then be filled through [`as_mut_bytes`](Secret::as_mut_bytes)
+//! or [`copy_from`](Secret::copy_from).
+
+use core::hint::black_box;
+
+use crate::crypto::Suite;
+
+/// A key, or what a key can be derived from.
+///
+/// There is deliberately no way to copy, print or order one, and but one way to compare it.
+pub struct Secret<const N: usize>([u8; N]);
+
+impl<const N: usize> Secret<N> {
+    /// Returns a secret of zeros, to be filled in.
+    #[inline]
+    pub const fn zero() -> Self {
+        Self([0; N])
+    }
+
+    /// Lends the bytes.
+    #[inline]
+    pub const fn as_bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
+    /// Lends the bytes for writing.
+    #[inline]
+    pub fn as_mut_bytes(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+
+    /// Overwrites this secret with `other`.
+    #[inline]
+    pub fn copy_from(&mut self, other: &Self) {
+        self.0 = other.0;
+    }
+
+    /// Overwrites this secret with zeros.
+    #[inline]
+    pub fn wipe(&mut self) {
+        self.0 = [0; N];
+        // Makes the compiler believe that the zeros are read.
+        black_box(&mut self.0);
+    }
+
+    /// Returns whether all bytes are zero, in constant time.
+    #[inline]
+    pub fn is_zero<S: Suite>(&self) -> bool {
+        S::eq(&self.0, &[0; N])
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Secret<N> {
+    #[inline]
+    fn from(bytes: &[u8; N]) -> Self {
+        Self(*bytes)
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    #[inline]
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+// That a secret is gone once dropped takes `unsafe` to see: selftests/tests/wiping.rs.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::RustCrypto;
+
+    #[test]
+    fn holds_what_it_is_given() {
+        let mut secret = Secret::from(&[1, 2, 3]);
+
+        assert_eq!(secret.as_bytes(), &[1, 2, 3]);
+        secret.as_mut_bytes()[1] = 9;
+        assert_eq!(secret.as_bytes(), &[1, 9, 3]);
+        secret.copy_from(&Secret::from(&[4, 5, 6]));
+        assert_eq!(secret.as_bytes(), &[4, 5, 6]);
+    }
+
+    #[test]
+    fn is_zero_when_wiped_and_only_then() {
+        let mut secret = Secret::from(&[0, 0, 1]);
+
+        assert!(!secret.is_zero::<RustCrypto>());
+        secret.wipe();
+        assert!(secret.is_zero::<RustCrypto>());
+        assert!(Secret::<32>::zero().is_zero::<RustCrypto>());
+    }
+}
