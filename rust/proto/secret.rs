@@ -124,4 +124,13 @@ mod tests {
         assert!(secret.is_zero::<RustCrypto>());
         assert!(Secret::<32>::zero().is_zero::<RustCrypto>());
     }
+
+    // What it does wipe is seen in selftests/tests/residue.rs.
+    #[test]
+    fn wiping_the_stack_spares_what_is_in_use() {
+        let secret = Secret::from(&[7; 64]);
+
+        wipe_stack();
+        assert_eq!(secret.as_bytes(), &[7; 64]);
+    }
 }
