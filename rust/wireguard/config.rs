@@ -42,7 +42,7 @@ pub(crate) struct Config {
     generation: u32,
     port: u16,
     /// Peers that were removed, to be buried at the end of the request.
-    dead: KVec<RcuArc<Peer>>,
+    dead: RBTree<u64, PeerConfig>,
 }
 
 /// A peer, and its allowed IPs.
@@ -72,7 +72,7 @@ impl Config {
             allowed_ips: Editor::new(),
             generation: 1,
             port: 0,
-            dead: KVec::new(),
+            dead: RBTree::new(),
         }
     }
 
@@ -161,46 +161,35 @@ impl Device {
     }
 
     /// Removes a peer. It is buried with [`Device::bury_dead`].
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for that; the peer stays, without some of its allowed IPs.
-    pub(crate) fn remove_peer(&self, config: &mut Config, peer: &Peer) -> Result {
-        config.dead.reserve(1, GFP_KERNEL)?;
-        self.clear_allowed_ips(config, peer)?;
-        if let Some(removed) = config.peers.remove(&peer.id()) {
-            self.kill(config, removed);
-        }
-        Ok(())
+    pub(crate) fn remove_peer(&self, config: &mut Config, peer: &Peer) {
+        // Without memory for a table without them, some prefixes lead to a dead peer until there
+        // is one, and packets to them are dropped.
+        let _ = self.clear_allowed_ips(config, peer);
+        self.kill(config, peer.id());
     }
 
     /// Removes all peers. They are buried with [`Device::bury_dead`].
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for that, in which case none is removed.
-    pub(crate) fn remove_all_peers(&self, config: &mut Config) -> Result {
-        config.dead.reserve(config.peer_count, GFP_KERNEL)?;
+    pub(crate) fn remove_all_peers(&self, config: &mut Config) {
         config.allowed_ips.clear();
         // Readers that find no table find no peer, which is what they should.
         drop(self.allowed_ips().swap(None));
-        while let Some(first) = config.peers.cursor_front_mut() {
-            let (_, node) = first.remove_current();
-            let (_, removed) = node.to_key_value();
-            self.kill(config, removed);
+        while let Some((id, _)) = config.peer_from(0) {
+            self.kill(config, id);
         }
-        Ok(())
     }
 
-    /// Takes a peer out of the tables that are left, for which there is room among the dead.
-    fn kill(&self, config: &mut Config, removed: PeerConfig) {
-        let PeerConfig { peer, prefixes: _ } = removed;
+    /// Takes a peer out of the tables that are left, and puts it with the dead.
+    fn kill(&self, config: &mut Config, id: u64) {
+        let Some(removed) = config.peers.remove_node(&id) else {
+            return;
+        };
         config.peer_count = config.peer_count.wrapping_sub(1);
-        self.peers()
-            .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, &peer));
-        peer.make_dead();
-        // There is room, so this cannot fail.
-        let _ = config.dead.push(peer, GFP_KERNEL);
+        config.dead.insert(removed);
+        if let Some(PeerConfig { peer, .. }) = config.dead.get(&id) {
+            self.peers()
+                .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
+            peer.make_dead();
+        }
     }
 
     /// Stops all that still runs on behalf of peers that were removed: one grace period for all.
@@ -209,10 +198,10 @@ impl Device {
             return;
         }
         rcu::synchronize_net();
-        for peer in &config.dead {
-            peer.bury();
+        for removed in config.dead.values() {
+            removed.peer.bury();
         }
-        config.dead = KVec::new();
+        config.dead = RBTree::new();
     }
 
     /// Gives a prefix to a peer, or takes it from the peer. It takes effect with
@@ -306,7 +295,7 @@ impl Device {
         // Before it is ours, nobody else may have it.
         if let Some(public_key) = handshake::public_key::<Kernel>(private_key) {
             if let Some(peer) = self.find_peer(&public_key) {
-                self.remove_peer(config, &peer)?;
+                self.remove_peer(config, &peer);
             }
         }
 

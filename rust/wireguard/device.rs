@@ -88,6 +88,9 @@ const ETHERNET_MTU: u32 = 1500;
 /// The largest MTU: what is padded to fits a signed integer.
 const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_MULTIPLE - OVERHEAD;
 
+/// Number of interfaces of this boot.
+static COUNT: Atomic<u64> = Atomic::new(0);
+
 /// The workqueues of a device.
 pub(crate) struct Queues {
     /// Handshake messages that came in.
@@ -112,6 +115,8 @@ impl Queues {
 /// An interface.
 #[pin_data]
 pub(crate) struct Device {
+    /// A number that no other interface of this boot has.
+    id: u64,
     link: Link,
     transport_net: WeakNet,
     #[pin]
@@ -148,11 +153,13 @@ impl Device {
         let queues = Queues::new(&name)?;
         let mut inboxes = KVec::with_capacity(cpu::ids() as usize, GFP_KERNEL)?;
         for _ in 0..cpu::ids() {
-            inboxes.push(KBox::pin_init(Inbox::new(), GFP_KERNEL)?, GFP_KERNEL)?;
+            let inbox = KBox::pin_init(Inbox::new(), GFP_KERNEL)?;
+            inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
         }
         let transport_net = WeakNet::new(net);
         Arc::pin_init(
             try_pin_init!(Self {
+                id: COUNT.fetch_add(1, Relaxed),
                 link,
                 transport_net,
                 config <- new_mutex!(Config::new(), "Device::config"),
@@ -176,6 +183,11 @@ impl Device {
             }? Error),
             GFP_KERNEL,
         )
+    }
+
+    /// Returns a number that no other interface of this boot has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Returns the way to the network device.
@@ -314,10 +326,7 @@ impl Device {
     /// Removes all peers and waits until they are freed. Process context only.
     fn remove_peers_and_wait(&self) {
         let mut config = self.config.lock();
-        // Without memory for all at once, there is some sooner or later for each.
-        while self.remove_all_peers(&mut config).is_err() {
-            self.bury_dead(&mut config);
-        }
+        self.remove_all_peers(&mut config);
         self.bury_dead(&mut config);
         drop(config);
 

@@ -58,7 +58,7 @@ pub(crate) struct Globals {
     #[pin]
     timers: Timers<Globals, 1>,
     #[pin]
-    devices: Mutex<KVec<Arc<Device>>>,
+    devices: Mutex<RBTree<u64, Arc<Device>>>,
     #[pin]
     load: SpinLockBh<Load>,
     #[pin]
@@ -87,7 +87,7 @@ impl Globals {
         let globals = RcuArc::pin_init(
             try_pin_init!(Self {
                 timers <- Timers::new(),
-                devices <- new_mutex!(KVec::new(), "Globals::devices"),
+                devices <- new_mutex!(RBTree::new(), "Globals::devices"),
                 load <- new_spinlock_bh!(Load::default(), "Globals::load"),
                 sources <- new_spinlock_bh!(
                     Sources {
@@ -118,19 +118,21 @@ impl Globals {
     ///
     /// [`ENOMEM`] if there is no memory for that.
     pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
-        Ok(self.devices.lock().push(device, GFP_KERNEL)?)
+        let mut devices = self.devices.lock();
+        devices.try_create_and_insert(device.id(), device, GFP_KERNEL)?;
+        Ok(())
     }
 
     /// Takes a device from the list of them.
     pub(crate) fn remove_device(&self, device: &Device) {
-        let mut devices = self.devices.lock();
-        devices.retain(|other| !core::ptr::eq(&**other, device));
+        let removed = self.devices.lock().remove_node(&device.id());
+        drop(removed);
     }
 
     /// Calls `f` for all devices.
     pub(crate) fn for_each_device(mut f: impl FnMut(&Arc<Device>)) {
         if let Some(globals) = Self::get() {
-            globals.devices.lock().iter().for_each(&mut f);
+            globals.devices.lock().values().for_each(&mut f);
         }
     }
 

@@ -54,6 +54,7 @@ use wg_kernel::{
 use wg_proto::{
     handshake::Claim,
     limits,
+    secret,
     tai64n::Timestamp,
     timers::Event,
     wire::{
@@ -89,6 +90,7 @@ impl WorkItem for Incoming {
         // What came in before the interface went down is void.
         if this.epoch == this.device.epoch() {
             this.device.answer(this.kind, &this.skb);
+            secret::wipe_stack();
         }
         this.device.handshakes_queued().fetch_sub(1, Relaxed);
     }

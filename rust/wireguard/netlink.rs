@@ -22,7 +22,10 @@ use wg_kernel::net::{
     netlink::Policy,
     rtnetlink, //
 };
-use wg_proto::uapi;
+use wg_proto::{
+    secret,
+    uapi, //
+};
 
 /// An interface that a request is about.
 type Interface = DeviceRef<WireGuard>;
@@ -99,6 +102,7 @@ impl Family for Genl {
 
     fn set(request: &mut Request<'_>) -> Result {
         let result = set::set(request);
+        secret::wipe_stack();
         request.wipe(uapi::WGDEVICE_A_PRIVATE_KEY);
         request.wipe_nested(uapi::WGDEVICE_A_PEERS, uapi::WGPEER_A_PRESHARED_KEY);
         result

@@ -115,7 +115,7 @@ impl Device {
     /// Takes in a datagram that one of the sockets has received. It is silent about what is not a
     /// message.
     #[inline]
-    pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff) {
+    pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
         let Ok(len) = skb.pull_udp() else {
             return;
         };
@@ -132,11 +132,10 @@ impl Device {
             return self.queue_handshake(kind, skb);
         }
 
-        let bh = bh::disable();
         let instance = cpu::current() as usize;
         if let Some(inbox) = self.inboxes().get(instance) {
             inbox.push(skb);
-            self.link().schedule_napi(instance, &bh);
+            self.link().schedule_napi(instance, bh);
         }
     }
 
@@ -305,7 +304,7 @@ impl<'a> Delivery<'a> {
         peer.on(Event::AnyAuthenticatedPacketTraversal);
 
         let message_len = skb.len().wrapping_add(wire::DATA_MIN_LEN as u32);
-        if skb.len() == 0 {
+        if skb.is_empty() {
             pr_debug_ratelimited!(
                 "{}: Receiving keepalive packet from peer {} ({})\n",
                 self.device.name(),

@@ -168,8 +168,8 @@ impl Sockets {
 
 impl Receive for Device {
     #[inline]
-    fn receive(data: &Arc<Self>, skb: SkBuff, _guard: &Guard) {
-        data.receive(skb);
+    fn receive(data: &Arc<Self>, skb: SkBuff, _guard: &Guard, bh: &bh::Guard) {
+        data.receive(skb, bh);
     }
 }
 

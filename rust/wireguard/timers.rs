@@ -24,6 +24,7 @@ use wg_kernel::{
 };
 use wg_proto::{
     limits,
+    secret,
     timers::{
         self,
         Delay,
@@ -192,5 +193,6 @@ impl WorkItem<INITIATE> for Peer {
 
     fn run(this: RcuArc<Self>) {
         Self::send_initiation(&this);
+        secret::wipe_stack();
     }
 }

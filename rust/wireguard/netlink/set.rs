@@ -67,7 +67,7 @@ fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> R
         device.change_port(config, port)?;
     }
     if flags & uapi::WGDEVICE_F_REPLACE_PEERS != 0 {
-        device.remove_all_peers(config)?;
+        device.remove_all_peers(config);
     }
     let private_key = request
         .attr(uapi::WGDEVICE_A_PRIVATE_KEY)
@@ -101,7 +101,8 @@ fn change_peer(device: &Arc<Device>, config: &mut Config, request: &PeerRequest<
         }
     };
     if flags & uapi::WGPEER_F_REMOVE_ME != 0 {
-        return device.remove_peer(config, &peer);
+        device.remove_peer(config, &peer);
+        return Ok(());
     }
 
     if let Some(key) = request.preshared_key {
