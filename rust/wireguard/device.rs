@@ -15,6 +15,7 @@ use crate::{
         Peers, //
     },
     peer::Peer,
+    queue::Parallel,
     receive::Inbox,
     send,
     socket::Sockets, //
@@ -135,6 +136,7 @@ pub(crate) struct Device {
     sockets: Slot<Sockets>,
     fwmark: Atomic<u32>,
     inboxes: KVec<Pin<KBox<Inbox>>>,
+    parallel: Parallel,
     last_cpu: Atomic<u32>,
 
     /// How often the interface has gone down.
@@ -174,6 +176,7 @@ impl Device {
                 sockets: Slot::new(None),
                 fwmark: Atomic::new(0),
                 inboxes,
+                parallel: Parallel::from_parameter(),
                 last_cpu: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),
@@ -277,6 +280,12 @@ impl Device {
     #[inline]
     pub(crate) fn inboxes(&self) -> &[Pin<KBox<Inbox>>] {
         &self.inboxes
+    }
+
+    /// Returns when other CPUs are used for encryption.
+    #[inline]
+    pub(crate) fn parallel(&self) -> Parallel {
+        self.parallel
     }
 
     /// Returns the CPU that was given a job last.

@@ -52,9 +52,17 @@ module! {
         "rtnl-link-wireguard",
         "net-pf-16-proto-16-family-wireguard",
     ],
+    params: {
+        parallel: u8 {
+            default: 1,
+            description: "Use of other CPUs for encryption: 0 never, 1 if one is overloaded, 2 always",
+        },
+    },
 }
 
 /// The version of the module.
+///
+/// `modinfo` and `/sys/module/wireguard/version` have it from `rust/helpers/module.c`.
 const VERSION: &str = "1.0.0-rust";
 
 /// All that is registered with the kernel, in the order in which it has to go.

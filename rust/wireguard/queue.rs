@@ -56,6 +56,28 @@ use wg_proto::limits;
 /// How many messages must wait to be decrypted on one CPU for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 256;
 
+/// When other CPUs are used for encryption.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parallel {
+    /// Never, save for tunnels in tunnels.
+    Never,
+    /// If one has more to do than it can.
+    IfOverloaded,
+    /// Always; for tests.
+    Always,
+}
+
+impl Parallel {
+    /// Returns what the module's parameter says.
+    pub(crate) fn from_parameter() -> Self {
+        match crate::module_parameters::parallel.value() {
+            0 => Self::Never,
+            1 => Self::IfOverloaded,
+            _ => Self::Always,
+        }
+    }
+}
+
 /// What is to be done with the packets of a job.
 #[derive(Clone, Copy)]
 pub(crate) enum Task {
@@ -285,16 +307,20 @@ impl Outbox {
 }
 
 impl Device {
-    /// Returns whether packets are to be encrypted by other CPUs, given how many there are.
+    /// Returns whether packets are to be encrypted by other CPUs.
     #[inline]
-    pub(crate) fn wants_parallel_encryption(&self, _count: usize) -> bool {
-        false
+    pub(crate) fn wants_parallel_encryption(&self) -> bool {
+        self.parallel() == Parallel::Always
     }
 
     /// Returns whether packets are to be decrypted by other CPUs, given how many more wait.
     #[inline]
     pub(crate) fn wants_parallel_decryption(&self, waiting: usize) -> bool {
-        waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1
+        match self.parallel() {
+            Parallel::Never => false,
+            Parallel::IfOverloaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
+            Parallel::Always => true,
+        }
     }
 
     /// Returns the CPU whose turn it is to work on a job.
