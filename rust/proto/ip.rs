@@ -360,6 +360,26 @@ mod tests {
     }
 
     #[test]
+    fn carries_all_the_way() {
+        for check in (0..600u16).chain(0xff00..0xffff) {
+            let mut header = v4(0, 60, 20);
+
+            // The identification makes up for the rest.
+            header[4..6].fill(0);
+            header[10..12].fill(0);
+            let rest = u32::from(!check) + 0xffff - u32::from(sum(&header));
+            header[4..6].copy_from_slice(&((rest % 0xffff) as u16).to_be_bytes());
+            header[10..12].copy_from_slice(&check.to_be_bytes());
+            assert_eq!(sum(&header), 0);
+
+            for tos in 0..=255 {
+                set_dsfield(&mut header, tos);
+                assert_eq!(sum(&header), 0, "{check:#x} {tos:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn leaves_alone_what_is_no_packet() {
         for packet in [&[] as &[u8], &[0x45; 11], &[0x65; 1], &[0x55; 60]] {
             let mut changed = packet.to_vec();
