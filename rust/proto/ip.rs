@@ -203,10 +203,14 @@ pub fn set_dsfield(head: &mut [u8], tos: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        vec,
+        vec::Vec, //
+    };
+
     use proptest::prelude::*;
-    use std::vec;
-    use std::vec::Vec;
+
+    use super::*;
 
     /// Returns an IPv4 packet without options, its checksum right.
     fn v4(tos: u8, total_len: u16, len: usize) -> Vec<u8> {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use std::{
+    cell::Cell,
+    sync::Arc,
+    vec::Vec, //
+};
+
 use super::*;
-use std::cell::Cell;
-use std::sync::Arc;
-use std::vec::Vec;
 
 mod random;
 mod reference;
