@@ -14,7 +14,8 @@ use crate::{
         INITIATION,
         INITIATION_MAC2,
         SOURCE, //
-    }, //
+    },
+    wire::MACS_LEN, //
 };
 
 const NOW: u64 = 1_000 * NSEC_PER_SEC;
