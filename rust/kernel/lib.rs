@@ -21,6 +21,7 @@ pub mod crypto;
 pub mod debug;
 pub mod net;
 pub mod notifier;
+mod num;
 pub mod random;
 pub mod sync;
 pub mod time;
