@@ -8,7 +8,8 @@
 //! - [`cpu`]: CPU numbers.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
-//! - [`net`]: packets, addresses, tunnel sockets, routes, devices, NAPI, namespaces and netlink.
+//! - [`mm`]: memory of the machine.
+//! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: what happens to the machine.
 //! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
@@ -19,6 +20,7 @@
 pub mod cpu;
 pub mod crypto;
 pub mod debug;
+pub mod mm;
 pub mod net;
 pub mod notifier;
 mod num;

@@ -67,7 +67,11 @@ impl<T: Expire<N>, const N: usize> Timers<T, N> {
         let init = |slot: *mut Self| {
             for index in 0..N {
                 // SAFETY: `slot` is valid for writes of `Self`, and `index` is in bounds.
-                let timer = unsafe { (&raw mut (*slot).entries).cast::<bindings::timer_list>().add(index) };
+                let timer = unsafe {
+                    (&raw mut (*slot).entries)
+                        .cast::<bindings::timer_list>()
+                        .add(index)
+                };
                 // SAFETY: `timer` points at memory for a timer, which is pinned.
                 unsafe { bindings::timer_setup(timer, callback::<T, N>(index)) };
             }

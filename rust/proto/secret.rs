@@ -4,7 +4,8 @@
 //!
 //! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] should be made
 //! where it is to live, as zeros, and then be filled through [`as_mut_bytes`](Secret::as_mut_bytes)
-//! or [`copy_from`](Secret::copy_from).
+//! or [`copy_from`](Secret::copy_from). Where a value is moved nevertheless, [`wipe_stack`] is for
+//! what that leaves behind.
 
 use core::hint::black_box;
 
@@ -69,6 +70,34 @@ impl<const N: usize> Drop for Secret<N> {
     }
 }
 
+/// Overwrites what functions that returned have left on the stack.
+///
+/// To be called once whatever dealt with keys has returned, rather than by it: it reaches
+/// 4 KiB below the caller, but not the caller's own locals.
+#[inline(never)]
+pub fn wipe_stack() {
+    wipe_blocks(STACK_BLOCKS);
+}
+
+/// Size of the blocks in which the stack is wiped, so that no frame is large.
+const STACK_BLOCK: usize = 512;
+
+/// How many blocks are wiped: a fourth of a stack of 16 KiB.
+const STACK_BLOCKS: u32 = 8;
+
+/// Overwrites as many blocks of the stack below the caller.
+#[inline(never)]
+fn wipe_blocks(blocks: u32) {
+    let mut block = [0u8; STACK_BLOCK];
+
+    black_box(&mut block);
+    if let Some(rest) = blocks.checked_sub(1) {
+        wipe_blocks(rest);
+    }
+    // So the block is still there while those below are wiped.
+    black_box(&mut block);
+}
+
 // That a secret is gone once dropped takes `unsafe` to see: selftests/tests/wiping.rs.
 #[cfg(test)]
 mod tests {
@@ -94,5 +123,14 @@ mod tests {
         secret.wipe();
         assert!(secret.is_zero::<RustCrypto>());
         assert!(Secret::<32>::zero().is_zero::<RustCrypto>());
+    }
+
+    // What it does wipe is seen in selftests/tests/residue.rs.
+    #[test]
+    fn wiping_the_stack_spares_what_is_in_use() {
+        let secret = Secret::from(&[7; 64]);
+
+        wipe_stack();
+        assert_eq!(secret.as_bytes(), &[7; 64]);
     }
 }

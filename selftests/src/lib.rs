@@ -10,5 +10,6 @@
 // So that `suite` and `vectors`, which the unit tests of `rust/proto` share too, find it there.
 use wg_proto::crypto;
 
+pub mod pair;
 pub mod suite;
 pub mod vectors;

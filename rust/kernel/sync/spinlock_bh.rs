@@ -21,7 +21,11 @@ use wg_bindings as bindings;
 #[macro_export]
 macro_rules! new_spinlock_bh {
     ($inner:expr, $name:literal) => {
-        $crate::sync::SpinLockBh::new($inner, ::kernel::c_str!($name), ::kernel::static_lock_class!())
+        $crate::sync::SpinLockBh::new(
+            $inner,
+            ::kernel::c_str!($name),
+            ::kernel::static_lock_class!(),
+        )
     };
 }
 pub use new_spinlock_bh;

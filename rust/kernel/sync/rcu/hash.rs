@@ -75,6 +75,9 @@ struct Entry<K, V> {
     value: V,
 }
 
+/// An entry, and the link that leads to it.
+type Found<'a, K, V> = (&'a Link<K, V>, &'a Entry<K, V>);
+
 /// One generation of the table's buckets.
 ///
 /// # Invariants
@@ -114,7 +117,8 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
     fn new(count: usize, link: usize) -> Result<NonNull<Self>> {
         let mut heads = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            heads.push(Atomic::new(null_mut()), GFP_KERNEL)?;
+            let head = Atomic::new(null_mut());
+            heads.push_within_capacity(head).map_err(|_| ENOMEM)?;
         }
         // INVARIANT: Callers give powers of two.
         let buckets = KBox::new(Self { heads, link }, GFP_KERNEL)?;
@@ -139,7 +143,7 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
         hash: u64,
         key: &K,
         mut wanted: impl FnMut(&V) -> bool,
-    ) -> Option<(&'a Link<K, V>, &'a Entry<K, V>)> {
+    ) -> Option<Found<'a, K, V>> {
         let mut link = self.head(hash)?;
         loop {
             // Pairs with the `Release` in `insert` and `replace`.
