@@ -139,6 +139,8 @@ impl Display for Ipv6 {
 
 /// Returns where the first of the longest runs of zeros is. A single zero is no run.
 fn longest_zeros(words: impl Iterator<Item = (usize, u16)>) -> Range<usize> {
+    // What `ExactSizeIterator` has instead checks itself, and can panic.
+    let len = |range: &Range<usize>| range.end.wrapping_sub(range.start);
     let mut longest = 0..0;
     let mut current = 0..0;
     for (index, word) in words {
@@ -150,11 +152,11 @@ fn longest_zeros(words: impl Iterator<Item = (usize, u16)>) -> Range<usize> {
             current.start = index;
         }
         current.end = index.wrapping_add(1);
-        if current.len() > longest.len() {
+        if len(&current) > len(&longest) {
             longest = current.clone();
         }
     }
-    if longest.len() > 1 {
+    if len(&longest) > 1 {
         longest
     } else {
         0..0
