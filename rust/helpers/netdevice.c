@@ -120,3 +120,9 @@ __rust_helper void rust_helper_napi_gro_receive(struct napi_struct *napi, struct
 {
 	napi_gro_receive(napi, skb);
 }
+
+/* How deep transmissions are nested on this CPU. Bottom halves must be off. */
+__rust_helper int rust_helper_dev_recursion_level(void)
+{
+	return dev_recursion_level();
+}

@@ -5,9 +5,10 @@
 /* The name is "@prefix-@name". */
 __rust_helper struct workqueue_struct *rust_helper_wg_alloc_workqueue(const char *prefix,
 								      const char *name,
-								      unsigned int flags)
+								      unsigned int flags,
+								      int max_active)
 {
-	return alloc_workqueue("%s-%s", flags, 0, prefix, name);
+	return alloc_workqueue("%s-%s", flags, max_active, prefix, name);
 }
 
 __rust_helper void rust_helper_wg_flush_workqueue(struct workqueue_struct *wq)

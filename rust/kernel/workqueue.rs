@@ -65,13 +65,21 @@ unsafe impl Sync for OwnedQueue {}
 impl OwnedQueue {
     /// Creates a queue named `prefix-name`.
     ///
+    /// At most `max_active` items run at once, on each CPU if the queue is per CPU; 0 stands for
+    /// the kernel's default.
+    ///
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it.
-    pub fn new(prefix: &CStr, name: &CStr, flags: Flags) -> Result<Self> {
+    pub fn new(prefix: &CStr, name: &CStr, flags: Flags, max_active: i32) -> Result<Self> {
         // SAFETY: Both strings are NUL-terminated and copied.
         let queue = unsafe {
-            bindings::wg_alloc_workqueue(prefix.as_char_ptr(), name.as_char_ptr(), flags.0)
+            bindings::wg_alloc_workqueue(
+                prefix.as_char_ptr(),
+                name.as_char_ptr(),
+                flags.0,
+                max_active,
+            )
         };
         // INVARIANT: A pointer that is not null is that of a new queue.
         NonNull::new(queue).map(Self).ok_or(ENOMEM)

@@ -8,6 +8,9 @@
 //! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is keyed by
 //! nothing but the receiver's public key; without a valid one there is no answer whatever.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     crypto::Suite,
     handshake::Identity,
@@ -19,8 +22,7 @@ use crate::{
     secret::Secret,
     wire::{
         CookieReply,
-        Index,
-        MACS_LEN, //
+        Index, //
     }, //
 };
 
@@ -179,13 +181,7 @@ impl Maker {
     pub fn add_macs<S: Suite>(&mut self, message: &mut [u8], now_ns: u64) {
         const MAX_AGE: u64 = COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
 
-        let Some((body, macs)) = message.split_last_chunk_mut::<MACS_LEN>() else {
-            return;
-        };
-        let Some((mac1, mac2)) = macs.split_first_chunk_mut::<16>() else {
-            return;
-        };
-        let Some(mac2) = mac2.first_chunk_mut() else {
+        let Some((body, mac1, mac2)) = split_macs_mut(message) else {
             return;
         };
 
@@ -240,6 +236,14 @@ pub(crate) fn cookie_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
 pub(crate) fn split_macs(message: &[u8]) -> Option<(&[u8], &[u8; 16], &[u8; 16])> {
     let (rest, mac2) = message.split_last_chunk()?;
     let (body, mac1) = rest.split_last_chunk()?;
+
+    Some((body, mac1, mac2))
+}
+
+/// Does as [`split_macs`], for writing.
+fn split_macs_mut(message: &mut [u8]) -> Option<(&mut [u8], &mut [u8; 16], &mut [u8; 16])> {
+    let (rest, mac2) = message.split_last_chunk_mut()?;
+    let (body, mac1) = rest.split_last_chunk_mut()?;
 
     Some((body, mac1, mac2))
 }

@@ -18,6 +18,8 @@
 
 mod claim;
 mod identity;
+#[cfg(test)]
+mod tests;
 
 use core::{
     ops::Deref,
@@ -97,8 +99,10 @@ enum State {
     Zeroed,
     /// We sent the first message.
     CreatedInitiation { local: Index },
-    /// We received the first message.
+    /// We received the first message. The index of our own, should it have superseded one, is kept
+    /// because the caller is to release it.
     ConsumedInitiation {
+        superseded: Option<Index>,
         remote: Index,
         remote_ephemeral: [u8; 32],
     },
@@ -130,11 +134,6 @@ pub struct Handshake<I> {
 
     /// How far we are.
     state: State,
-    /// The index that stands for this handshake at our side.
-    ///
-    /// It outlives the initiation that it was sent with, should a later one by the peer supersede
-    /// that, for it is to be released by the caller.
-    local_index: Option<Index>,
     /// Private ephemeral key, of use in [`State::CreatedInitiation`].
     ephemeral: Secret<32>,
     /// What both sides have in common.
@@ -156,7 +155,6 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
             latest_timestamp: Timestamp::default(),
             last_consumption_ns: None,
             state: State::Zeroed,
-            local_index: None,
             ephemeral: Secret::zero(),
             symmetric: SymmetricState::zero(),
         };
@@ -208,15 +206,23 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
     ///
     /// Creating a message replaces it, so the caller must ask before, and release it afterwards.
     pub fn local_index(&self) -> Option<Index> {
-        self.local_index
+        match self.state {
+            State::Zeroed => None,
+            State::ConsumedInitiation { superseded, .. } => superseded,
+            State::CreatedInitiation { local }
+            | State::CreatedResponse { local, .. }
+            | State::ConsumedResponse { local, .. } => Some(local),
+        }
     }
 
     /// Abandons the handshake, wipes its secrets, and returns the index that stood for it.
     pub fn clear(&mut self) -> Option<Index> {
+        let index = self.local_index();
+
         self.state = State::Zeroed;
         self.ephemeral.wipe();
         self.symmetric.wipe();
-        self.local_index.take()
+        index
     }
 
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
@@ -263,7 +269,6 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
         self.symmetric.copy_from(&symmetric);
         self.ephemeral.copy_from(&ephemeral);
-        self.local_index = Some(index);
         self.state = State::CreatedInitiation { local: index };
         Some(message)
     }
@@ -277,7 +282,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
     /// Says why it is ignored, in which case the state is as it was.
     pub fn consume_initiation<S: Suite>(
         &mut self,
-        claim: Claim<I>,
+        mut claim: Claim<I>,
         now_ns: u64,
     ) -> Result<(), Refusal> {
         // Of equal keys but different origin, one may be on its way out.
@@ -285,7 +290,6 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
             return Err(Refusal::Identity);
         }
 
-        let mut claim = claim;
         let timestamp = claim
             .prove::<S>(&self.static_static)
             .ok_or(Refusal::Crypto)?;
@@ -304,6 +308,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         self.symmetric.copy_from(&claim.symmetric);
         self.ephemeral.wipe();
         self.state = State::ConsumedInitiation {
+            superseded: self.local_index(),
             remote: claim.remote_index,
             remote_ephemeral: claim.remote_ephemeral,
         };
@@ -321,12 +326,12 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
     ) -> Option<Response> {
         let State::ConsumedInitiation {
             remote,
-            remote_ephemeral,
-        } = &self.state
+            ref remote_ephemeral,
+            ..
+        } = self.state
         else {
             return None;
         };
-        let remote = *remote;
         let mut message = Response {
             sender: index,
             receiver: remote,
@@ -359,7 +364,6 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.encrypt_and_hash::<S>(&key, &[], &mut message.encrypted_nothing);
 
         self.symmetric.copy_from(&symmetric);
-        self.local_index = Some(index);
         self.state = State::CreatedResponse {
             local: index,
             remote,

@@ -120,5 +120,8 @@ mod tests {
         assert!(!reached(4, 3));
         assert!(reached(u64::MAX, 0));
         assert!(!reached(0, u64::MAX));
+        // Half of all times are before, and half after.
+        assert!(reached(0, u64::MAX >> 1));
+        assert!(!reached(0, 1 << 63));
     }
 }

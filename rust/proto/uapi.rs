@@ -414,3 +414,6 @@ impl AllowedIpRequest {
 fn key(payload: &[u8]) -> Result<&[u8; WG_KEY_LEN], Error> {
     payload.try_into().map_err(|_| Error::Invalid)
 }
+
+#[cfg(test)]
+mod tests;

@@ -382,3 +382,12 @@ impl fmt::Display for Name {
         fmt::Display::fmt(BStr::from_bytes(self.as_bytes()), f)
     }
 }
+
+/// Returns how deep transmissions are nested on this CPU: one within [`Operations::start_xmit`] of
+/// a device that was not reached through another one, and zero outside of it.
+#[inline]
+pub fn transmission_depth(_bh: &bh::Guard) -> u32 {
+    // SAFETY: Bottom halves are off, so that the CPU stays the same.
+    let depth = unsafe { bindings::dev_recursion_level() };
+    u32::try_from(depth).unwrap_or(0)
+}

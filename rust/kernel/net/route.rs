@@ -113,7 +113,7 @@ impl Route4 {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if `saddr` is not ours, [`ENETUNREACH`] and others if there is no route.
+    /// [`ENETUNREACH`] if there is no route or `saddr` is not ours, and others from routing rules.
     pub fn lookup(sender: &Sender<'_>, flow: &mut Flow4) -> Result<Self> {
         let mut fl = bindings::flowi4 {
             saddr: u32::from_ne_bytes(flow.saddr),

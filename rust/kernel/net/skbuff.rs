@@ -83,6 +83,12 @@ impl Drop for SkBuff {
     }
 }
 
+/// Room that the stack likes to have before the headers of a packet, in bytes.
+pub const NET_SKB_PAD: usize = match bindings::RUST_CONST_HELPER_L1_CACHE_BYTES {
+    bytes if bytes > 32 => bytes,
+    _ => 32,
+};
+
 impl SkBuff {
     /// Allocates an empty buffer with room for `len` bytes, and `headroom` before them.
     ///

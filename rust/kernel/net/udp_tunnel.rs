@@ -9,10 +9,14 @@
 
 use crate::{
     net::{
+        context,
         namespace::NetRef,
         SkBuff, //
     },
-    sync::rcu::Guard, //
+    sync::{
+        bh,
+        rcu::Guard, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -38,8 +42,8 @@ use wg_bindings as bindings;
 
 /// What an owner of sockets does with the packets that they receive.
 pub trait Receive: Send + Sync + Sized + 'static {
-    /// Takes a packet whose data begin with its UDP header; in softirq context.
-    fn receive(this: &Arc<Self>, skb: SkBuff, guard: &Guard);
+    /// Takes a packet whose data begin with its UDP header; with bottom halves off.
+    fn receive(this: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard);
 }
 
 /// Returns whether there is IPv6.
@@ -253,8 +257,8 @@ impl Sender<'_> {
 ///
 /// # Safety
 ///
-/// `sk` must be a socket of [`Socket::set_up`], or null, and `skb` a buffer that this function may
-/// consume; under RCU.
+/// `sk` must be a socket of [`Socket::set_up`], or null, and `skb` an unshared buffer that this
+/// function may consume. Bottom halves must be off, as they are wherever packets are received.
 unsafe extern "C" fn receive_callback<T: Receive>(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
@@ -266,13 +270,16 @@ unsafe extern "C" fn receive_callback<T: Receive>(
     if sk.is_null() {
         return 0;
     }
-    let guard = Guard::new();
+    // SAFETY: By the safety requirements, bottom halves are off.
+    let rcu = unsafe { context::rcu() };
+    // SAFETY: As above.
+    let bh = unsafe { context::bh() };
     // SAFETY: By the safety requirements, the socket is valid, and this is under RCU.
     let data = unsafe { bindings::rcu_dereference_sk_user_data(sk) };
     if !data.is_null() {
         // SAFETY: The socket's reference lasts for a grace period after its data became null.
         let this = ManuallyDrop::new(unsafe { Arc::<T>::from_raw(data.cast()) });
-        T::receive(&this, skb, &guard);
+        T::receive(&this, skb, rcu, bh);
     }
     0
 }

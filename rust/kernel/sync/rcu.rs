@@ -323,6 +323,12 @@ unsafe impl<T: Object> Send for Slot<T> {}
 unsafe impl<T: Object> Sync for Slot<T> {}
 
 impl<T: Object> Slot<T> {
+    /// Creates a slot that holds nothing.
+    pub const fn empty() -> Self {
+        // INVARIANT: The pointer is null.
+        Self(Atomic::new(null_mut()), PhantomData)
+    }
+
     /// Creates a slot that holds `value`.
     pub fn new(value: Option<RcuArc<T>>) -> Self {
         // INVARIANT: The reference is the slot's from now on.

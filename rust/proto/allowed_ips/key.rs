@@ -34,10 +34,9 @@ impl Key for u32 {
 
     #[inline]
     fn masked(self, len: u32) -> Self {
-        match Self::BITS.checked_sub(len) {
-            Some(rest) => self & Self::MAX.checked_shl(rest).unwrap_or(0),
-            None => self,
-        }
+        self & Self::MAX
+            .checked_shl(Self::BITS.saturating_sub(len))
+            .unwrap_or(0)
     }
 }
 
@@ -45,6 +44,7 @@ impl Key for u32 {
 ///
 /// The kernel shuns integers of 128 bits: on some machines it takes a function to shift them.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct V6 {
     /// First half.
     high: u64,
@@ -93,10 +93,7 @@ impl Key for V6 {
 
     #[inline]
     fn masked(self, len: u32) -> Self {
-        let mask = |len: u32| match 64u32.checked_sub(len) {
-            Some(rest) => u64::MAX.checked_shl(rest).unwrap_or(0),
-            None => u64::MAX,
-        };
+        let mask = |len| u64::MAX.checked_shl(64u32.saturating_sub(len)).unwrap_or(0);
 
         Self {
             high: self.high & mask(len),

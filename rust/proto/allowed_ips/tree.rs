@@ -355,3 +355,33 @@ impl<'a, F: Family, K: Key, V> Path<'a, F, K, V> {
         })
     }
 }
+
+#[cfg(test)]
+impl<F: Family, K: Key + PartialEq + core::fmt::Debug, V> Tree<F, K, V> {
+    /// Calls `f` for every node, in order, and asserts that the invariants hold.
+    pub(super) fn check(&self, f: &mut impl FnMut(K, u32, Option<&V>)) {
+        if let Some(node) = &self.0 {
+            node.check(f);
+        }
+    }
+}
+
+#[cfg(test)]
+impl<F: Family, K: Key + PartialEq + core::fmt::Debug, V> Node<F, K, V> {
+    /// Does so for all below.
+    fn check(&self, f: &mut impl FnMut(K, u32, Option<&V>)) {
+        assert!(self.len <= K::BITS);
+        assert_eq!(self.key, self.key.masked(self.len));
+        assert!(self.value.is_some() || self.children.iter().all(Option::is_some));
+        f(self.key, self.len, self.value.as_ref());
+
+        for bit in [false, true] {
+            if let Some(child) = self.child(bit) {
+                assert!(child.len > self.len);
+                assert_eq!(child.key.masked(self.len), self.key);
+                assert_eq!(child.key.bit(self.len), bit);
+                child.check(f);
+            }
+        }
+    }
+}

@@ -94,3 +94,81 @@ pub(super) fn clamp(private: &mut [u8; 32]) {
     *first &= 248;
     *last = *last & 127 | 64;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        suite::RustCrypto,
+        vectors, //
+    };
+
+    #[test]
+    fn has_the_known_public_key() {
+        for [private, public] in vectors::X25519_PUBLIC.iter().chain(&[
+            [vectors::INITIATOR, vectors::INITIATOR_PUBLIC],
+            [vectors::RESPONDER, vectors::RESPONDER_PUBLIC],
+        ]) {
+            assert_eq!(public_key::<RustCrypto>(private), Some(*public));
+            assert_eq!(
+                Identity::new::<RustCrypto>(private).unwrap().public(),
+                public
+            );
+        }
+    }
+
+    #[test]
+    fn keeps_the_private_key_clamped() {
+        let identity = Identity::new::<RustCrypto>(&[0xff; 32]).unwrap();
+        let mut clamped = [0xff; 32];
+
+        clamped[0] = 0xf8;
+        clamped[31] = 0x7f;
+        assert_eq!(identity.private(), &clamped);
+
+        // Clamping does not change who we are.
+        let again = Identity::new::<RustCrypto>(&clamped).unwrap();
+
+        assert_eq!(again.private(), &clamped);
+        assert_eq!(again.public(), identity.public());
+
+        let mut lowest = [0; 32];
+
+        lowest[0] = 1;
+        clamped = [0; 32];
+        clamped[31] = 0x40;
+        assert_eq!(
+            Identity::new::<RustCrypto>(&lowest).unwrap().private(),
+            &clamped
+        );
+    }
+
+    #[test]
+    fn there_is_none_of_zeros() {
+        assert!(Identity::new::<RustCrypto>(&[0; 32]).is_none());
+        assert!(public_key::<RustCrypto>(&[0; 32]).is_none());
+    }
+
+    #[test]
+    fn checks_the_first_mac() {
+        let identity = Identity::new::<RustCrypto>(&vectors::RESPONDER).unwrap();
+        let other = Identity::new::<RustCrypto>(&vectors::INITIATOR).unwrap();
+        let message = vectors::INITIATION;
+
+        assert!(identity.check_mac1::<RustCrypto>(&message));
+        assert!(other.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+        assert!(!other.check_mac1::<RustCrypto>(&message));
+        assert!(!identity.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+
+        for (position, _) in message.iter().enumerate() {
+            let mut message = message;
+
+            message[position] ^= 0x10;
+            // It covers all but the second.
+            assert_eq!(identity.check_mac1::<RustCrypto>(&message), position >= 132);
+        }
+        for len in 0..message.len() {
+            assert!(!identity.check_mac1::<RustCrypto>(&message[..len]));
+        }
+    }
+}

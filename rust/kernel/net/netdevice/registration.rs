@@ -359,8 +359,10 @@ impl<T: Operations> Adapter<T> {
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
-        // SAFETY: C gives away a packet that is on no list.
-        let skb = unsafe { SkBuff::from_raw(skb) };
+        // SAFETY: C gives away a reference to a packet that is on no list.
+        let Some(skb) = (unsafe { SkBuff::from_shared(skb) }) else {
+            return bindings::netdev_tx_NETDEV_TX_OK;
+        };
         // SAFETY: C passes a registered device.
         let private = unsafe { Private::<T>::of(dev) };
         // SAFETY: C passes a registered device.
