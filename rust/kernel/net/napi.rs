@@ -117,7 +117,9 @@ impl NapiSet {
         let count = cpu::ids() as usize;
         let mut instances = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            instances.push_within_capacity(Instance::new()).map_err(|_| ENOMEM)?;
+            instances
+                .push_within_capacity(Instance::new())
+                .map_err(|_| ENOMEM)?;
         }
         Ok(Self(instances))
     }
