@@ -8,7 +8,6 @@
 # timeout: 1200
 # module: own
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 cycles=${WG_CHURN:-200}

@@ -7,7 +7,6 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 undo() {
@@ -21,7 +20,6 @@ said() {
 }
 # has WHAT LINE: the line was said; waits for it.
 has() {
-	# shellcheck disable=SC2317,SC2329 # called through eventually
 	heard() {
 		said | awk -v line="$1" '$0 == line { found = 1 } END { exit !found }'
 	}
@@ -112,7 +110,7 @@ check 'every created has its destroyed' eventually all_gone
 is 'devices, peers and key pairs took part' \
 	"$(fates | sed -E 's/^wg[0-9]+: ([A-Z][a-z]+) ?[0-9]* .*/\1/' | sort -u | xargs)" 'Interface Keypair Peer'
 log_mark
-for n in {1..5}; do
+for _ in {1..5}; do
 	tunnel
 	reaches b 192.168.241.1
 	at a ip link set wg0 down

@@ -9,7 +9,6 @@
 # kernels: stock uml
 # timeout: 1200
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 undo() {

@@ -12,7 +12,6 @@
 # timeout: 400
 # slow: yes
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 echoes=650
@@ -26,6 +25,7 @@ esac
 printf '%s\n' 'iDlXe8gDOiJHWtAOLzqBI0Xb1mPHWGk8/lVnqgzOc0U=' > "$TMP/key-1"
 printf '%s\n' 'YBhNNTDmvGX8DmJk4/+Gp7CPZnXrvLnGzRkyJvHTZ1Y=' > "$TMP/key-2"
 pub_1=$(wg pubkey < "$TMP/key-1")
+# shellcheck disable=SC2034 # see end
 pub_2=$(wg pubkey < "$TMP/key-2")
 
 # on SIDE COMMAND...: in the namespace that is this side, or right here.

@@ -6,7 +6,6 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 # A routes all it has through b, where 198.51.100.1 is "the internet".
@@ -47,7 +46,7 @@ is 'the MTU is that of the way less 80' "$(sysfs a wg0/mtu)" 1420
 is 'the route' "$(at a ip route show dev wg0 198.51.100.0/24 | xargs)" '198.51.100.0/24 scope link'
 check 'strip gives a configuration for wg' at_sys a bash -c "wg syncconf wg0 <(wg-quick strip $TMP/wg0.conf)"
 check 'down' quick down
-is 'all hooks were run' "$(cat "$TMP/hooks" | xargs)" 'up wg0 going wg0 down wg0'
+is 'all hooks were run' "$(xargs < "$TMP/hooks")" 'up wg0 going wg0 down wg0'
 refuses 'the device is gone' '*does not exist*' at a ip link show wg0
 is 'and all is as before' "$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule)" "$routes_before"
 
