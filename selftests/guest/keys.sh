@@ -7,7 +7,6 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 pair
@@ -80,13 +79,13 @@ refuses 'SET-10 nothing goes out' '*' at a ping -n -q -c 2 -i 0.2 -W 1 192.168.2
 is 'SET-10 the peers stay' "$(at a wg show wg0 peers)" "$PUB_B"
 at a wg set wg0 private-key "$TMP/key-a"
 check 'SET-9 the key again' reaches a 192.168.241.2
-for n in {1..10}; do
+for _ in {1..10}; do
 	at a wg set wg0 private-key /dev/null
 	at a wg set wg0 private-key "$TMP/key-a" peer "$PUB_C" remove
 done
 check 'N8 on and off' reaches a 192.168.241.2
 spawn a ping -n -q -f -W 1 192.168.241.2 > /dev/null
-for n in {1..20}; do
+for _ in {1..20}; do
 	at a wg set wg0 private-key /dev/null peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= allowed-ips 10.9.0.0/16
 	at a wg set wg0 private-key "$TMP/key-a" peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= remove
 done
