@@ -47,6 +47,7 @@ impl Descriptor {
     /// If a string is not null-terminated. This function is for initialising statics, so that the
     /// panic is one of the compiler's.
     #[doc(hidden)]
+    #[inline]
     pub const fn new(module: &'static [u8], at: [&'static str; 3], line: u32) -> Self {
         let [function, file, format] = at;
         assert!(matches!(module, [.., 0]));

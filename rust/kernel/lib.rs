@@ -23,6 +23,7 @@ pub mod debug;
 pub mod mm;
 pub mod net;
 pub mod notifier;
+mod num;
 pub mod random;
 pub mod sync;
 pub mod time;

@@ -4,10 +4,11 @@
 //!
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
+use crate::num::u32_as_usize;
 use wg_bindings as bindings;
 
 /// Number of jiffies in a second.
-pub const HZ: usize = bindings::CONFIG_HZ as usize;
+pub const HZ: usize = u32_as_usize(bindings::CONFIG_HZ);
 
 /// Returns the nanoseconds since boot, suspend included, as of the last tick.
 #[inline]
@@ -27,7 +28,6 @@ pub fn real_time() -> (i64, u32) {
 /// Returns the number of jiffies that `ms` milliseconds last, rounded up.
 #[inline]
 pub const fn msecs(ms: u32) -> usize {
-    // The product of two numbers of 32 bits.
-    let jiffies = (ms as u64).wrapping_mul(HZ as u64).div_ceil(1000);
-    jiffies as usize
+    // CAST: All are numbers of 32 bits, and the result is as there are at most 1000 jiffies a second.
+    (ms as u64).wrapping_mul(HZ as u64).div_ceil(1000) as usize
 }

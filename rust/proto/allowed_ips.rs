@@ -11,9 +11,13 @@
 
 use core::ops::Deref;
 
-use self::key::Key;
-use self::key::V6;
-use self::tree::Tree;
+use self::{
+    key::{
+        Key,
+        V6, //
+    },
+    tree::Tree, //
+};
 
 mod key;
 mod tree;

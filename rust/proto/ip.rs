@@ -203,10 +203,14 @@ pub fn set_dsfield(head: &mut [u8], tos: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        vec,
+        vec::Vec, //
+    };
+
     use proptest::prelude::*;
-    use std::vec;
-    use std::vec::Vec;
+
+    use super::*;
 
     /// Returns an IPv4 packet without options, its checksum right.
     fn v4(tos: u8, total_len: u16, len: usize) -> Vec<u8> {
@@ -355,6 +359,26 @@ mod tests {
                 let mut packet = v6(old, 20, 60);
                 set_dsfield(&mut packet, new);
                 assert_eq!(packet, v6(new, 20, 60), "{old:#x} {new:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn carries_all_the_way() {
+        for check in (0..600u16).chain(0xff00..0xffff) {
+            let mut header = v4(0, 60, 20);
+
+            // The identification makes up for the rest.
+            header[4..6].fill(0);
+            header[10..12].fill(0);
+            let rest = u32::from(!check) + 0xffff - u32::from(sum(&header));
+            header[4..6].copy_from_slice(&((rest % 0xffff) as u16).to_be_bytes());
+            header[10..12].copy_from_slice(&check.to_be_bytes());
+            assert_eq!(sum(&header), 0);
+
+            for tos in 0..=255 {
+                set_dsfield(&mut header, tos);
+                assert_eq!(sum(&header), 0, "{check:#x} {tos:#x}");
             }
         }
     }

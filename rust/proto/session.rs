@@ -2,16 +2,18 @@
 
 //! Sessions: when one is to be renewed, when it is dead, and how a new one takes its place.
 
-use crate::handshake::Role;
-use crate::limits::{
-    expired,
-    KEEPALIVE_TIMEOUT,
-    NSEC_PER_SEC,
-    REJECT_AFTER_MESSAGES,
-    REJECT_AFTER_TIME,
-    REKEY_AFTER_MESSAGES,
-    REKEY_AFTER_TIME,
-    REKEY_TIMEOUT, //
+use crate::{
+    handshake::Role,
+    limits::{
+        expired,
+        KEEPALIVE_TIMEOUT,
+        NSEC_PER_SEC,
+        REJECT_AFTER_MESSAGES,
+        REJECT_AFTER_TIME,
+        REKEY_AFTER_MESSAGES,
+        REKEY_AFTER_TIME,
+        REKEY_TIMEOUT, //
+    }, //
 };
 
 /// Returns whether a handshake is due, after something was sent in the current session.

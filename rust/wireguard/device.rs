@@ -9,7 +9,10 @@ use crate::{
         random_secret,
         Identity, //
     },
-    globals::Globals,
+    globals::{
+        Globals,
+        Place, //
+    },
     lookup::{
         Indices,
         Peers, //
@@ -120,6 +123,10 @@ pub(crate) struct Device {
     id: u64,
     link: Link,
     transport_net: WeakNet,
+    /// A place in the list of devices, until it is taken: once others can see the interface, it
+    /// must not be missing there for want of memory.
+    #[pin]
+    place: Mutex<Option<Place>>,
     #[pin]
     pub(crate) config: Mutex<Config>,
     /// Who we are; a copy of the pointer is taken before it is used.
@@ -159,11 +166,13 @@ impl Device {
             inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
         }
         let transport_net = WeakNet::new(net);
+        let place = Place::new(GFP_KERNEL)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id: COUNT.fetch_add(1, Relaxed),
                 link,
                 transport_net,
+                place <- new_mutex!(Some(place), "Device::place"),
                 config <- new_mutex!(Config::new(), "Device::config"),
                 identity <- new_spinlock_bh!(None, "Device::identity"),
                 cookies <- new_mutex!(
@@ -377,10 +386,9 @@ impl Operations for WireGuard {
     }
 
     fn registered(data: &Arc<Device>, _rtnl: &rtnetlink::Guard) {
-        if let Some(globals) = Globals::get() {
-            // Without memory for the list, the interface misses suspends and the end of its
-            // namespace, which its sockets notice by themselves.
-            let _ = globals.add_device(data.clone());
+        let place = data.place.lock().take();
+        if let (Some(globals), Some(place)) = (Globals::get(), place) {
+            globals.add_device(data.clone(), place);
         }
         pr_debug!("{}: Interface created\n", data.name());
     }

@@ -6,7 +6,10 @@ use crate::device::Device;
 use kernel::{
     new_mutex,
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
     sync::{
         Arc,
         Mutex, //
@@ -51,6 +54,9 @@ const SWEEP: usize = 512;
 /// A source of handshake messages: the namespace of the interface, the family, and the address,
 /// of which IPv6 ones only count by the upper half.
 type Source = (usize, bool, u64);
+
+/// Memory for a place in the list of devices.
+pub(crate) type Place = RBTreeNodeReservation<u64, Arc<Device>>;
 
 /// What all devices share.
 #[pin_data]
@@ -112,15 +118,11 @@ impl Globals {
         GLOBALS.load(&guard)?.get()
     }
 
-    /// Adds a device to the list of them.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for that.
-    pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
-        let mut devices = self.devices.lock();
-        devices.try_create_and_insert(device.id(), device, GFP_KERNEL)?;
-        Ok(())
+    /// Adds a device to the list of them, for which there is `place`.
+    pub(crate) fn add_device(&self, device: Arc<Device>, place: Place) {
+        let node = place.into_node(device.id(), device);
+        // There is no other device of that number.
+        drop(self.devices.lock().insert(node));
     }
 
     /// Takes a device from the list of them.

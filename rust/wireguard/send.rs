@@ -300,7 +300,6 @@ impl Peer {
             let Some(netdev) = this.device().link().get(&guard) else {
                 return;
             };
-            skb.set_device(netdev);
             set_mtu(&mut skb, netdev.mtu());
             drop(guard);
 

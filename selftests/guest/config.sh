@@ -7,7 +7,6 @@
 # kernels: stock uml
 # timeout: 600
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 exec 3>&1

@@ -7,7 +7,6 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 ns a b
@@ -15,7 +14,7 @@ ns a b
 note 'the module'
 is 'the module is called wireguard' "$(ls -d /sys/module/wireguard)" /sys/module/wireguard
 like 'it has a version' "$(cat /sys/module/wireguard/version)" '[0-9]*'
-info=$(module_info)
+info=$(module_info --)
 like 'ip link can load it' "$info" $'*\nalias: *rtnl-link-wireguard\n*'
 like 'generic netlink can load it' "$info" $'*\nalias: *net-pf-16-proto-16-family-wireguard\n*'
 like 'its licence is GPL v2' "$info" $'*\nlicense: *GPL v2\n*'
@@ -65,7 +64,7 @@ check 'ND-9 gso_max_size follows' at a ip link set wg0 gso_max_size 524280 gro_m
 refuses 'ND-9 but no further' '*' at a ip link set wg0 gso_max_size 524281
 is 'ND-9 it is set' "$(link_detail a wg0 gso_max_size)" 524280
 at a ip link set wg0 gso_max_size 65536 gro_max_size 65536
-like 'ND-14 the device type' "$(sysfs a wg0/uevent)" *DEVTYPE=wireguard*
+like 'ND-14 the device type' "$(sysfs a wg0/uevent)" "*DEVTYPE=wireguard*"
 is 'LNK-4 no link-netnsid' "$(link_detail a wg0 link-netnsid)" ''
 like 'LNK-6 threaded can be read' "$(sysfs a wg0/threaded)" '[01]'
 like 'MOD-8 ethtool knows its driver' "$(at a ethtool -i wg0)" 'driver: wireguard*'
@@ -200,7 +199,9 @@ is 'LNK-4 without a trace' "$(link_detail b wg1 link-netnsid)" ''
 at b wg set wg1 private-key "$TMP/key-b" peer "$PUB_A" allowed-ips 0.0.0.0/0
 at b ip link set wg1 up
 is 'LNK-3 its sockets stayed behind' "$(ports a | wc -l) $(ports b | wc -l)" '2 0'
+# shellcheck disable=SC2016
 check 'forty in one go' at a bash -c 'for i in {1..40}; do echo "link add w$i type wireguard"; done | ip -batch -'
+# shellcheck disable=SC2016
 check 'and away, up or not' at a bash -c 'for i in {1..40..7}; do echo "link set w$i up"; done | ip -batch - &&
 	for i in {1..40}; do echo "link del w$i"; done | ip -batch -'
 ns_del a

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the netlink interface answers to requests right and wrong. Runs inside errors.sh.
 
-There are two devices: wg0, which is down, and wg1, which is up on port 51821.
+There are two devices: wg0, which is down, and wg1, which is up on port 51821; wg2 is up, too.
 """
 
 import os
@@ -10,73 +10,11 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 
+import errors_dump
 import tap
-from wgnl import *  # noqa: F403 - this is its only purpose
-
-OK, EPERM, EEXIST, ENODEV, EINVAL, ERANGE, EBADR = 0, 1, 17, 19, 22, 34, 53
-EOPNOTSUPP, EPFNOSUPPORT, EADDRINUSE = 95, 96, 98
-
-POLICY = "Attribute failed policy validation"
-LENGTH = "invalid attribute length"
-UNKNOWN = "Unknown attribute type"
-OUT_OF_RANGE = "binary attribute size out of range"
-RESERVED = "reserved bit set"
-LEFTOVER = "bytes leftover after parsing attributes"
-NOT_NESTED = "NLA_F_NESTED is missing"
-NESTED = "NLA_F_NESTED not expected"
-
-WG0 = text(Device.IFNAME, "wg0")
-WG1 = text(Device.IFNAME, "wg1")
-PUBLIC = attr(Peer.PUBLIC_KEY, key(1))
-
-wireguard = WireGuard()
-
-
-def answer(action, *args, **options):
-    """What a request is answered with, as (errno, text)."""
-    try:
-        action(*args, **options)
-    except Answer as error:
-        return error.errno, error.message
-    return OK, ""
-
-
-def is_answered(what, wanted, explanation, action, *args, **options):
-    tap.equal(what, answer(action, *args, **options), (wanted, explanation))
-
-
-def set_(what, wanted, explanation, attributes, **options):
-    is_answered(f"SET {what}", wanted, explanation, wireguard.set, attributes, **options)
-
-
-def get(what, wanted, explanation, attributes, **options):
-    is_answered(f"GET {what}", wanted, explanation, wireguard.get, attributes, **options)
-
-
-def both(what, wanted, explanation, attributes, **options):
-    get(what, wanted, explanation, attributes, **options)
-    set_(what, wanted, explanation, attributes, **options)
-
-
-def peer(what, wanted, explanation, *attributes):
-    """A SET of one peer."""
-    set_(what, wanted, explanation, WG0 + peers(b"".join(attributes)))
-
-
-def allowed(what, wanted, explanation, *attributes):
-    """A SET of one allowed IP of one peer."""
-    peer(what, wanted, explanation, PUBLIC, allowed_ips(b"".join(attributes)))
-
-
-def wg(*args):
-    return subprocess.run(("wg",) + args, check=True, capture_output=True, text=True).stdout
-
-
-def reset():
-    """Takes all peers away."""
-    wireguard.set(WG0 + u32(Device.FLAGS, Device.F_REPLACE_PEERS))
+from errors_base import *  # noqa: F403
+from wgnl import *  # noqa: F403
 
 
 def family():
@@ -440,242 +378,6 @@ def privileges():
     os.waitpid(child, 0)
 
 
-def kinds(attributes):
-    return [kind for kind, _, _ in attributes]
-
-
-def layout():
-    tap.note("what a dump looks like")
-    reset()
-    wireguard.set(WG0 + attr(Device.PRIVATE_KEY, bytes(32)))
-    (message,) = wireguard.get(WG0)
-    device = [Device.LISTEN_PORT, Device.FWMARK, Device.IFINDEX, Device.IFNAME]
-    identity = [Device.PRIVATE_KEY, Device.PUBLIC_KEY]
-    tap.equal("GET-1 a bare device", kinds(message.attributes()), device)
-    tap.ok("GET-1 part of a dump", message.flags & F_MULTI)
-    tap.equal("GET-1 its command and version", message.body[:4], struct.pack("=BBH", GET, 1, 0))
-    wireguard.set(WG0 + attr(Device.PRIVATE_KEY, b"k" * 32) + peers(PUBLIC))
-    (message,) = wireguard.get(WG0)
-    tap.equal(
-        "GET-1 one with a key and a peer",
-        kinds(message.attributes()),
-        device + identity + [Device.PEERS],
-    )
-    tap.equal(
-        "GET-1 values have their natural sizes",
-        [len(p) for _, _, p in message.attributes()[:6]],
-        [2, 4, 4, 4, 32, 32],
-    )
-    tap.ok("GET-1 the list of peers is nested", message.attributes()[6][1])
-    ((kind, nested, one),) = parse(message.attributes()[6][2])
-    tap.equal("GET-2 so is each of them, of type 0", (kind, nested), (0, True))
-    tap.equal(
-        "GET-2 a bare peer",
-        [k for k in kinds(parse(one)) if k],
-        [
-            Peer.PUBLIC_KEY,
-            Peer.PRESHARED_KEY,
-            Peer.LAST_HANDSHAKE_TIME,
-            Peer.KEEPALIVE,
-            Peer.TX_BYTES,
-            Peer.RX_BYTES,
-            Peer.PROTOCOL_VERSION,
-        ],
-    )
-    fields = flat(parse(one))
-    tap.equal(
-        "GET-2 its values",
-        [
-            fields[k]
-            for k in (
-                Peer.PRESHARED_KEY,
-                Peer.LAST_HANDSHAKE_TIME,
-                Peer.KEEPALIVE,
-                Peer.TX_BYTES,
-                Peer.RX_BYTES,
-                Peer.PROTOCOL_VERSION,
-            )
-        ],
-        [bytes(32), bytes(16), bytes(2), bytes(8), bytes(8), struct.pack("=I", 1)],
-    )
-    wireguard.set(
-        WG0
-        + peers(
-            PUBLIC
-            + attr(Peer.ENDPOINT, endpoint4("1.2.3.4", 5))
-            + allowed_ips(prefix("10.0.0.0/8"), prefix("::/0"))
-        )
-    )
-    (message,) = wireguard.get(WG0)
-    ((_, _, one),) = parse(message.attributes()[6][2])
-    tap.equal(
-        "GET-2 a peer with everything",
-        [k for k in kinds(parse(one)) if k][6:],
-        [Peer.PROTOCOL_VERSION, Peer.ENDPOINT, Peer.ALLOWEDIPS],
-    )
-    fields = flat(parse(one))
-    tap.equal("GET-2 its endpoint", fields[Peer.ENDPOINT], endpoint4("1.2.3.4", 5))
-    tap.equal("GET-2 its prefixes", prefixes(fields), ["10.0.0.0/8", "::/0"])
-    entries = parse(fields[Peer.ALLOWEDIPS])
-    tap.equal("GET-2 nested ones of type 0", [(k, n) for k, n, _ in entries], [(0, True)] * 2)
-    tap.equal(
-        "GET-2 mask, family, address",
-        kinds(parse(entries[0][2])),
-        [AllowedIp.CIDR_MASK, AllowedIp.FAMILY, AllowedIp.IPADDR],
-    )
-
-    tap.note("dumps of several messages")
-    reset()
-    count = 60
-    wireguard.set(WG0 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(count))))
-    messages = wireguard.get(WG0)
-    tap.ok("GET-3 there are several", len(messages) > 1, f"{len(messages)} messages")
-    tap.equal(
-        "GET-3 the first tells about the device",
-        kinds(messages[0].attributes()),
-        device + identity + [Device.PEERS],
-    )
-    tap.ok(
-        "GET-3 the others only have peers",
-        all(kinds(m.attributes()) == [Device.PEERS] for m in messages[1:]),
-    )
-    tap.equal(
-        "GET-3 all peers, in order",
-        [p[Peer.PUBLIC_KEY] for p in dump_peers(messages)],
-        [key(n) for n in range(count)],
-    )
-    tap.ok("GET-6 nothing was in between", not any(m.flags & F_DUMP_INTR for m in messages))
-    reset()
-    many = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(1000)]
-    wireguard.set(
-        WG0 + peers(PUBLIC, attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(*map(prefix, many)))
-    )
-    messages = wireguard.get(WG0)
-    parts = dump_peers(messages)
-    tap.ok("GET-3 one peer in several messages", len(messages) > 2, f"{len(messages)} messages")
-    tap.equal(
-        "GET-3 its parts have its key",
-        [p[Peer.PUBLIC_KEY] for p in parts],
-        [key(1)] + [key(2)] * (len(parts) - 1),
-    )
-    tap.ok(
-        "GET-3 and further parts only its prefixes",
-        all([k for k in p] == [Peer.PUBLIC_KEY, Peer.ALLOWEDIPS] for p in parts[2:]),
-    )
-    tap.equal("GET-3 all prefixes, in order", [x for p in parts for x in prefixes(p)], many)
-    reset()
-    wireguard.set(WG0 + peers(PUBLIC + allowed_ips(*map(prefix, many))))
-    messages = wireguard.get(WG0)
-    tap.ok(
-        "GET-4 if it is the first peer, the device is told again and again",
-        len(messages) > 1
-        and all(kinds(m.attributes()) == device + identity + [Device.PEERS] for m in messages),
-        *(str(kinds(m.attributes())) for m in messages),
-    )
-    tap.equal(
-        "GET-4 all prefixes, in order", [x for p in dump_peers(messages) for x in prefixes(p)], many
-    )
-
-
-def interrupted(what, prepare, change):
-    """A dump during which something is changed: the parts of it, and the last message."""
-    reset()
-    prepare()
-    reader = WireGuard()
-    reader.start(WG0)
-    parts = reader.receive()
-    change()
-    while parts[-1].kind != NLMSG_DONE:
-        parts += reader.receive()
-    reader.close()
-    tap.ok(f"{what}: the first message knows nothing of it", not parts[0].flags & F_DUMP_INTR)
-    tap.ok(
-        f"{what}: the dump is marked as interrupted", any(m.flags & F_DUMP_INTR for m in parts[1:])
-    )
-    tap.equal(f"{what}: it ends well", parts[-1].error()[0], 0)
-    return dump_peers(parts[:-1])
-
-
-def interruptions():
-    tap.note("changes during a dump")
-    many_peers = [attr(Peer.PUBLIC_KEY, key(n)) for n in range(400)]
-    many = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(3000)]
-
-    def with_peers():
-        for start in range(0, len(many_peers), 100):
-            wireguard.set(WG0 + peers(*many_peers[start : start + 100]))
-
-    def with_prefixes():
-        for start in range(0, len(many), 1000):
-            wireguard.set(
-                WG0
-                + peers(
-                    attr(Peer.PUBLIC_KEY, key(2))
-                    + allowed_ips(*map(prefix, many[start : start + 1000]))
-                )
-            )
-
-    found = interrupted("a mark", with_peers, lambda: wireguard.set(WG0 + u32(Device.FWMARK, 9)))
-    tap.equal("a mark: all peers are there", len(found), 400)
-    found = interrupted("an empty request", with_peers, lambda: wireguard.set(WG0))
-    tap.equal("an empty request: all peers are there", len(found), 400)
-    found = interrupted("all peers removed", with_peers, reset)
-    tap.ok("all peers removed: the dump ends early", 0 < len(found) < 400, f"{len(found)} peers")
-    found = interrupted(
-        "one more prefix",
-        with_prefixes,
-        lambda: wireguard.set(
-            WG0 + peers(attr(Peer.PUBLIC_KEY, key(2)) + allowed_ips(prefix("::/0")))
-        ),
-    )
-    seen = [x for p in found for x in prefixes(p)]
-    tap.ok(
-        "one more prefix: the rest of the list is left out",
-        0 < len(seen) < 3000 and seen == many[: len(seen)],
-        f"{len(seen)} prefixes",
-    )
-    before = wireguard.get(WG0)
-    tap.ok("a refused request is no change", not any(m.flags & F_DUMP_INTR for m in before))
-
-
-def abandoned():
-    tap.note("dumps that are not read to their end")
-    subprocess.run("ip link add wg5 type wireguard".split(), check=True)
-    wg5 = text(Device.IFNAME, "wg5")
-    for start in range(0, 400, 100):
-        wireguard.set(
-            wg5 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(start, start + 100)))
-        )
-    reader = WireGuard()
-    reader.start(wg5)
-    reader.receive()
-    used = int(open("/sys/module/wireguard/refcnt").read())
-    tap.equal("GET-8 an open dump pins the module", used, 1)
-    deletion = subprocess.Popen("ip link del wg5".split())
-    time.sleep(1)
-    tap.ok("GET-8 and the device: deletion waits", deletion.poll() is None)
-    tap.equal(
-        "GET-8 whose name is gone already",
-        subprocess.run(("wg", "show", "wg5"), capture_output=True).returncode,
-        1,
-    )
-    last = reader.receive()
-    while last[-1].kind != NLMSG_DONE:
-        last = reader.receive()
-    tap.equal("GET-8 the dump can be read on", last[-1].error()[0], 0)
-    reader.close()
-    tap.equal("GET-8 then the device goes", deletion.wait(60), 0)
-    subprocess.run("ip link add wg5 type wireguard".split(), check=True)
-    wireguard.set(wg5 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(200))))
-    reader = WireGuard()
-    reader.start(wg5)
-    reader.receive()
-    reader.close()
-    deletion = subprocess.run("ip link del wg5".split(), timeout=60)
-    tap.equal("GET-8 a dump left alone holds nothing", deletion.returncode, 0)
-    tap.equal("GET-8 not the module either", int(open("/sys/module/wireguard/refcnt").read()), 0)
-
-
 def rtnetlink():
     tap.note("making devices")
     route = Netlink(NETLINK_ROUTE)
@@ -719,9 +421,9 @@ def main():
     semantics()
     partial()
     privileges()
-    layout()
-    interruptions()
-    abandoned()
+    errors_dump.layout()
+    errors_dump.interruptions()
+    errors_dump.abandoned()
     rtnetlink()
 
 

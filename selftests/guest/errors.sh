@@ -8,7 +8,6 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 ns a

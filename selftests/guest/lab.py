@@ -20,7 +20,6 @@ from wgnl import (
     allowed_ips,
     attr,
     dump_peers,
-    endpoint4,
     peers,
     prefix,
     text,

@@ -21,6 +21,7 @@ set -eEuo pipefail
 shopt -s inherit_errexit extglob
 export LC_ALL=C WG_HIDE_KEYS=never
 
+# shellcheck disable=SC2034 # for the tests
 HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 TMP=$(mktemp -d)
 RUN=wgt$$
@@ -147,7 +148,6 @@ eventually() {
 
 # becomes WANTED COMMAND...: waits until the command prints just that.
 becomes() {
-	# shellcheck disable=SC2317,SC2329 # called through eventually
 	prints() {
 		local wanted=$1
 		shift
@@ -242,7 +242,6 @@ stop() {
 
 # ended JOB: what was spawned comes to its end by itself.
 ended() {
-	# shellcheck disable=SC2317,SC2329 # called through eventually
 	gone() {
 		! kill -0 "$1" 2> /dev/null
 	}
@@ -307,6 +306,7 @@ printf '%s\n' "$KEY_A" > "$TMP/key-a"
 printf '%s\n' "$KEY_B" > "$TMP/key-b"
 printf '%s\n' "$KEY_C" > "$TMP/key-c"
 printf '%s\n' "$PSK" > "$TMP/psk"
+export KEY_A KEY_B KEY_C PUB_A PUB_B PUB_C PSK
 readonly KEY_A KEY_B KEY_C PUB_A PUB_B PUB_C PSK
 
 # cable: two namespaces and what connects them, but no tunnel.

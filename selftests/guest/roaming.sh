@@ -7,9 +7,13 @@
 # kernels: stock uml
 # timeout: 300
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+undo() {
+	debug off
+}
+
+debug on
 pair
 sysctl_set a ipv4/conf/eth0/promote_secondaries 1
 sysctl_set b ipv4/conf/eth0/promote_secondaries 1
@@ -166,7 +170,6 @@ is 'LNK-3 says where the sockets are' "$(ports a) $(ports c)" $'v4 51841\nv6 518
 check 'LNK-3 it works' reaches c 192.168.241.2
 
 note 'a namespace that dies'
-debug on
 log_mark
 ns_del a
 no_carrier() {
@@ -181,8 +184,9 @@ refuses 'SET-1 no mark' '*Operation not permitted*' at c wg set wg0 fwmark 1
 check 'SET-1 but peers' at c wg set wg0 peer "$PUB_B" persistent-keepalive 1
 at c ip link set wg0 down
 refuses 'UP-2 not up again' '*Machine is not on the network*' at c ip link set wg0 up
-check 'it can be moved' at c ip link set wg0 netns "$RUN-b" name wg7
-check 'it can be deleted' at b ip link del wg7
+at b ip link del wg0
+check 'it can be moved' at c ip link set wg0 netns "$RUN-b"
+check 'it can be deleted' at b ip link del wg0
 ns d e
 at d ip link add wg3 type wireguard
 at e ip link add wg4 type wireguard
@@ -222,6 +226,5 @@ routes_gone() {
 	[[ $text == *'wg5d: Interface destroyed'* && $text == *'wg5e: Interface destroyed'* ]]
 }
 check 'EV-1 namespaces with cached routes go' eventually routes_gone
-debug off
 
 finish

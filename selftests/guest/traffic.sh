@@ -7,7 +7,6 @@
 # kernels: stock uml
 # timeout: 600
 
-# shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 # ping NAME ADDRESS [OPTION...]: ten echoes, none lost.
@@ -132,13 +131,14 @@ is 'TX-14 the same with the answers' "$(wire | awk '$9 == 4 && $4 == "10.0.0.1" 
 	'00 01 02 02 00 02'
 is 'SK-7 DF is clear on every packet' "$(wire | awk '{ print $3 }' | sort -u)" 0
 
-# sizes FROM MTU SIZE...: what packets of these sizes weigh on the wire.
+fragments='do'
+# sizes FROM SIZE...: what packets of these sizes weigh on the wire.
 sizes() {
 	local size
 	capture_start a eth0 udp and src host "$1"
 	shift
 	for size; do
-		at b ping -n -q -c 1 -W 10 -M "${dont_fragment:-do}" -s $((size - 28)) 192.168.241.1 > /dev/null
+		at b ping -n -q -c 1 -W 10 -M "$fragments" -s $((size - 28)) 192.168.241.1 > /dev/null
 	done
 	capture_stop
 	wire | awk '$9 == 4 && $8 > 32 { printf "%s%s", sep, $8 - 32; sep = " " } END { print "" }'
@@ -152,9 +152,9 @@ is 'TX-12 an MTU that is a multiple of sixteen' "$(sizes 10.0.0.2 1264 1265 1280
 at b ip link set wg0 mtu 1420
 at b ip route replace 192.168.241.1/32 dev wg0 mtu 1299
 is "TX-12 the route's MTU counts" "$(sizes 10.0.0.2 1297 1299)" '1299 1299'
-dont_fragment=dont
+fragments='dont'
 is 'TX-12 and the fragments it makes' "$(sizes 10.0.0.2 1400)" '1296 128'
-dont_fragment=
+fragments='do'
 at b ip route del 192.168.241.1/32 dev wg0 mtu 1299
 
 note 'the smallest MTU'

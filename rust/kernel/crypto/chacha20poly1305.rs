@@ -6,7 +6,10 @@
 //!
 //! C header: [`include/crypto/chacha20poly1305.h`](srctree/include/crypto/chacha20poly1305.h)
 
-use crate::net::SkBuff;
+use crate::{
+    net::SkBuff,
+    num::u32_as_usize, //
+};
 use core::{
     mem::MaybeUninit,
     ptr::{
@@ -14,6 +17,7 @@ use core::{
         null_mut, //
     }, //
 };
+use kernel::ffi::c_int;
 use wg_bindings as bindings;
 
 /// Number of bytes of a key.
@@ -23,19 +27,19 @@ pub const KEY_LEN: usize = 32;
 pub const TAG_LEN: usize = 16;
 
 /// As [`TAG_LEN`].
-const TAG: u32 = TAG_LEN as u32;
+const TAG: u32 = 16;
 
 /// Number of bytes of a nonce of XChaCha20-Poly1305.
 pub const XNONCE_LEN: usize = 24;
 
 /// The most bytes that [`seal_skb`] makes free on either side.
-const MAX_ROOM: u32 = u16::MAX as u32;
+const MAX_ROOM: u32 = 0xffff;
 
 /// The most bytes that a packet to be sealed or opened may have. No packet is that long.
 const MAX_LEN: u32 = 1 << 30;
 
 /// The most pieces that the data of a buffer may lie in.
-const MAX_PIECES: usize = bindings::MAX_SKB_FRAGS as usize + 8;
+const MAX_PIECES: usize = u32_as_usize(bindings::MAX_SKB_FRAGS) + 8;
 
 /// Encrypts `src` into `dst`, which must be longer by [`TAG_LEN`], and authenticates it with `ad`.
 ///
@@ -174,7 +178,7 @@ pub fn seal_skb(
     }
     let data = skb.at(0);
     // SAFETY: There is as much room behind the data, which is not shared.
-    unsafe { skb.tail().write_bytes(0, padding as usize) };
+    unsafe { skb.tail().write_bytes(0, u32_as_usize(padding)) };
     // SAFETY: As above; the tag is written below.
     unsafe { skb.put(tailroom) };
     // SAFETY: There is as much headroom.
@@ -185,7 +189,7 @@ pub fn seal_skb(
         bindings::chacha20poly1305_encrypt(
             data,
             data,
-            plain_len as usize,
+            u32_as_usize(plain_len),
             null(),
             0,
             nonce,
@@ -206,17 +210,20 @@ fn seal_pieces(
 ) -> bool {
     let plain_len = skb.len().wrapping_add(padding);
     let tailroom = padding.wrapping_add(TAG);
-    // SAFETY: The last piece is a valid buffer whose data are linear.
-    let tail = unsafe { (*trailer).data.wrapping_add((*trailer).len as usize) };
+    // SAFETY: `skb_prepare_seal` has returned the last piece, which is a valid buffer.
+    let last = unsafe { &*trailer };
+    // Its data are linear.
+    let tail = last.data.wrapping_add(u32_as_usize(last.len));
     // SAFETY: There is as much room behind it, which is not shared.
-    unsafe { tail.write_bytes(0, padding as usize) };
+    unsafe { tail.write_bytes(0, u32_as_usize(padding)) };
+    // CAST: This is little more than `MAX_ROOM`.
     // SAFETY: As above; the tag is written below. `trailer` is part of `skb`.
-    unsafe { bindings::pskb_put(skb.as_raw(), trailer, tailroom as i32) };
+    unsafe { bindings::pskb_put(skb.as_raw(), trailer, tailroom as c_int) };
     // SAFETY: There is as much headroom.
     unsafe { skb.push_header(header) };
     let sealed_len = plain_len.wrapping_add(TAG);
-    with_pieces(skb, pieces, header.len() as u32, sealed_len, |table| {
-        let len = plain_len as usize;
+    with_pieces(skb, pieces, header.len(), sealed_len, |table| {
+        let len = u32_as_usize(plain_len);
         // SAFETY: The table describes that many bytes and the tag, which are not shared.
         unsafe {
             bindings::chacha20poly1305_encrypt_sg_inplace(
@@ -265,7 +272,7 @@ pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LE
             bindings::chacha20poly1305_decrypt(
                 data,
                 data,
-                sealed_len as usize,
+                u32_as_usize(sealed_len),
                 null(),
                 0,
                 nonce,
@@ -274,7 +281,7 @@ pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LE
         }
     } else {
         with_pieces(skb, pieces, 0, sealed_len, |table| {
-            let len = sealed_len as usize;
+            let len = u32_as_usize(sealed_len);
             // SAFETY: The table describes that many bytes, which are not shared.
             unsafe {
                 bindings::chacha20poly1305_decrypt_sg_inplace(
@@ -299,18 +306,21 @@ pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LE
 fn with_pieces(
     skb: &SkBuff,
     pieces: u32,
-    offset: u32,
+    offset: usize,
     len: u32,
     crypt: impl FnOnce(*mut bindings::scatterlist) -> bool,
 ) -> bool {
     let mut table = [const { MaybeUninit::<bindings::scatterlist>::uninit() }; MAX_PIECES];
     let table = table.as_mut_ptr().cast();
-    if pieces as usize > MAX_PIECES {
+    let (Ok(offset), Ok(len)) = (c_int::try_from(offset), c_int::try_from(len)) else {
+        return false;
+    };
+    if u32_as_usize(pieces) > MAX_PIECES {
         return false;
     }
     // SAFETY: The table has room for as many entries.
     unsafe { bindings::sg_init_table(table, pieces) };
     // SAFETY: By its type invariants, `skb` is valid. The caller has counted its pieces.
-    let filled = unsafe { bindings::skb_to_sgvec(skb.as_raw(), table, offset as i32, len as i32) };
+    let filled = unsafe { bindings::skb_to_sgvec(skb.as_raw(), table, offset, len) };
     filled > 0 && crypt(table)
 }

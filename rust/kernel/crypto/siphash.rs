@@ -26,6 +26,7 @@ impl Key {
     pub const fn new(key: [u8; 16]) -> Self {
         let key = u128::from_le_bytes(key);
         Self(bindings::siphash_key_t {
+            // CAST: The two halves.
             key: [key as u64, (key >> 64) as u64],
         })
     }

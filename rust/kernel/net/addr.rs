@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/linux/in6.h`](srctree/include/linux/in6.h)
 
+use core::ops::Range;
 use kernel::{
     fmt::{
         self,
@@ -101,7 +102,7 @@ impl Display for Ipv6 {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let words = self.words();
         if f.alternate() {
-            for (index, word) in words.iter().enumerate() {
+            for (index, word) in (0..8).zip(words) {
                 let colon = if index == 0 { "" } else { ":" };
                 f.write_fmt(fmt!("{colon}{word:04x}"))?;
             }
@@ -115,11 +116,11 @@ impl Display for Ipv6 {
             _ => false,
         };
         let plain = if embeds_ipv4 { 6 } else { 8 };
-        let zeros = longest_zeros(words.iter().take(plain));
+        let zeros = longest_zeros((0..plain).zip(words));
 
         // What precedes the next word: nothing at the start and after the double colon.
         let mut colon = "";
-        for (index, word) in words.iter().enumerate().take(plain) {
+        for (index, word) in (0..plain).zip(words) {
             if index == zeros.start && !zeros.is_empty() {
                 f.write_str("::")?;
                 colon = "";
@@ -137,11 +138,13 @@ impl Display for Ipv6 {
 }
 
 /// Returns where the first of the longest runs of zeros is. A single zero is no run.
-fn longest_zeros<'a>(words: impl Iterator<Item = &'a u16>) -> core::ops::Range<usize> {
+fn longest_zeros(words: impl Iterator<Item = (usize, u16)>) -> Range<usize> {
+    // What `ExactSizeIterator` has instead checks itself, and can panic.
+    let len = |range: &Range<usize>| range.end.wrapping_sub(range.start);
     let mut longest = 0..0;
     let mut current = 0..0;
-    for (index, word) in words.enumerate() {
-        if *word != 0 {
+    for (index, word) in words {
+        if word != 0 {
             current = 0..0;
             continue;
         }
@@ -149,11 +152,11 @@ fn longest_zeros<'a>(words: impl Iterator<Item = &'a u16>) -> core::ops::Range<u
             current.start = index;
         }
         current.end = index.wrapping_add(1);
-        if current.len() > longest.len() {
+        if len(&current) > len(&longest) {
             longest = current.clone();
         }
     }
-    if longest.len() > 1 {
+    if len(&longest) > 1 {
         longest
     } else {
         0..0

@@ -26,6 +26,7 @@ use core::{
 };
 use kernel::{
     error::from_err_ptr,
+    ffi::c_int,
     prelude::*, //
 };
 use wg_bindings as bindings;
@@ -88,16 +89,11 @@ impl Sender<'_> {
     /// Returns whether `addr` is one of our IPv4 addresses, or all zeros.
     pub fn has_addr4(&self, addr: [u8; 4]) -> bool {
         let addr = u32::from_ne_bytes(addr);
+        // CAST: A small constant.
+        let scope = bindings::rt_scope_t_RT_SCOPE_HOST as c_int;
         // SAFETY: The namespace is valid, and this is under RCU.
-        let confirmed = unsafe {
-            bindings::inet_confirm_addr(
-                self.net(),
-                null_mut(),
-                0,
-                addr,
-                bindings::rt_scope_t_RT_SCOPE_HOST as i32,
-            )
-        };
+        let confirmed =
+            unsafe { bindings::inet_confirm_addr(self.net(), null_mut(), 0, addr, scope) };
         confirmed != 0
     }
 
@@ -199,7 +195,8 @@ impl Route6 {
             __fl_common: common(flow.mark),
             ..Default::default()
         };
-        fl.__fl_common.flowic_oif = flow.oif as i32;
+        // CAST: There is no interface with a number that does not fit, and hence no route then.
+        fl.__fl_common.flowic_oif = flow.oif as c_int;
         let sk = sender.as_raw();
         // SAFETY: The socket is valid, and so is the flow.
         unsafe { bindings::security_sk_classify_flow(sk, &mut fl.__fl_common) };
@@ -271,6 +268,7 @@ fn in6_addr(addr: [u8; 16]) -> bindings::in6_addr {
 fn common(mark: u32) -> bindings::flowi_common {
     bindings::flowi_common {
         flowic_mark: mark,
+        // CAST: A small constant.
         flowic_proto: bindings::IPPROTO_UDP as u8,
         ..Default::default()
     }

@@ -10,6 +10,7 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
+mod data;
 mod header;
 mod list;
 mod outer;
@@ -27,15 +28,17 @@ pub use outer::{
     Outer, //
 };
 
-use crate::net::netdevice::Device;
+use crate::{
+    net::netdevice::Device,
+    num::u32_as_usize, //
+};
 use core::{
     mem::ManuallyDrop,
     ptr::{
         null,
         null_mut,
         NonNull, //
-    },
-    slice, //
+    }, //
 };
 use kernel::{
     error::from_err_ptr,
@@ -52,6 +55,9 @@ pub const CB_WORDS: usize = 12;
 /// Number of bytes in [`SkBuff::cb`].
 const CB_LEN: usize = size_of::<[u32; CB_WORDS]>();
 
+/// The most that `csum_level` can be: so many checksums besides the first are known to be right.
+const MAX_CSUM_LEVEL: u8 = 3;
+
 /// An owned socket buffer.
 ///
 /// # Invariants
@@ -60,6 +66,7 @@ const CB_LEN: usize = size_of::<[u32; CB_WORDS]>();
 /// - This value holds the only reference to it. (Its data may be shared with clones of it.)
 /// - It is on no list, and both its links are null.
 /// - Its destination, if it has one, is one that it holds a reference to.
+/// - Its device, if it has one, is alive.
 #[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
@@ -108,7 +115,8 @@ impl SkBuff {
     /// # Safety
     ///
     /// `skb` must be valid, on no list and referred to by nobody else, and the caller must own the
-    /// reference. A destination that it has must be counted.
+    /// reference. A destination that it has must be counted, and a device stay alive until the
+    /// packet is scrubbed, segmented, given a new one or handed on.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // SAFETY: `skb` is valid by the safety requirements of this function.
@@ -202,53 +210,6 @@ impl SkBuff {
         unsafe { bindings::consume_skb(self.into_raw()) };
     }
 
-    /// Returns the number of bytes of data.
-    #[inline]
-    pub fn len(&self) -> u32 {
-        self.raw().len
-    }
-
-    /// Returns whether there are no data.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns how many of the bytes lie in one piece at the start.
-    #[inline]
-    pub fn linear_len(&self) -> u32 {
-        self.raw().len.wrapping_sub(self.raw().data_len)
-    }
-
-    /// Returns whether all data lie in one piece.
-    #[inline]
-    pub fn is_linear(&self) -> bool {
-        self.raw().data_len == 0
-    }
-
-    /// Returns whether the data are shared with other buffers, and hence must not be written to.
-    #[inline]
-    pub fn is_cloned(&self) -> bool {
-        // SAFETY: By the type invariants, the buffer is valid.
-        self.raw().cloned() != 0 && unsafe { bindings::skb_cloned(self.as_raw()) }
-    }
-
-    /// Returns how many bytes are free before the data.
-    #[inline]
-    pub fn headroom(&self) -> u32 {
-        self.offset_of_data()
-    }
-
-    /// Returns how many bytes are free behind the data, which is none unless they are linear.
-    #[inline]
-    pub fn tailroom(&self) -> u32 {
-        if self.is_linear() {
-            self.offset_of_end().wrapping_sub(self.offset_of_tail())
-        } else {
-            0
-        }
-    }
-
     /// Returns whether the buffer is to be segmented into several packets.
     #[inline]
     pub fn is_gso(&self) -> bool {
@@ -259,7 +220,7 @@ impl SkBuff {
     /// Returns the part of the buffer that is common to all clones.
     #[inline]
     fn shared_info(&self) -> *const bindings::skb_shared_info {
-        let end = usize::try_from(self.offset_of_end()).unwrap_or(0);
+        let end = u32_as_usize(self.offset_of_end());
         // SAFETY: The end lies in the allocation that the head is the start of.
         unsafe { self.raw().head.add(end).cast() }
     }
@@ -280,92 +241,6 @@ impl SkBuff {
         // CAST: As in `cb`.
         // SAFETY: As in `cb`; `self` is borrowed mutably.
         unsafe { &mut *cb.cast() }
-    }
-
-    /// Appends `bytes`, if there is room for them behind the data.
-    pub fn put_data(&mut self, bytes: &[u8]) -> bool {
-        let Ok(len) = u32::try_from(bytes.len()) else {
-            return false;
-        };
-        if !self.is_writable() || len > self.tailroom() {
-            return false;
-        }
-        let tail = self.tail();
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
-        unsafe { tail.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        // SAFETY: As above.
-        unsafe { self.put(len) };
-        true
-    }
-
-    /// Copies the bytes from `offset` on to `out`; returns whether there are that many.
-    #[inline]
-    pub fn copy_bits(&self, offset: u32, out: &mut [u8]) -> bool {
-        let Ok(len) = u32::try_from(out.len()) else {
-            return false;
-        };
-        let Some(end) = offset.checked_add(len) else {
-            return false;
-        };
-        if end <= self.linear_len() {
-            // SAFETY: The linear data are as long as this, and `out` is not part of them.
-            unsafe {
-                out.as_mut_ptr()
-                    .copy_from_nonoverlapping(self.at(offset), out.len())
-            };
-            return true;
-        }
-        let (Ok(offset), Ok(len)) = (i32::try_from(offset), i32::try_from(len)) else {
-            return false;
-        };
-        if end > self.len() {
-            return false;
-        }
-        // SAFETY: The buffer is valid, and `out` has room for as many bytes.
-        unsafe { bindings::skb_copy_bits(self.as_raw(), offset, out.as_mut_ptr().cast(), len) == 0 }
-    }
-
-    /// Returns the first `len` bytes, if they are linear.
-    #[inline]
-    pub fn linear(&self, len: u32) -> Option<&[u8]> {
-        if len > self.linear_len() {
-            return None;
-        }
-        let len = usize::try_from(len).ok()?;
-        // SAFETY: The linear data are as long as this, and do not change while they are borrowed.
-        Some(unsafe { slice::from_raw_parts(self.raw().data, len) })
-    }
-
-    /// Returns the first `len` bytes for writing, if they are linear and nobody else's.
-    #[inline]
-    pub fn linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
-        if len > self.linear_len() || self.is_cloned() {
-            return None;
-        }
-        let len = usize::try_from(len).ok()?;
-        // SAFETY: As in `linear`; nobody else refers to the data.
-        Some(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
-    }
-
-    /// Returns the first `N` bytes, if they are linear.
-    #[inline]
-    pub fn head<const N: usize>(&self) -> Option<[u8; N]> {
-        let len = u32::try_from(N).ok()?;
-        self.linear(len)?.first_chunk().copied()
-    }
-
-    /// Makes the first `len` bytes linear. Returns whether that was possible.
-    #[inline]
-    pub fn pull_linear(&mut self, len: u32) -> bool {
-        // SAFETY: By the type invariants, the buffer is valid and not shared.
-        unsafe { bindings::pskb_may_pull(self.as_raw(), len) }
-    }
-
-    /// Removes all bytes behind the first `len`. Returns whether that was possible.
-    #[inline]
-    pub fn trim(&mut self, len: u32) -> bool {
-        // SAFETY: By the type invariants, the buffer is valid and not shared.
-        len >= self.len() || unsafe { bindings::pskb_trim(self.as_raw(), len) == 0 }
     }
 
     /// Returns the MTU of the route that the buffer takes, if it is known.
@@ -402,24 +277,33 @@ impl SkBuff {
         unsafe { bindings::skb_orphan(self.as_raw()) };
     }
 
-    /// Splits the buffer into packets for the wire, without their routes.
+    /// Splits the buffer into packets for the wire, without their routes and their device.
     ///
     /// What is not to be segmented becomes a list of one. Segments for which there is no memory are
-    /// dropped, so that the list may be short or empty.
+    /// dropped, so that the list may be short or empty. The packets know their flow hash.
     ///
     /// # Errors
     ///
     /// Gives the buffer back with the reason for which it cannot be segmented.
     #[inline]
     pub fn segment(mut self) -> Result<SkBuffList, (Self, Error)> {
+        // All segments are of one flow, whose hash they inherit.
+        self.flow_hash();
         let mut list = SkBuffList::new();
         if self.is_gso() {
             self.segment_gso(&mut list).map(|()| list)
         } else {
-            self.drop_dst();
+            self.detach();
             list.push_back(self);
             Ok(list)
         }
+    }
+
+    /// Forgets the route and the device.
+    #[inline]
+    pub(crate) fn detach(&mut self) {
+        self.drop_dst();
+        self.set_raw_device(null_mut());
     }
 
     /// Splits a buffer that must be.
@@ -437,7 +321,7 @@ impl SkBuff {
             next = unsafe { (*segment.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.next };
             // SAFETY: As above. They hold references to their routes as the original did.
             if let Some(mut skb) = unsafe { Self::from_shared(segment.as_ptr()) } {
-                skb.drop_dst();
+                skb.detach();
                 list.push_back(skb);
             }
         }
@@ -446,34 +330,44 @@ impl SkBuff {
 
     /// Computes the hash of the flow that the packet belongs to, if it is not known yet.
     ///
-    /// The device must have been set.
+    /// The packet should have a device, from which C knows the namespace.
     #[inline]
     pub fn flow_hash(&mut self) {
-        // SAFETY: By the type invariants, the buffer is valid and not shared.
+        // SAFETY: By the type invariants, the buffer is valid and not shared, and so is its device.
         unsafe { bindings::skb_get_hash(self.as_raw()) };
     }
 
     /// Says that the packet came in by `dev`, or goes out by it.
     ///
-    /// The buffer does not hold a reference: whoever hands it on, does so while `dev` is alive.
+    /// The buffer does not hold a reference: it is for the caller to hand it on, or to
+    /// [scrub](Self::scrub) it, while `dev` is alive.
     #[inline]
     pub fn set_device(&mut self, dev: &Device) {
-        self.raw_mut()
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .dev = dev.as_raw();
+        // INVARIANT: This is alive now, and for as long as the documentation demands.
+        self.set_raw_device(dev.as_raw());
+    }
+
+    /// Sets the device.
+    #[inline]
+    fn set_raw_device(&mut self, dev: *mut bindings::net_device) {
+        let raw = self.raw_mut();
+        // SAFETY: By the type invariants, the buffer is on no list, so that this is a link union
+        // of two pointers and the device.
+        let links = unsafe { &mut raw.__bindgen_anon_1.__bindgen_anon_1 };
+        links.__bindgen_anon_1.dev = dev;
     }
 
     /// Says that all checksums in the packet are known to be right.
     #[inline]
     pub fn mark_checksum_verified(&mut self) {
         let headers = self.headers_mut();
+        // CAST: A small constant.
         headers.set_ip_summed(bindings::CHECKSUM_UNNECESSARY as u8);
-        headers.set_csum_level(3);
+        headers.set_csum_level(MAX_CSUM_LEVEL);
     }
 
-    /// Forgets everything about the packet but its data, at the start of which all headers are put.
+    /// Forgets everything about the packet but its data, at the start of which all headers are put:
+    /// route, device, checksum, mark and so on.
     ///
     /// If it is about to be `encapsulating` another packet, its flow hash is kept.
     #[inline]
@@ -481,111 +375,4 @@ impl SkBuff {
         // SAFETY: By the type invariants, the buffer is valid and not shared.
         unsafe { bindings::skb_scrub(self.as_raw(), encapsulating) };
     }
-
-    /// Returns whether the data are linear and nobody else's.
-    #[inline]
-    pub(crate) fn is_writable(&self) -> bool {
-        self.is_linear() && !self.is_cloned()
-    }
-
-    /// Returns where the data begin, as bytes from the head.
-    #[inline]
-    fn offset_of_data(&self) -> u32 {
-        // The difference is less than the size of an allocation, which is less than 2^32.
-        (self.raw().data as usize).wrapping_sub(self.raw().head as usize) as u32
-    }
-
-    /// Returns where the linear data end, as bytes from the head.
-    #[inline]
-    fn offset_of_tail(&self) -> u32 {
-        self.offset(self.raw().tail)
-    }
-
-    /// Returns where the linear room ends, as bytes from the head.
-    #[inline]
-    fn offset_of_end(&self) -> u32 {
-        self.offset(self.raw().end)
-    }
-
-    /// Returns `position` as bytes from the head.
-    #[cfg(CONFIG_64BIT)]
-    #[inline]
-    fn offset(&self, position: bindings::sk_buff_data_t) -> u32 {
-        position
-    }
-
-    /// Returns `position` as bytes from the head.
-    #[cfg(not(CONFIG_64BIT))]
-    #[inline]
-    fn offset(&self, position: bindings::sk_buff_data_t) -> u32 {
-        (position as usize).wrapping_sub(self.raw().head as usize) as u32
-    }
-
-    /// Returns a pointer `offset` bytes into the data.
-    #[inline]
-    pub(crate) fn at(&self, offset: u32) -> *mut u8 {
-        self.raw().data.wrapping_add(offset as usize)
-    }
-
-    /// Returns a pointer to the end of the linear data.
-    #[inline]
-    pub(crate) fn tail(&self) -> *mut u8 {
-        self.at(self.linear_len())
-    }
-
-    /// Lets the data end `len` bytes later.
-    ///
-    /// # Safety
-    ///
-    /// The data must be linear, and the tailroom at least `len` bytes, which are initialised.
-    #[inline]
-    pub(crate) unsafe fn put(&mut self, len: u32) {
-        let raw = self.raw_mut();
-        raw.len = raw.len.wrapping_add(len);
-        raw.tail = advance(raw.tail, len);
-    }
-
-    /// Puts `header` before the data, which become the inner network header.
-    ///
-    /// # Safety
-    ///
-    /// The headroom must be at least as long as `header`, and nobody else may refer to it.
-    #[inline]
-    pub(crate) unsafe fn push_header(&mut self, header: &[u8]) {
-        self.headers_mut().inner_network_header = self.headroom() as u16;
-        let raw = self.raw_mut();
-        raw.len = raw.len.wrapping_add(header.len() as u32);
-        raw.data = raw.data.wrapping_sub(header.len());
-        // SAFETY: By the safety requirements, there is as much room before the data.
-        unsafe {
-            raw.data
-                .copy_from_nonoverlapping(header.as_ptr(), header.len())
-        };
-    }
-
-    /// Lets the data begin `len` bytes later.
-    ///
-    /// # Safety
-    ///
-    /// There must be at least `len` bytes of linear data.
-    #[inline]
-    pub(crate) unsafe fn pull(&mut self, len: u32) {
-        let raw = self.raw_mut();
-        raw.len = raw.len.wrapping_sub(len);
-        raw.data = raw.data.wrapping_add(len as usize);
-    }
-}
-
-/// Returns the position `len` bytes behind `position`.
-#[cfg(CONFIG_64BIT)]
-#[inline]
-fn advance(position: bindings::sk_buff_data_t, len: u32) -> bindings::sk_buff_data_t {
-    position.wrapping_add(len)
-}
-
-/// Returns the position `len` bytes behind `position`.
-#[cfg(not(CONFIG_64BIT))]
-#[inline]
-fn advance(position: bindings::sk_buff_data_t, len: u32) -> bindings::sk_buff_data_t {
-    position.wrapping_add(len as usize)
 }

@@ -28,6 +28,7 @@ use core::{
 };
 use kernel::{
     error::to_result,
+    ffi::c_int,
     prelude::*,
     sync::{
         atomic::{
@@ -54,13 +55,16 @@ pub fn ipv6_enabled() -> bool {
 
 /// A UDP socket that is bound to a port of all addresses of one family.
 ///
-/// It should be [closed](Self::close) where one may sleep; once it is, it may be dropped anywhere.
-/// Dropping closes it otherwise.
+/// It is to be [closed](Self::close) where one may sleep; after that, it may be dropped anywhere.
+/// Dropping an open socket closes it.
+///
+/// A socket does not keep its namespace alive. Whoever opens one has to close it when the namespace
+/// comes to its end, see [`PernetOperations`](super::namespace::PernetOperations).
 ///
 /// # Invariants
 ///
 /// - `sk` is null, or a valid socket of ours, which is freed a grace period after `sk` became null.
-/// - Unless `sk` is null, `data` holds a reference.
+/// - `data` is a reference that the socket holds until then.
 pub struct Socket<T: Receive> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
@@ -81,6 +85,7 @@ impl<T: Receive> Socket<T> {
     /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made.
     pub fn bind4(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
+            // CAST: A small constant.
             family: bindings::AF_INET as u8,
             local_udp_port: port.to_be(),
             ..Default::default()
@@ -100,6 +105,7 @@ impl<T: Receive> Socket<T> {
     /// As for [`Socket::bind4`]; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
     pub fn bind6(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
+            // CAST: A small constant.
             family: bindings::AF_INET6 as u8,
             local_udp_port: port.to_be(),
             ..Default::default()
@@ -156,7 +162,7 @@ impl<T: Receive> Socket<T> {
     /// Returns what sends by this socket while `guard` lives, unless it was closed.
     #[inline]
     pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g>> {
-        // Pairs with the `Full` exchange in `Closing::begin`, as far as a pointer needs that.
+        // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
         let sk = NonNull::new(self.sk.load(Acquire))?;
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
         Some(Sender {
@@ -262,11 +268,11 @@ impl Sender<'_> {
 unsafe extern "C" fn receive_callback<T: Receive>(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
-) -> i32 {
-    // SAFETY: By the safety requirements, this is an unshared buffer that is ours. Its links may
-    // be garbage, which this call clears.
+) -> c_int {
+    // SAFETY: By the safety requirements, this is an unshared buffer that is ours, with a device
+    // that is alive. Its destination may be one that is only borrowed, but goes at once.
     let mut skb = unsafe { SkBuff::from_raw(skb) };
-    skb.drop_dst();
+    skb.detach();
     if sk.is_null() {
         return 0;
     }

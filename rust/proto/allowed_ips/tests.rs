@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use std::{
+    cell::Cell,
+    sync::Arc,
+    vec::Vec, //
+};
+
 use super::*;
-use std::cell::Cell;
-use std::sync::Arc;
-use std::vec::Vec;
 
 mod random;
 mod reference;
@@ -259,17 +262,20 @@ fn failure_at_any_step_changes_nothing() {
 
 #[test]
 fn drops_on_a_small_stack() {
-    // A branch at each depth, so that as much as possible waits for being dropped.
-    let branches = (1..=128).map(|len| {
-        let bit = 1u128 << (128 - len);
+    // A branch at each depth, so that as much as possible waits for being dropped, if the rest is
+    // on the side that is looked at first.
+    let side = |invert: u128| {
+        (0..=128u8).flat_map(move |len| {
+            let bit = 1u128.checked_shl(128 - u32::from(len)).unwrap_or(0);
 
-        Prefix::new(Addr::V6(bit.to_be_bytes()), len as u8).unwrap()
-    });
+            [0, bit].map(|addr| Prefix::new(Addr::V6((addr ^ invert).to_be_bytes()), len).unwrap())
+        })
+    };
     let tables = [
         build(nested()),
         build(nested().rev()),
-        build(nested().chain(branches.clone())),
-        build(branches),
+        build(side(0)),
+        build(side(u128::MAX)),
     ];
 
     for table in tables {

@@ -7,9 +7,11 @@
 //!
 //! Nothing recurses: the stack of a kernel is small, and the user determines the depth.
 
-use super::key::Key;
-use super::Family;
-use super::OutOfMemory;
+use super::{
+    key::Key,
+    Family,
+    OutOfMemory, //
+};
 
 /// Nodes on the longest way down: prefixes of 0 to 128 bits, each beginning with the one before.
 const DEPTH: usize = 129;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-use super::*;
+use std::{
+    vec,
+    vec::Vec, //
+};
+
 use proptest::prelude::*;
-use std::vec;
-use std::vec::Vec;
+
+use super::*;
 
 const KEY: [u8; 32] = [7; 32];
 

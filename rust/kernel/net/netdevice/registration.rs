@@ -24,6 +24,7 @@ use kernel::{
     },
     ffi::c_int,
     prelude::*,
+    str::as_char_ptr_in_const_context,
     sync::{
         atomic::{
             Atomic,
@@ -184,7 +185,7 @@ impl<T: Operations> Adapter<T> {
 
     /// `device::type` of the device.
     pub(super) const DEVICE_TYPE: bindings::device_type = bindings::device_type {
-        name: T::KIND.to_bytes_with_nul().as_ptr().cast(),
+        name: as_char_ptr_in_const_context(T::KIND),
         ..pin_init::zeroed()
     };
 

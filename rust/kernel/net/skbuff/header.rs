@@ -3,6 +3,8 @@
 //! What a packet says about itself in its network header.
 
 use super::SkBuff;
+use crate::num::u32_as_usize;
+use kernel::ffi::c_int;
 use wg_bindings as bindings;
 
 /// [`SkBuff::protocol`] of an IPv4 packet.
@@ -45,7 +47,7 @@ impl SkBuff {
     /// Returns the protocol that the network header is really of: [`IPV4`], [`IPV6`] or zero.
     #[inline]
     pub fn real_protocol(&self) -> u16 {
-        let version = match self.network_header::<{ IPV4_HEADER_LEN as usize }>() {
+        let version = match self.network_header::<{ u32_as_usize(IPV4_HEADER_LEN) }>() {
             Some([first, ..]) => first >> 4,
             None => 0,
         };
@@ -119,14 +121,16 @@ impl SkBuff {
         match self.real_protocol() {
             0 => {}
             protocol if protocol != self.protocol() => {}
+            // CAST: Small constants.
             // SAFETY: The buffer is valid, and has an IPv4 header.
             IPV4 => unsafe {
                 bindings::icmp_ndo_send(
                     self.as_raw(),
-                    bindings::ICMP_DEST_UNREACH as i32,
-                    bindings::ICMP_HOST_UNREACH as i32,
+                    bindings::ICMP_DEST_UNREACH as c_int,
+                    bindings::ICMP_HOST_UNREACH as c_int,
                 )
             },
+            // CAST: Small constants.
             // SAFETY: The buffer is valid, and has an IPv6 header.
             _ => unsafe {
                 bindings::icmpv6_ndo_send(

@@ -2,8 +2,9 @@
 
 //! Comparison with a list that is searched from one end to the other.
 
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 /// A table that nobody can doubt.
 #[derive(Default)]

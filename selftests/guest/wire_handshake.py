@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Handshakes with the device in either role, good ones and bad ones."""
+
+import os
+import socket
+import struct
+import threading
+import time
+
+import noise
+import tap
+from lab import INNER4, Hostile
+from wgnl import Peer, attr, u16, u32
+from wire_base import PLAIN4, RECORDED, Base
+
+
+class Handshake(Base):
+    """Table B: from somebody who knows a public key."""
+
+    def responder(self):
+        tap.note("the device as responder")
+        lab, peer = self.lab, self.peer
+        lab.settle()
+        initiator = peer.initiator()
+        got = {}
+
+        def begin():
+            self.first.send(initiator.initiation())
+            got["response"], got["tos"] = self.first.receive(), self.first.tos
+
+        self.expect(
+            "a good initiation is answered with 92 bytes",
+            begin,
+            rx_packets=1,
+            rx_bytes=148,
+            P__rx=148,
+            tx_packets=1,
+            tx_bytes=92,
+            P__tx=92,
+            P__endpoint=self.first.endpoint,
+        )
+        tap.equal("TX-14 with DSCP AF41", got["tos"], 0x88)
+        response = got["response"]
+        session = initiator.finish(response)
+        tap.ok("the response opens a session", session)
+        tap.equal("without a cookie", response[76:], bytes(16))
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.bind((INNER4, 0))
+        self.expect(
+            "HS-6 the responder does not send before it has heard",
+            lambda: sender.sendto(b"staged", (PLAIN4, 7001)),
+        )
+        peer.session = session
+
+        def confirm():
+            self.first.send(session.data())
+            got["data"], got["tos"] = self.first.receive(), self.first.tos
+
+        self.expect(
+            "but then it does",
+            confirm,
+            rx_packets=1,
+            rx_bytes=32,
+            P__rx=32,
+            P__handshake=True,
+            tx_packets=1,
+            tx_bytes=80,
+            P__tx=80,
+        )
+        counter, plain = session.open(got["data"])
+        tap.equal("TX-11 the first counter is 0", counter, 0)
+        tap.equal("TX-14 data has TOS 0", got["tos"], 0)
+        tap.equal("the inner packet came through", plain[20 + 8 : 34], b"staged")
+        tap.equal("TX-12 padded with zeros", plain[34:], bytes(14))
+        self.receive_ok("an IPv4 packet arrives", self.packet4())
+        self.receive_ok("an IPv6 packet arrives", self.packet6(), inner=self.inner6)
+        self.expect(
+            "CK-3 a random mac2 is ignored while there is no load",
+            lambda: self.answered(peer.initiator().initiation(cookie=b"x" * 16)),
+            rx_packets=1,
+            rx_bytes=148,
+            P__rx=148,
+            tx_packets=1,
+            tx_bytes=92,
+            P__tx=92,
+        )
+        self.receive_ok("HS-6 the session goes on while a new one is not confirmed", self.packet4())
+
+        tap.note("initiations that are refused")
+        old = noise.timestamp()
+        initiation = peer.initiator().initiation(stamp=old)
+        self.expect(
+            "one that is accepted",
+            lambda: self.answered(initiation),
+            rx_packets=1,
+            rx_bytes=148,
+            P__rx=148,
+            tx_packets=1,
+            tx_bytes=92,
+            P__tx=92,
+        )
+        time.sleep(0.05)
+        self.silent("HS-3 the same from elsewhere: silence", initiation, wire=self.second)
+        self.silent(
+            "HS-3 another with the same timestamp: silence",
+            peer.initiator().initiation(stamp=old),
+            wire=self.second,
+        )
+        earlier = old[:8] + struct.pack("!I", max(struct.unpack("!I", old[8:])[0] - 1, 0))
+        self.silent(
+            "HS-3 one a nanosecond earlier: silence",
+            peer.initiator().initiation(stamp=earlier),
+            wire=self.second,
+        )
+        self.silent(
+            "HS-3 one of 1970: silence",
+            peer.initiator().initiation(stamp=bytes(12)),
+            wire=self.second,
+        )
+        good = peer.initiator().initiation()
+        body = bytearray(noise.INITIATION_LEN - 32)
+        self.silent("a mac1 of zeros: silence", good[:116] + bytes(32))
+        self.silent("a wrong mac1: silence", good[:131] + bytes([good[131] ^ 1]) + good[132:])
+        self.silent(
+            "the mac1 of another device: silence", noise.add_macs(good[:116], noise.Key().public)
+        )
+        self.silent(
+            "a random body with a good mac1: silence",
+            *(
+                noise.add_macs(struct.pack("<I", 1) + RECORDED.randbytes(112), lab.public)
+                for _ in range(10)
+            ),
+        )
+        for name, place in (
+            ("ephemeral", 8),
+            ("static", 40),
+            ("timestamp", 88),
+            ("timestamp's tag", 115),
+        ):
+            body[:] = good[:116]
+            body[place] ^= 1
+            self.silent(
+                f"a changed {name} with a good mac1: silence",
+                noise.add_macs(bytes(body), lab.public),
+            )
+        stranger = Hostile(lab, "S", [], configure=False)
+        self.silent("an unknown static key: silence", stranger.initiator().initiation())
+        for number, point in enumerate(noise.LOW_ORDER):
+            self.silent(
+                f"HS-5 low-order ephemeral {number}: silence",
+                peer.initiator(ephemeral=noise.ForgedKey(point)).initiation(),
+            )
+        weak = noise.Initiator(noise.ForgedKey(noise.LOW_ORDER[3]), lab.public)
+        lab.configure(attr(Peer.PUBLIC_KEY, noise.LOW_ORDER[3]))
+        self.silent("HS-5 low-order static key, known as a peer: silence", weak.initiation())
+        lab.configure(attr(Peer.PUBLIC_KEY, noise.LOW_ORDER[3]) + u32(Peer.FLAGS, Peer.F_REMOVE_ME))
+        wrong = noise.Initiator(peer.key, noise.Key().public)
+        message = wrong.initiation()[:116]
+        self.silent(
+            "for another device, with our mac1: silence", noise.add_macs(message, lab.public)
+        )
+        self.silent(
+            "responses that nobody waits for: silence",
+            *(
+                noise.add_macs(
+                    struct.pack("<III", 2, 1, index) + RECORDED.randbytes(48), lab.public
+                )
+                for index in (0, 1, session.index, session.remote_index)
+            ),
+        )
+        self.silent(
+            "cookie replies that nobody waits for: silence",
+            *(
+                struct.pack("<II", 3, index) + RECORDED.randbytes(56)
+                for index in (0, session.index, session.remote_index)
+            ),
+        )
+        self.receive_ok("and the session is as good as ever", self.packet4())
+
+        tap.note("initiations in a hurry")
+        self.hurry()
+        self.twins()
+        self.peer.handshake(self.first)
+        lab.settle()
+
+    def hurry(self):
+        """Two initiations of one peer within 20 ms: the second one is ignored."""
+        counts = []
+        for _ in range(10):
+            time.sleep(0.1)
+            pair = [self.peer.initiator().initiation() for _ in range(2)]
+            for message in pair:
+                self.first.send(message)
+            self.first.receive()
+            self.lab.probe()
+            counts.append(1 + len([m for m in self.first.drain() if len(m) == 92]))
+            if counts[-1] == 1:
+                break
+        tap.ok("HS-3 two within 20 ms: one response", counts[-1] == 1, f"{counts} responses")
+        self.lab.settle()
+
+    def twins(self):
+        """The same initiation many times at once, from two sockets: one response to each."""
+        rounds, responses = 20, 0
+        for _ in range(rounds):
+            time.sleep(0.05)
+            message = self.peer.initiator().initiation()
+            barrier = threading.Barrier(2)
+
+            def send(wire):
+                barrier.wait()
+                for _ in range(5):
+                    wire.send(message)
+
+            threads = [threading.Thread(target=send, args=(w,)) for w in (self.first, self.second)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.lab.probe()
+            responses += len(
+                [m for w in (self.first, self.second) for m in w.drain() if len(m) == 92]
+            )
+        tap.equal(f"H4 {rounds} initiations, ten copies each: as many responses", responses, rounds)
+        self.lab.settle()
+
+    STAGED = 32 + 48
+
+    def initiator(self):
+        tap.note("the device as initiator")
+        lab = self.lab
+        fresh, wire = self.fresh(psk=os.urandom(32))
+        lab.settle()
+        responder = self.provoke(fresh, wire)
+        tap.equal("TX-14 the initiation has DSCP AF41", wire.tos, 0x88)
+        tap.equal("it has no cookie", responder.mac2, bytes(16))
+        tap.ok(
+            "HS-2 its timestamp is of now",
+            abs(struct.unpack("!Q", responder.stamp[:8])[0] - (1 << 62) - 10 - time.time()) < 60,
+            responder.stamp.hex(),
+        )
+        tap.equal(
+            "HS-2 and rounded to 2^24 ns",
+            struct.unpack("!I", responder.stamp[8:])[0] & (1 << 24) - 1,
+            0,
+        )
+        good, session = responder.response()
+        wrong_psk, _ = responder.response(psk=os.urandom(32))
+        base = {"tx_packets": 1, "tx_bytes": 148, "I__tx": 148}
+        self.silent("a response with a wrong preshared key: silence", wrong_psk, wire=wire, **base)
+        other = struct.unpack("<I", good[8:12])[0] ^ 1
+        self.silent(
+            "one with an unknown index: silence", responder.response(receiver=other)[0], wire=wire
+        )
+        self.silent("one with a wrong mac1: silence", good[:60] + bytes(32), wire=wire)
+        tampered = bytearray(good[:60])
+        tampered[50] ^= 1
+        self.silent(
+            "one with a wrong tag: silence", noise.add_macs(bytes(tampered), lab.public), wire=wire
+        )
+        for number in (0, 3, 5):
+            self.silent(
+                f"HS-5 one with low-order ephemeral {number}: silence",
+                responder.response(ephemeral=noise.ForgedKey(noise.LOW_ORDER[number]))[0],
+                wire=wire,
+            )
+        self.silent("its own initiation, back again: silence", responder.message, wire=wire)
+        fresh.session = session
+        got = {}
+
+        def finish():
+            wire.send(good)
+            got["data"] = wire.receive()
+
+        self.expect(
+            "a good response still works, and what waited is sent",
+            finish,
+            rx_packets=1,
+            rx_bytes=92,
+            I__rx=92,
+            tx_packets=1,
+            tx_bytes=self.STAGED,
+            I__tx=self.STAGED,
+            I__handshake=True,
+        )
+        counter, plain = session.open(got["data"])
+        tap.equal("its first counter is 0", counter, 0)
+        tap.equal("it is what was sent", plain[28:34], b"staged")
+        self.silent("the same response again: silence", good, wire=wire)
+        self.silent("another response to the same: silence", responder.response()[0], wire=wire)
+        self.silent("the same from elsewhere: silence", good, wire=self.second)
+        self.expect(
+            "the session works",
+            lambda: wire.send(session.data()),
+            rx_packets=1,
+            rx_bytes=32,
+            I__rx=32,
+        )
+        fresh.remove()
+
+        tap.note("the device's key confirmation")
+        fresh, wire = self.fresh()
+        lab.settle()
+        lab.configure(attr(Peer.PUBLIC_KEY, fresh.key.public) + u16(Peer.KEEPALIVE, 600))
+        responder = self.initiation(fresh, wire)
+        good, session = responder.response()
+        fresh.session = session
+        wire.send(good)
+        tap.equal(
+            "HS-7 with nothing to send it is a keepalive",
+            session.open(wire.receive() or b""),
+            (0, b""),
+        )
+        tap.equal("TX-14 that has TOS 0", wire.tos, 0)
+        fresh.remove()
+
+        tap.note("cookies for the device")
+        fresh, wire = self.fresh()
+        lab.settle()
+        responder = self.provoke(fresh, wire)
+        begun = time.monotonic()
+        cookie = os.urandom(16)
+        self.silent(
+            "a cookie reply with an unknown index: silence",
+            responder.cookie_reply(os.urandom(16), receiver=responder.sender ^ 1),
+            wire=wire,
+            **base,
+        )
+        reply = responder.cookie_reply(os.urandom(16), mac1=os.urandom(16))
+        self.silent("one for another mac1: silence", reply, wire=wire)
+        reply = responder.cookie_reply(os.urandom(16))
+        self.silent("one that was changed: silence", reply[:-1] + bytes([reply[-1] ^ 1]), wire=wire)
+        self.silent("CK-6 a good one: silence", responder.cookie_reply(cookie), wire=wire)
+        self.silent("CK-5 a second one: silence", responder.cookie_reply(os.urandom(16)), wire=wire)
+        again = self.initiation(fresh, wire)
+        waited = time.monotonic() - begun
+        tap.ok("TM-1 the next initiation comes after 5 s", 4.9 < waited, f"after {waited:.3f} s")
+        tap.note(f"after {waited:.3f} s")
+        message = again.message
+        tap.equal(
+            "CK-5 it has the first good cookie's mac2", again.mac2, noise.mac(cookie, message[:132])
+        )
+        tap.ok("its ephemeral is another", responder.their_ephemeral != again.their_ephemeral)
+        tap.ok("its index is another", responder.sender != again.sender)
+        tap.ok("its timestamp is later", again.stamp > responder.stamp)
+        lab.settle()
+        self.silent(
+            "H2 a response to the first initiation: silence", responder.response()[0], wire=wire
+        )
+        good, fresh.session = again.response()
+        wire.send(good)
+        data = fresh.session.open(wire.receive() or b"")
+        tap.ok(
+            "a response to the second one opens a session",
+            data and data[1][28:34] == b"staged",
+            str(data),
+        )
+        fresh.remove()
+        lab.settle()

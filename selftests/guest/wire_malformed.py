@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Datagrams that are no messages, and odd IP and UDP around good ones."""
+
+import socket
+import struct
+
+import noise
+import tap
+from lab import HOSTILE4, OUTER4, PORT, pack4, udp_counters
+from noise import ipv4, udp
+from wgnl import Peer, attr, endpoint4
+from wire_base import RECORDED, Base
+
+UDP_NO_CHECK6_TX = 101
+
+
+class Malformed(Base):
+    """Table A: from anybody."""
+
+    def malformed(self):
+        tap.note("datagrams that are no messages")
+        rnd = RECORDED
+
+        def of(kind, size):
+            return (struct.pack("<I", kind) + rnd.randbytes(max(size - 4, 0)))[:size]
+
+        groups = {
+            "nothing at all, and bytes": [b"", b"\1", b"\4\0\0", bytes(4)],
+            "types that do not exist": [of(k, s) for k in (0, 5, 255) for s in range(4, 13)]
+            + [of(k, 148) for k in (0, 5, 6, 255, 1 << 31)],
+            "initiations of 147, 148 and 149 bytes": [of(1, s) for s in (4, 147, 148, 149)]
+            + [of(1, 116) + bytes(32)],
+            "responses of 91, 92 and 93 bytes": [of(2, s) for s in (4, 91, 92, 93)],
+            "cookie replies of 63, 64 and 65 bytes": [of(3, s) for s in (4, 63, 64, 65)],
+            "data of up to 31 bytes": [of(4, s) for s in range(4, 32)],
+            "data for nobody": [of(4, s) for s in (32, 33, 48, 147, 148, 149, 1472)],
+            "data for nobody in fragments": [of(4, s) for s in (1500, 9000, 65507)],
+            "data with a reserved byte": [of(4 | r << 8, 64) for r in (1, 1 << 8, 1 << 16)],
+        }
+        for what, messages in groups.items():
+            before = udp_counters()
+            self.silent(f"{what}: silence", *messages)
+            after = udp_counters()
+            # One more for the probe.
+            tap.equal(
+                f"{what}: counted by UDP as received",
+                (
+                    after["InDatagrams"] - before["InDatagrams"],
+                    after["InErrors"] - before["InErrors"],
+                ),
+                (len(messages) + 1, 0),
+            )
+        for what, messages in groups.items():
+            self.silent(f"{what}: silence, IPv6", *messages[:9], wire=self.third)
+        for byte in range(1, 4):
+            message = bytearray(self.peer.initiator().initiation())
+            message[byte] = 1
+            # Even with a mac that fits.
+            message = noise.add_macs(bytes(message[:116]), self.lab.public)
+            self.silent(f"a good initiation but for reserved byte {byte}", message)
+        for size in (147, 149):
+            message = (self.peer.initiator().initiation() + bytes(1))[:size]
+            self.silent(f"a good initiation of {size} bytes", message)
+
+    def raw(self):
+        tap.note("odd IP and UDP")
+        raw = self.lab.make(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
+        there, here = pack4(OUTER4), pack4(HOSTILE4)
+        self.lab.configure(
+            attr(Peer.PUBLIC_KEY, self.peer.key.public)
+            + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, 4001))
+        )
+        self.lab.settle()
+
+        def good(**lies):
+            return udp(here, there, 4001, PORT, self.peer.initiator().initiation(), **lies)
+
+        answered = {
+            "rx_packets": 1,
+            "rx_bytes": 148,
+            "P__rx": 148,
+            "tx_packets": 1,
+            "tx_bytes": 92,
+            "P__tx": 92,
+        }
+
+        def sends(what, *packets, response=True):
+            def action():
+                for packet in packets:
+                    raw.sendto(packet, (OUTER4, 0))
+                if response:
+                    got = self.first.receive()
+                    if got is None or len(got) != 92:
+                        self.lab.surprises.append(f"no response but {got!r}")
+
+            self.expect(what, action, **(answered if response else {}))
+
+        sends("a good initiation", ipv4(here, there, good()))
+        sends("without a UDP checksum", ipv4(here, there, good(check=0)))
+        before = udp_counters()
+        sends("with a wrong one: silence", ipv4(here, there, good(check=0x1234)), response=False)
+        tap.equal(
+            "with a wrong one: counted by UDP",
+            udp_counters()["InCsumErrors"] - before["InCsumErrors"],
+            1,
+        )
+        for length in (0, 7, 8 + 147, 8 + 149, 65535):
+            sends(
+                f"UDP length {length}: silence",
+                ipv4(here, there, good(length=length, check=0)),
+                response=False,
+            )
+        sends("trailing bytes behind the datagram are cut off", ipv4(here, there, good() + b"abc"))
+        sends("with IP options", ipv4(here, there, good(), options=b"\1" * 12))
+        sends("with 40 bytes of them", ipv4(here, there, good(), options=b"\1" * 40))
+        sends("in fragments of eight bytes", *self.fragments(here, there, good(), 77))
+        sends("in the same, last one first", *self.fragments(here, there, good(), 78)[::-1])
+        sends("with DSCP, outer CE and TTL 1", ipv4(here, there, good(), tos=0xFF, ttl=1))
+        strangers = [
+            pack4(a) for a in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", OUTER4)
+        ]
+        sends(
+            "from addresses that nobody has: silence",
+            *(
+                ipv4(s, there, udp(s, there, 4001, PORT, self.peer.initiator().initiation()))
+                for s in strangers
+            ),
+            response=False,
+        )
+        source = pack4(HOSTILE4)
+        self.expect(
+            "from port 0: answered into the void",
+            lambda: raw.sendto(
+                ipv4(
+                    source, there, udp(source, there, 0, PORT, self.peer.initiator().initiation())
+                ),
+                (OUTER4, 0),
+            ),
+            **answered,
+            P__endpoint=f"{HOSTILE4}:0",
+        )
+        self.third.socket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, 1)
+        before = udp_counters()
+        self.silent(
+            "IPv6 without a UDP checksum: silence",
+            self.peer.initiator().initiation(),
+            wire=self.third,
+        )
+        self.third.socket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, 0)
+        after = udp_counters()
+        tap.equal(
+            "IPv6 without a UDP checksum: counted by UDP",
+            after["Udp6InErrors"] - before["Udp6InErrors"],
+            1,
+        )
+        raw.close()
+
+    @staticmethod
+    def fragments(source, target, datagram, ident):
+        """IPv4 packets of eight bytes each."""
+        more = [0x2000] * ((len(datagram) - 1) // 8) + [0]
+        return [
+            ipv4(source, target, datagram[n * 8 : n * 8 + 8], ident=ident, fragment=n | flag)
+            for n, flag in enumerate(more)
+        ]
