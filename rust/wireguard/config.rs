@@ -306,8 +306,7 @@ impl Device {
         let send_staged = old.is_none() && new.is_some() && self.is_running();
         self.set_identity(new.clone());
         for peer in config.peers() {
-            peer.handshake.lock().set_identity::<Kernel>(new.clone());
-            peer.expire_sessions();
+            peer.change_identity(new.clone());
             if send_staged {
                 Peer::send_staged(peer.borrow());
             }

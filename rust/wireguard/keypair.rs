@@ -202,11 +202,11 @@ impl Keypair {
         ok
     }
 
-    /// Calls `f` with a function that says of an authentic nonce whether it is new.
+    /// Calls `f` with the window that says of an authentic nonce whether it is new.
     #[inline]
-    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut dyn FnMut(u64) -> bool) -> R) -> R {
+    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut Window) -> R) -> R {
         let mut window = self.window.lock();
-        let result = f(&mut |nonce| window.accept(nonce));
+        let result = f(&mut window);
         self.receiving.highest.store(window.highest(), Relaxed);
         result
     }

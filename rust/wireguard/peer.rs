@@ -273,10 +273,24 @@ impl Peer {
 
     /// Abandons the handshake in progress.
     pub(crate) fn clear_handshake(&self) {
-        let mut handshake = self.handshake.lock();
+        self.abandon(&mut self.handshake.lock());
+    }
+
+    /// Abandons a handshake, which is the peer's.
+    fn abandon(&self, handshake: &mut Handshake) {
         if let Some(index) = handshake.clear() {
             self.device().indices().remove_handshake(index, self);
         }
+    }
+
+    /// Sets who we are, and makes the next packet begin a new handshake as such, at once.
+    pub(crate) fn change_identity(&self, identity: Option<Identity>) {
+        let mut handshake = self.handshake.lock();
+        handshake.set_identity::<Kernel>(identity);
+        self.abandon(&mut handshake);
+        drop(handshake);
+        self.allow_initiation();
+        self.sessions.stop_sending();
     }
 
     /// Wipes the handshake and all sessions.

@@ -119,6 +119,10 @@ impl Device {
         let Ok(len) = skb.pull_udp() else {
             return;
         };
+        // The stack has made no more of it linear than the UDP header.
+        if !skb.pull_linear(4) {
+            return;
+        }
         let Some(head) = skb.head::<4>() else {
             return;
         };
@@ -252,14 +256,15 @@ impl<'a> Delivery<'a> {
         if packets.is_empty() {
             return;
         }
-        keypair.with_window(|is_new| {
+        keypair.with_window(|window| {
             packets.retain(|skb| {
-                let new = is_new(nonce(skb));
+                let new = window.accept(nonce(skb));
                 if !new {
                     pr_debug_ratelimited!(
-                        "{}: Packet has invalid nonce {}\n",
+                        "{}: Packet has invalid nonce {} (max {})\n",
                         self.device.name(),
-                        nonce(skb)
+                        nonce(skb),
+                        window.highest()
                     );
                 }
                 new
@@ -311,6 +316,7 @@ impl<'a> Delivery<'a> {
                 peer.id(),
                 peer.endpoint_for_log()
             );
+            skb.consume();
             return Some(message_len);
         }
         peer.on(Event::DataReceived);

@@ -228,6 +228,7 @@ impl Device {
                     daddr: addr,
                     dport: port,
                     mark: self.fwmark(),
+                    oif: 0,
                 };
                 path.send4(&sender(&sockets.v4).ok_or(ENONET)?, skb, flow)?;
             }
@@ -290,6 +291,8 @@ impl Path<'_> {
                 if ifindex == 0 || !unusable {
                     return self.cached4(route, flow);
                 }
+                // Another source may be used, but the interface that this one leads to stays.
+                flow.oif = route.as_ref().map_or(0, Route4::oif);
             }
             // The cache goes with the endpoint that is forgotten.
             self.forget_source();
