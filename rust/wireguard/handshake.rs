@@ -89,11 +89,7 @@ impl WorkItem for Incoming {
 
     fn run(this: Pin<KBox<Self>>) {
         // What came in before the interface went down is void.
-        if let Some(skb) = this
-            .skb
-            .get()
-            .filter(|_| this.epoch == this.device.epoch())
-        {
+        if let Some(skb) = this.skb.get().filter(|_| this.epoch == this.device.epoch()) {
             this.device.answer(this.kind, skb);
             secret::wipe_stack();
         }

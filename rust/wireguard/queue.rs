@@ -56,12 +56,12 @@ use wg_proto::limits;
 /// How many messages must wait to be decrypted on one CPU for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 256;
 
-/// When other CPUs are used for encryption.
+/// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
     /// Never, save for tunnels in tunnels.
     Never,
-    /// If one has more to do than it can.
+    /// If one cannot decrypt as fast as it receives.
     IfOverloaded,
     /// Always; for tests.
     Always,
@@ -217,17 +217,17 @@ impl Ordered {
     /// Returns whether no job is under way.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Relaxed) == 0
+        self.count.load(Acquire) == 0
     }
 
     /// Adds a job, or gives it back if there are too many.
     fn push(&self, job: ListArc<Job>) -> Result<(), ListArc<Job>> {
         let mut jobs = self.jobs.lock();
-        let count = self.count.load(Relaxed);
-        if count as usize >= limits::MAX_QUEUED_PACKETS {
+        // Not under the lock when it goes down, hence atomic.
+        if self.count.fetch_add(1, Relaxed) as usize >= limits::MAX_QUEUED_PACKETS {
+            self.count.fetch_sub(1, Relaxed);
             return Err(job);
         }
-        self.count.store(count.wrapping_add(1), Relaxed);
         jobs.push_back(job);
         Ok(())
     }
@@ -251,6 +251,7 @@ impl Ordered {
 
     /// Notes that a job that was taken is delivered.
     pub(crate) fn delivered(&self) {
+        // Pairs with `Acquire` in `is_empty`.
         self.count.fetch_sub(1, Release);
     }
 }

@@ -93,6 +93,16 @@ impl Inbox {
         }
     }
 
+    /// Drops all that waits to be decrypted or delivered. No job must be under way any more.
+    pub(crate) fn clear(&self) {
+        let waiting = core::mem::replace(&mut *self.waiting.lock(), SkBuffList::new());
+        drop(waiting);
+        while let Some(job) = self.order.pop_done() {
+            drop(job);
+            self.order.delivered();
+        }
+    }
+
     /// Takes up to `count` messages, and says how many are left.
     fn take(&self, count: usize) -> (SkBuffList, usize) {
         let mut waiting = self.waiting.lock();

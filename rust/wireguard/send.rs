@@ -234,6 +234,9 @@ impl Peer {
         guard: &Guard,
         bh: &bh::Guard,
     ) -> Result<(), SkBuffList> {
+        if packets.is_empty() {
+            return Ok(());
+        }
         let Some(keypair) = this.into_ref().sessions.current(guard) else {
             return Err(packets);
         };
