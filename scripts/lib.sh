@@ -24,6 +24,13 @@ die() {
 	exit 1
 }
 
+for name in http_proxy https_proxy no_proxy; do
+	[ -z "${!name-}" ] || WG_ENV+=("$name=${!name}")
+done
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+	WG_ENV+=(SSL_CERT_FILE=/run/certificates.crt CARGO_HTTP_CAINFO=/run/certificates.crt)
+fi
+
 # Hashes standard input to a short key.
 key() {
 	sha256sum | cut -c 1-12
@@ -85,7 +92,7 @@ need_space() {
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] ||
-		die "must run as root (it makes mounts and a Debian root); try: sudo -E $0 $*"
+		die "must run as root (it makes mounts and a Debian root); try it with sudo"
 	setpriv --pdeathsig KILL unshare --mount --pid --fork true 2>/dev/null ||
 		die "may not make mount and PID namespaces; in a container, start it with: --privileged"
 }
@@ -117,12 +124,18 @@ WG_ENTER='
 		mkdir -p "$root$path"
 		mount --bind "$path" "$root$path"
 	done
-	for file in /etc/resolv.conf /etc/hosts; do
-		[ ! -e "$file" ] || { touch "$root$file" && mount --bind "$file" "$root$file"; }
+	# The way to the network, and whom to trust there, is as on the host.
+	mount -t tmpfs tmpfs "$root/run"
+	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
+		[ -e "$file" ] || continue
+		target=$root$file
+		case $file in *.crt) target=$root/run/certificates.crt ;; esac
+		touch "$target"
+		mount --bind "$file" "$target"
 	done
 	trap "exit 130" INT
 	trap "exit 143" TERM
-	chroot "$root" /usr/bin/env -i ${WG_PASS:-} "$@" <&0 &
+	chroot "$root" /usr/bin/env -i "$@" <&0 &
 	wait $! && exit 0 || exit $?
 '
 
