@@ -2,4 +2,30 @@
 
 //! Abstractions over C kernel APIs that the `kernel` crate does not have yet.
 //!
-//! Modules lie where they would lie in `rust/kernel/`, so that moving one upstream is a rename.
+//! All `unsafe` code of the project is here. Modules lie where they would lie in `rust/kernel/`,
+//! so that moving one upstream is a rename:
+//!
+//! - [`cpu`]: CPU numbers.
+//! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
+//! - [`debug`]: messages through dynamic debug.
+//! - [`mm`]: memory of the machine.
+//! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
+//! - [`notifier`]: what happens to the machine.
+//! - [`random`]: random numbers.
+//! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
+//! - [`mod@time`]: clocks and jiffies.
+//! - [`timer`]: timers that belong to an RCU-freed object.
+//! - [`workqueue`]: workqueues of one's own.
+
+pub mod cpu;
+pub mod crypto;
+pub mod debug;
+pub mod mm;
+pub mod net;
+pub mod notifier;
+mod num;
+pub mod random;
+pub mod sync;
+pub mod time;
+pub mod timer;
+pub mod workqueue;

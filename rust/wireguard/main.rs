@@ -1,23 +1,112 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! WireGuard secure network tunnel.
+//!
+//! The driver: what the protocol of `wg_proto` decides, done by means of `wg_kernel`. Where to start
+//! reading: [`device`] for the life of an interface, [`send`] and [`receive`] for that of a packet,
+//! [`handshake`] for that of a session.
 
 #![forbid(unsafe_code)]
 
+mod allowed_ips;
+mod config;
+mod crypto;
+mod device;
+mod globals;
+mod handshake;
+mod keypair;
+mod lookup;
+mod netlink;
+mod peer;
+mod queue;
+mod receive;
+mod send;
+mod socket;
+mod timers;
+
+use crate::{
+    device::WireGuard,
+    netlink::Genl, //
+};
 use kernel::prelude::*;
+use wg_kernel::{
+    net::{
+        genetlink,
+        namespace::PernetRegistration,
+        netdevice, //
+    },
+    notifier::{
+        PmRegistration,
+        VmForkRegistration, //
+    },
+    sync::rcu, //
+};
 
 module! {
-    type: WireGuard,
+    type: Module,
     name: "wireguard",
-    authors: ["The authors"],
-    description: "WireGuard secure network tunnel",
+    authors: ["The rust-wireguard authors"],
+    description: "WireGuard secure network tunnel, in Rust",
     license: "GPL v2",
+    alias: [
+        "rtnl-link-wireguard",
+        "net-pf-16-proto-16-family-wireguard",
+    ],
+    params: {
+        parallel: u8 {
+            default: 1,
+            description: "Use of other CPUs for encryption: 0 never, 1 if one is overloaded, 2 always",
+        },
+    },
 }
 
-struct WireGuard;
+/// The version of the module.
+///
+/// `modinfo` and `/sys/module/wireguard/version` have it from `rust/helpers/module.c`.
+const VERSION: &str = "1.0.0-rust";
 
-impl kernel::Module for WireGuard {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self)
+/// All that is registered with the kernel, in the order in which it has to go.
+struct Module {
+    _genl: genetlink::Registration<Genl>,
+    _links: netdevice::Registration<WireGuard>,
+    _pernet: PernetRegistration<WireGuard>,
+    _vm_fork: VmForkRegistration<WireGuard>,
+    _pm: PmRegistration<WireGuard>,
+    _globals: globals::Registration,
+    _drain: Drain,
+}
+
+impl kernel::Module for Module {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let drain = Drain;
+        let globals = globals::Globals::register()?;
+        let pm = PmRegistration::new()?;
+        let vm_fork = VmForkRegistration::new()?;
+        let pernet = PernetRegistration::new()?;
+        let links = netdevice::Registration::new()?;
+        let genl = genetlink::Registration::new(module)?;
+
+        pr_info!("WireGuard {VERSION} loaded. See www.wireguard.com for information.\n");
+        pr_info!("Copyright (C) 2026 The rust-wireguard authors.\n");
+        Ok(Self {
+            _genl: genl,
+            _links: links,
+            _pernet: pernet,
+            _vm_fork: vm_fork,
+            _pm: pm,
+            _globals: globals,
+            _drain: drain,
+        })
+    }
+}
+
+/// Waits, when all else is gone, until nothing of it is left that the module's code must free.
+struct Drain;
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if !rcu::drain() {
+            pr_err!("Some objects were leaked\n");
+        }
     }
 }

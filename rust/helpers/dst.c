@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <net/dst.h>
+
+__rust_helper unsigned int rust_helper_dst_ifindex(const struct dst_entry *dst)
+{
+	return dst->dev->ifindex;
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/if_arp.h>
+#include <linux/netdevice.h>
+
+__rust_helper void *rust_helper_netdev_priv(const struct net_device *dev)
+{
+	return netdev_priv(dev);
+}
+
+__rust_helper struct net *rust_helper_dev_net_rcu(const struct net_device *dev)
+{
+	return dev_net_rcu(dev);
+}
+
+__rust_helper bool rust_helper_netif_running(const struct net_device *dev)
+{
+	return netif_running(dev);
+}
+
+__rust_helper void rust_helper_dev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+__rust_helper void rust_helper_netdev_lock(struct net_device *dev)
+{
+	netdev_lock(dev);
+}
+
+__rust_helper void rust_helper_netdev_unlock(struct net_device *dev)
+{
+	netdev_unlock(dev);
+}
+
+__rust_helper bool rust_helper_netdev_is_unregistering(const struct net_device *dev)
+{
+	return dev->reg_state == NETREG_UNREGISTERING;
+}
+
+/* Bit fields, which bindgen's accessors cannot set through a raw pointer. */
+
+__rust_helper void rust_helper_netdev_set_no_queue(struct net_device *dev)
+{
+	dev->priv_flags |= IFF_NO_QUEUE;
+}
+
+__rust_helper void rust_helper_netdev_set_lltx(struct net_device *dev)
+{
+	dev->lltx = true;
+}
+
+__rust_helper void rust_helper_netdev_set_tstats(struct net_device *dev)
+{
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+}
+
+__rust_helper void rust_helper_netif_keep_dst(struct net_device *dev)
+{
+	netif_keep_dst(dev);
+}
+
+/* Statistics.  Those of packets and bytes need bottom halves to be off. */
+
+__rust_helper void rust_helper_dev_stats_tx_dropped_add(struct net_device *dev, unsigned long n)
+{
+	DEV_STATS_ADD(dev, tx_dropped, n);
+}
+
+__rust_helper void rust_helper_dev_stats_tx_errors_inc(struct net_device *dev)
+{
+	DEV_STATS_INC(dev, tx_errors);
+}
+
+__rust_helper void rust_helper_dev_stats_rx_errors_inc(struct net_device *dev)
+{
+	DEV_STATS_INC(dev, rx_errors);
+}
+
+__rust_helper void rust_helper_dev_stats_rx_frame_errors_inc(struct net_device *dev)
+{
+	DEV_STATS_INC(dev, rx_frame_errors);
+}
+
+__rust_helper void rust_helper_dev_stats_rx_length_errors_inc(struct net_device *dev)
+{
+	DEV_STATS_INC(dev, rx_length_errors);
+}
+
+__rust_helper void rust_helper_dev_sw_netstats_rx_add_many(struct net_device *dev, u64 packets,
+							   u64 bytes)
+{
+	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
+
+	u64_stats_update_begin(&tstats->syncp);
+	u64_stats_add(&tstats->rx_packets, packets);
+	u64_stats_add(&tstats->rx_bytes, bytes);
+	u64_stats_update_end(&tstats->syncp);
+}
+
+__rust_helper void rust_helper_dev_sw_netstats_tx_add_many(struct net_device *dev, u64 packets,
+							   u64 bytes)
+{
+	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
+
+	u64_stats_update_begin(&tstats->syncp);
+	u64_stats_add(&tstats->tx_packets, packets);
+	u64_stats_add(&tstats->tx_bytes, bytes);
+	u64_stats_update_end(&tstats->syncp);
+}
+
+/* NAPI. */
+
+__rust_helper bool rust_helper_napi_schedule(struct napi_struct *napi)
+{
+	return napi_schedule(napi);
+}
+
+__rust_helper void rust_helper_napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
+{
+	napi_gro_receive(napi, skb);
+}
+
+/* How deep transmissions are nested on this CPU. Bottom halves must be off. */
+__rust_helper int rust_helper_dev_recursion_level(void)
+{
+	return dev_recursion_level();
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! CPU numbers.
+//!
+//! C header: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h)
+
+use wg_bindings as bindings;
+
+/// The number of a CPU that was online a moment ago.
+///
+/// Work for a CPU that has gone offline since is run elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Online(u32);
+
+impl Online {
+    /// Returns the online CPU that follows `cpu`, going round.
+    #[inline]
+    pub fn after(cpu: u32) -> Self {
+        // SAFETY: An FFI call without requirements: any number may be given.
+        Self(unsafe { bindings::wg_next_online_cpu(cpu) })
+    }
+
+    /// Returns the number.
+    #[inline]
+    pub fn as_raw(self) -> u32 {
+        self.0
+    }
+}
+
+/// Returns the number of CPUs that are online.
+#[inline]
+pub fn online_count() -> u32 {
+    // SAFETY: An FFI call without requirements.
+    unsafe { bindings::wg_num_online_cpus() }
+}
+
+/// Returns a bound that all CPU numbers of this boot are below.
+#[inline]
+pub fn ids() -> u32 {
+    // SAFETY: An FFI call without requirements.
+    unsafe { bindings::wg_nr_cpu_ids() }
+}
+
+/// Returns the CPU this runs on, or, if it can be moved, has run on a moment ago.
+#[inline]
+pub fn current() -> u32 {
+    // SAFETY: An FFI call without requirements.
+    unsafe { bindings::wg_current_cpu() }
+}

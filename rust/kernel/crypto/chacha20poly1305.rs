@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ChaCha20-Poly1305 and XChaCha20-Poly1305.
+//!
+//! The nonce of the former is a counter of 64 bits, little-endian, behind 32 zero bits.
+//!
+//! C header: [`include/crypto/chacha20poly1305.h`](srctree/include/crypto/chacha20poly1305.h)
+
+use crate::{
+    net::SkBuff,
+    num::u32_as_usize, //
+};
+use core::{
+    mem::MaybeUninit,
+    ptr::{
+        null,
+        null_mut, //
+    }, //
+};
+use kernel::ffi::c_int;
+use wg_bindings as bindings;
+
+/// Number of bytes of a key.
+pub const KEY_LEN: usize = 32;
+
+/// Number of bytes by which sealed data are longer than plain data.
+pub const TAG_LEN: usize = 16;
+
+/// As [`TAG_LEN`].
+const TAG: u32 = 16;
+
+/// Number of bytes of a nonce of XChaCha20-Poly1305.
+pub const XNONCE_LEN: usize = 24;
+
+/// The most bytes that [`seal_skb`] makes free on either side.
+const MAX_ROOM: u32 = 0xffff;
+
+/// The most bytes that a packet to be sealed or opened may have. No packet is that long.
+const MAX_LEN: u32 = 1 << 30;
+
+/// The most pieces that the data of a buffer may lie in.
+const MAX_PIECES: usize = u32_as_usize(bindings::MAX_SKB_FRAGS) + 8;
+
+/// Encrypts `src` into `dst`, which must be longer by [`TAG_LEN`], and authenticates it with `ad`.
+///
+/// Returns false, and does nothing, if `dst` has another length.
+#[inline]
+pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    if src.len().checked_add(TAG_LEN) != Some(dst.len()) {
+        return false;
+    }
+    // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
+    unsafe {
+        bindings::chacha20poly1305_encrypt(
+            dst.as_mut_ptr(),
+            src.as_ptr(),
+            src.len(),
+            ad.as_ptr(),
+            ad.len(),
+            nonce,
+            key.as_ptr(),
+        )
+    };
+    true
+}
+
+/// Decrypts `src` into `dst`, which must be shorter by [`TAG_LEN`].
+///
+/// Returns false if `dst` has another length, or if `src` or `ad` is not authentic; then `dst` is
+/// left as it is.
+#[inline]
+#[must_use]
+pub fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    if dst.len().checked_add(TAG_LEN) != Some(src.len()) {
+        return false;
+    }
+    // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.
+    unsafe {
+        bindings::chacha20poly1305_decrypt(
+            dst.as_mut_ptr(),
+            src.as_ptr(),
+            src.len(),
+            ad.as_ptr(),
+            ad.len(),
+            nonce,
+            key.as_ptr(),
+        )
+    }
+}
+
+/// As [`seal`], for XChaCha20-Poly1305.
+#[inline]
+pub fn xseal(
+    dst: &mut [u8],
+    src: &[u8],
+    ad: &[u8],
+    nonce: &[u8; XNONCE_LEN],
+    key: &[u8; KEY_LEN],
+) -> bool {
+    if src.len().checked_add(TAG_LEN) != Some(dst.len()) {
+        return false;
+    }
+    // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
+    unsafe {
+        bindings::xchacha20poly1305_encrypt(
+            dst.as_mut_ptr(),
+            src.as_ptr(),
+            src.len(),
+            ad.as_ptr(),
+            ad.len(),
+            nonce.as_ptr(),
+            key.as_ptr(),
+        )
+    };
+    true
+}
+
+/// As [`open`], for XChaCha20-Poly1305.
+#[inline]
+#[must_use]
+pub fn xopen(
+    dst: &mut [u8],
+    src: &[u8],
+    ad: &[u8],
+    nonce: &[u8; XNONCE_LEN],
+    key: &[u8; KEY_LEN],
+) -> bool {
+    if dst.len().checked_add(TAG_LEN) != Some(src.len()) {
+        return false;
+    }
+    // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.
+    unsafe {
+        bindings::xchacha20poly1305_decrypt(
+            dst.as_mut_ptr(),
+            src.as_ptr(),
+            src.len(),
+            ad.as_ptr(),
+            ad.len(),
+            nonce.as_ptr(),
+            key.as_ptr(),
+        )
+    }
+}
+
+/// Seals a packet in place: `padding` zeros are appended, all is encrypted, and `header` put before
+/// it, which is not authenticated.
+///
+/// At least `headroom` bytes, of which `header` takes its part, are made free before the packet.
+/// Its flow hash is computed and its checksums are completed first. Whatever shares its data keeps
+/// them as they are.
+///
+/// Returns false if there was no memory, if the data lie in too many pieces, or if `padding` or
+/// `headroom` is 2^16 or more. The packet is good for nothing but being dropped then.
+#[must_use]
+pub fn seal_skb(
+    skb: &mut SkBuff,
+    header: &[u8],
+    padding: u32,
+    nonce: u64,
+    key: &[u8; KEY_LEN],
+    headroom: u32,
+) -> bool {
+    let headroom = headroom.max(u32::try_from(header.len()).unwrap_or(u32::MAX));
+    if padding > MAX_ROOM || headroom > MAX_ROOM || skb.len() > MAX_LEN {
+        return false;
+    }
+    let plain_len = skb.len().wrapping_add(padding);
+    let tailroom = padding.wrapping_add(TAG);
+    let mut trailer = null_mut();
+    // SAFETY: By its type invariants, `skb` is valid and not shared.
+    let pieces =
+        unsafe { bindings::skb_prepare_seal(skb.as_raw(), headroom, tailroom, &mut trailer) };
+    let Ok(pieces @ 1..) = u32::try_from(pieces) else {
+        return false;
+    };
+    if !skb.is_linear() {
+        return seal_pieces(skb, header, padding, nonce, key, (pieces, trailer));
+    }
+    let data = skb.at(0);
+    // SAFETY: There is as much room behind the data, which is not shared.
+    unsafe { skb.tail().write_bytes(0, u32_as_usize(padding)) };
+    // SAFETY: As above; the tag is written below.
+    unsafe { skb.put(tailroom) };
+    // SAFETY: There is as much headroom.
+    unsafe { skb.push_header(header) };
+    // SAFETY: `data` are linear and not shared, and have room for the tag. The function works in
+    // place.
+    unsafe {
+        bindings::chacha20poly1305_encrypt(
+            data,
+            data,
+            u32_as_usize(plain_len),
+            null(),
+            0,
+            nonce,
+            key.as_ptr(),
+        )
+    };
+    true
+}
+
+/// Does the last part of [`seal_skb`] for data in several pieces, given their number and the last.
+fn seal_pieces(
+    skb: &mut SkBuff,
+    header: &[u8],
+    padding: u32,
+    nonce: u64,
+    key: &[u8; KEY_LEN],
+    (pieces, trailer): (u32, *mut bindings::sk_buff),
+) -> bool {
+    let plain_len = skb.len().wrapping_add(padding);
+    let tailroom = padding.wrapping_add(TAG);
+    // SAFETY: `skb_prepare_seal` has returned the last piece, which is a valid buffer.
+    let last = unsafe { &*trailer };
+    // Its data are linear.
+    let tail = last.data.wrapping_add(u32_as_usize(last.len));
+    // SAFETY: There is as much room behind it, which is not shared.
+    unsafe { tail.write_bytes(0, u32_as_usize(padding)) };
+    // CAST: This is little more than `MAX_ROOM`.
+    // SAFETY: As above; the tag is written below. `trailer` is part of `skb`.
+    unsafe { bindings::pskb_put(skb.as_raw(), trailer, tailroom as c_int) };
+    // SAFETY: There is as much headroom.
+    unsafe { skb.push_header(header) };
+    let sealed_len = plain_len.wrapping_add(TAG);
+    with_pieces(skb, pieces, header.len(), sealed_len, |table| {
+        let len = u32_as_usize(plain_len);
+        // SAFETY: The table describes that many bytes and the tag, which are not shared.
+        unsafe {
+            bindings::chacha20poly1305_encrypt_sg_inplace(
+                table,
+                len,
+                null(),
+                0,
+                nonce,
+                key.as_ptr(),
+            )
+        }
+    })
+}
+
+/// Opens a packet in place: the data behind a header of `header_len` bytes are decrypted, and the
+/// header and the tag removed.
+///
+/// The headers before the data are kept. Whatever shares the data keeps them as they are.
+///
+/// Returns false if the packet is not authentic, or if there was no memory or the data lie in too
+/// many pieces. It is good for nothing but being dropped then.
+#[must_use]
+pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    let sealed_len = match skb.len().checked_sub(header_len) {
+        Some(len) if (TAG..=MAX_LEN).contains(&len) => len,
+        _ => return false,
+    };
+    let mut pieces = 1;
+    if !skb.is_writable() {
+        let mut trailer = null_mut();
+        // SAFETY: By its type invariants, `skb` is valid and not shared.
+        pieces = unsafe { bindings::skb_cow_data(skb.as_raw(), 0, &mut trailer) };
+    }
+    let Ok(pieces @ 1..) = u32::try_from(pieces) else {
+        return false;
+    };
+    if header_len > skb.linear_len() {
+        return false;
+    }
+    // SAFETY: The header is linear.
+    unsafe { skb.pull(header_len) };
+    let authentic = if skb.is_linear() {
+        let data = skb.at(0);
+        // SAFETY: `data` are linear and not shared. The function works in place.
+        unsafe {
+            bindings::chacha20poly1305_decrypt(
+                data,
+                data,
+                u32_as_usize(sealed_len),
+                null(),
+                0,
+                nonce,
+                key.as_ptr(),
+            )
+        }
+    } else {
+        with_pieces(skb, pieces, 0, sealed_len, |table| {
+            let len = u32_as_usize(sealed_len);
+            // SAFETY: The table describes that many bytes, which are not shared.
+            unsafe {
+                bindings::chacha20poly1305_decrypt_sg_inplace(
+                    table,
+                    len,
+                    null(),
+                    0,
+                    nonce,
+                    key.as_ptr(),
+                )
+            }
+        })
+    };
+    authentic && skb.trim(sealed_len.wrapping_sub(TAG))
+}
+
+/// Calls `crypt` with a table of the pieces of memory that `len` bytes of `skb` from `offset` on lie
+/// in, of which there are at most `pieces`.
+///
+/// Not inlined, for the table is what makes the frame large.
+#[inline(never)]
+fn with_pieces(
+    skb: &SkBuff,
+    pieces: u32,
+    offset: usize,
+    len: u32,
+    crypt: impl FnOnce(*mut bindings::scatterlist) -> bool,
+) -> bool {
+    let mut table = [const { MaybeUninit::<bindings::scatterlist>::uninit() }; MAX_PIECES];
+    let table = table.as_mut_ptr().cast();
+    let (Ok(offset), Ok(len)) = (c_int::try_from(offset), c_int::try_from(len)) else {
+        return false;
+    };
+    if u32_as_usize(pieces) > MAX_PIECES {
+        return false;
+    }
+    // SAFETY: The table has room for as many entries.
+    unsafe { bindings::sg_init_table(table, pieces) };
+    // SAFETY: By its type invariants, `skb` is valid. The caller has counted its pieces.
+    let filled = unsafe { bindings::skb_to_sgvec(skb.as_raw(), table, offset, len) };
+    filled > 0 && crypt(table)
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SipHash, for tables whose keys others choose.
+//!
+//! C header: [`include/linux/siphash.h`](srctree/include/linux/siphash.h)
+
+use crate::random;
+use wg_bindings as bindings;
+
+/// A key that is not known to those who choose what is hashed.
+pub struct Key(bindings::siphash_key_t);
+
+impl Key {
+    /// Returns a random key.
+    pub fn random() -> Self {
+        let mut key = [0; 2];
+        for word in &mut key {
+            let mut bytes = [0; 8];
+            random::fill(&mut bytes);
+            *word = u64::from_ne_bytes(bytes);
+        }
+        Self(bindings::siphash_key_t { key })
+    }
+
+    /// Returns the key that has this value, as a number of 128 bits in little-endian byte order.
+    pub const fn new(key: [u8; 16]) -> Self {
+        let key = u128::from_le_bytes(key);
+        Self(bindings::siphash_key_t {
+            // CAST: The two halves.
+            key: [key as u64, (key >> 64) as u64],
+        })
+    }
+
+    /// Returns the SipHash-2-4 value of `data`.
+    #[inline]
+    pub fn hash(&self, data: &[u8]) -> u64 {
+        // SAFETY: `data` is valid for as many bytes.
+        unsafe { bindings::wg_siphash(data.as_ptr().cast(), data.len(), &self.0) }
+    }
+}

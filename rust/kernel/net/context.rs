@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Evidence of what the networking core did before it called us.
+//!
+//! Callbacks are often entered with RCU, bottom halves or RTNL in the state that some of our
+//! functions ask for. To take the lock again would be a waste, or a deadlock, so callbacks borrow
+//! a guard that nobody made and nobody drops.
+
+use crate::{
+    net::rtnetlink,
+    sync::bh, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    static_assert,
+    sync::rcu, //
+};
+
+/// Returns evidence of an RCU read-side critical section.
+///
+/// # Safety
+///
+/// For `'a` the caller must be in a section that `synchronize_rcu()` waits for. Such is any with
+/// bottom halves disabled.
+#[inline]
+pub(crate) unsafe fn rcu<'a>() -> &'a rcu::Guard {
+    static_assert!(size_of::<rcu::Guard>() == 0);
+    // SAFETY: The pointer is non-null and aligned, which makes it valid for a type without bytes.
+    // What the type is evidence of holds by the safety requirements of this function.
+    unsafe { NonNull::dangling().as_ref() }
+}
+
+/// Returns evidence that bottom halves are disabled.
+///
+/// # Safety
+///
+/// For `'a` bottom halves must be disabled.
+#[inline]
+pub(crate) unsafe fn bh<'a>() -> &'a bh::Guard {
+    static_assert!(size_of::<bh::Guard>() == 0);
+    // SAFETY: The pointer is non-null and aligned, which makes it valid for a type without bytes.
+    // What the type is evidence of holds by the safety requirements of this function.
+    unsafe { NonNull::dangling().as_ref() }
+}
+
+/// Returns evidence that RTNL is held.
+///
+/// # Safety
+///
+/// For `'a` the current task must hold RTNL.
+#[inline]
+pub(crate) unsafe fn rtnl<'a>() -> &'a rtnetlink::Guard {
+    static_assert!(size_of::<rtnetlink::Guard>() == 0);
+    // SAFETY: The pointer is non-null and aligned, which makes it valid for a type without bytes.
+    // What the type is evidence of holds by the safety requirements of this function.
+    unsafe { NonNull::dangling().as_ref() }
+}

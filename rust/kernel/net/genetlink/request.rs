@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests.
+
+use crate::net::{
+    namespace::Net,
+    netdevice::{
+        DeviceRef,
+        Name,
+        Operations, //
+    },
+    netlink, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    slice, //
+};
+use kernel::prelude::*;
+use wg_bindings as bindings;
+
+/// A request that was checked against the policies of the family.
+///
+/// # Invariants
+///
+/// `info` is valid for `'a`. It has as many attributes as `max` says, and one more, or none at all.
+/// They are not used by others.
+pub struct Request<'a> {
+    /// The request.
+    info: *const bindings::genl_info,
+
+    /// The greatest type of attribute that is known.
+    max: u16,
+
+    /// The request is borrowed.
+    _info: PhantomData<&'a mut bindings::genl_info>,
+}
+
+impl Request<'_> {
+    /// Wraps a request.
+    ///
+    /// # Safety
+    ///
+    /// `info` must be valid for `'a`, have `max + 1` attributes unless it has none, and not be used
+    /// by others.
+    pub(super) unsafe fn new(info: *const bindings::genl_info, max: u16) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            info,
+            max,
+            _info: PhantomData,
+        }
+    }
+
+    /// Returns the payload of the attribute of the given type, if it is present.
+    pub fn attr(&self, type_: u16) -> Option<&[u8]> {
+        let (data, len) = self.payload(type_)?;
+        // SAFETY: By the type invariants the payload is valid while `self` is borrowed, and is not
+        // changed, as that takes a mutable borrow.
+        Some(unsafe { slice::from_raw_parts(data.as_ptr(), len) })
+    }
+
+    /// Returns the payload of the attribute of the given type, if it is present.
+    fn attr_mut(&mut self, type_: u16) -> Option<&mut [u8]> {
+        let (data, len) = self.payload(type_)?;
+        // SAFETY: By the type invariants the payload is valid and not used by others while `self`
+        // is borrowed.
+        Some(unsafe { slice::from_raw_parts_mut(data.as_ptr(), len) })
+    }
+
+    /// Zeroes the payload of the attribute of the given type, if it is present.
+    pub fn wipe(&mut self, type_: u16) {
+        if let Some(payload) = self.attr_mut(type_) {
+            netlink::wipe(payload);
+        }
+    }
+
+    /// Zeroes attributes of type `inner` in all elements of the array that is the attribute of type
+    /// `outer`.
+    pub fn wipe_nested(&mut self, outer: u16, inner: u16) {
+        if let Some(array) = self.attr_mut(outer) {
+            netlink::for_each_mut(array, |_, element| {
+                netlink::for_each_mut(element, |type_, payload| {
+                    if type_ == inner {
+                        netlink::wipe(payload);
+                    }
+                });
+            });
+        }
+    }
+
+    /// Returns the namespace that the request came from.
+    pub fn net(&self) -> &Net {
+        // SAFETY: The request is valid by the type invariants.
+        let net = unsafe { bindings::genl_info_net(self.info) };
+        // SAFETY: The socket that the request came from has a reference to the namespace.
+        unsafe { Net::from_raw(net) }
+    }
+
+    /// Finds a device by its index, or else by its name, which may end with a null byte.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if there is no such device, and [`EOPNOTSUPP`] if it is none of `T`.
+    pub fn device<T: Operations>(
+        &self,
+        index: Option<u32>,
+        name: Option<&[u8]>,
+    ) -> Result<DeviceRef<T>> {
+        if let Some(index) = index {
+            return DeviceRef::by_index(self.net(), index);
+        }
+        let name = name.and_then(Name::from_bytes).ok_or(ENODEV)?;
+        DeviceRef::by_name(self.net(), name)
+    }
+
+    /// Returns where the payload of an attribute is, and its length.
+    fn payload(&self, type_: u16) -> Option<(NonNull<u8>, usize)> {
+        // SAFETY: The request is valid by the type invariants.
+        let attrs = unsafe { (*self.info).attrs };
+        if attrs.is_null() || type_ > self.max {
+            return None;
+        }
+        // SAFETY: There is an attribute for each type up to `max` by the type invariants.
+        let attr = unsafe { *attrs.add(usize::from(type_)) };
+        if attr.is_null() {
+            return None;
+        }
+        // SAFETY: The attribute is valid by the type invariants.
+        let len = unsafe { bindings::nla_len(attr) };
+        // SAFETY: The attribute is valid by the type invariants.
+        let data = unsafe { bindings::nla_data(attr) };
+        // CAST: The length was found not to be negative when the request was parsed.
+        Some((NonNull::new(data)?.cast(), len as usize))
+    }
+}

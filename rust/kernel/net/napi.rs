@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NAPI: receiving in batches, in softirq context.
+//!
+//! Each device has one instance per possible CPU, so that work can be done on the CPU where it
+//! turns up. [`Link::schedule_napi`](super::netdevice::Link::schedule_napi) schedules an instance on
+//! the current CPU, and [`Operations::poll`] does the work. Whoever writes `1` to
+//! `/sys/class/net/…/threaded` gets a thread per instance instead.
+//!
+//! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
+
+use super::{
+    context,
+    netdevice::{
+        Operations,
+        Private, //
+    },
+    skbuff::SkBuff, //
+};
+use crate::{
+    cpu,
+    sync::bh, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    ffi::{
+        c_int,
+        c_ulong, //
+    },
+    prelude::*,
+    sync::rcu,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+use wg_bindings as bindings;
+
+/// An instance that is being polled.
+pub struct Napi<'a> {
+    /// The instance.
+    instance: &'a Instance,
+
+    /// Bottom halves are disabled for the thread that polls, not for any other.
+    _not_thread_safe: PhantomData<NotThreadSafe>,
+}
+
+impl Napi<'_> {
+    /// Passes a received packet to the stack, merged with others of its flow where possible.
+    ///
+    /// The packet's device and protocol must have been set.
+    #[inline]
+    pub fn gro_receive(&self, skb: SkBuff) {
+        // SAFETY: The instance is being polled, and the packet is given away.
+        unsafe { bindings::napi_gro_receive(self.instance.as_raw(), skb.into_raw()) };
+    }
+
+    /// Returns evidence that polling is an RCU read-side critical section.
+    #[inline]
+    pub fn rcu(&self) -> &rcu::Guard {
+        // SAFETY: The networking core has disabled bottom halves while it polls, which lasts as
+        // long as `self`.
+        unsafe { context::rcu() }
+    }
+
+    /// Returns evidence that bottom halves are disabled while polling.
+    #[inline]
+    pub fn bh(&self) -> &bh::Guard {
+        // SAFETY: The networking core has disabled bottom halves while it polls, which lasts as
+        // long as `self`.
+        unsafe { context::bh() }
+    }
+}
+
+/// An instance.
+///
+/// On cache lines of its own, as it is written by the CPU that polls it.
+///
+/// # Invariants
+///
+/// `NAPI_STATE_SCHED` is set unless the instance is enabled, hence it can be scheduled at any time:
+/// before it is added to a device, and after it was deleted, nothing comes of it.
+#[repr(C, align(64))]
+struct Instance(Opaque<bindings::napi_struct>);
+
+impl Instance {
+    /// Returns an instance that belongs to no device yet.
+    fn new() -> Self {
+        let napi = bindings::napi_struct {
+            // CAST: The enumeration is of flags for the word.
+            state: bindings::NAPIF_STATE_SCHED as c_ulong,
+            ..Default::default()
+        };
+        // INVARIANT: The flag was just set.
+        Self(Opaque::new(napi))
+    }
+
+    /// Returns the pointer that C wants.
+    fn as_raw(&self) -> *mut bindings::napi_struct {
+        self.0.get()
+    }
+}
+
+/// The instances of a device.
+pub(super) struct NapiSet(KVVec<Instance>);
+
+// SAFETY: The instances may be added, deleted and freed by different threads.
+unsafe impl Send for NapiSet {}
+
+// SAFETY: All that can be done through a shared reference without more ado is to schedule an
+// instance, which takes care of concurrency.
+unsafe impl Sync for NapiSet {}
+
+impl NapiSet {
+    /// Allocates an instance per possible CPU.
+    pub(super) fn new() -> Result<Self> {
+        let count = cpu::ids() as usize;
+        let mut instances = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            instances
+                .push_within_capacity(Instance::new())
+                .map_err(|_| ENOMEM)?;
+        }
+        Ok(Self(instances))
+    }
+
+    /// Adds the instances to a device and enables them.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be valid, its lock not held. `self` must stay in place until a grace period after
+    /// [`NapiSet::remove`] was called, which must happen before the device is freed.
+    pub(super) unsafe fn add(&self, dev: *mut bindings::net_device, poll: Poll) {
+        // CAST: A small constant.
+        let weight = bindings::NAPI_POLL_WEIGHT as c_int;
+        // SAFETY: The device is valid and its lock is not held, by the safety requirements.
+        unsafe { bindings::netdev_lock(dev) };
+        for instance in &self.0 {
+            let napi = instance.as_raw();
+            // SAFETY: The lock of the device is held, and the instance stays where it is until it
+            // is deleted, by the safety requirements.
+            unsafe { bindings::netif_napi_add_weight_locked(dev, napi, Some(poll), weight) };
+            // SAFETY: The lock of the device is held, and the instance was just added.
+            unsafe { bindings::napi_enable_locked(napi) };
+        }
+        // SAFETY: The lock was acquired above.
+        unsafe { bindings::netdev_unlock(dev) };
+    }
+
+    /// Disables the instances, which waits for those that are being polled, and deletes them.
+    ///
+    /// # Safety
+    ///
+    /// The instances must have been added to `dev` and not been removed. The lock of `dev` must
+    /// not be held.
+    pub(super) unsafe fn remove(&self, dev: *mut bindings::net_device) {
+        // SAFETY: The device is valid and its lock is not held, by the safety requirements.
+        unsafe { bindings::netdev_lock(dev) };
+        for instance in &self.0 {
+            let napi = instance.as_raw();
+            // SAFETY: The lock of the device is held, and the instance is enabled.
+            unsafe { bindings::napi_disable_locked(napi) };
+            // SAFETY: The lock of the device is held, and the instance is disabled.
+            unsafe { bindings::__netif_napi_del_locked(napi) };
+        }
+        // SAFETY: The lock was acquired above.
+        unsafe { bindings::netdev_unlock(dev) };
+    }
+
+    /// Schedules an instance on the current CPU, if there is such an instance.
+    #[inline]
+    pub(super) fn schedule(&self, index: usize, _bh: &bh::Guard) {
+        if let Some(instance) = self.0.get(index) {
+            // SAFETY: The instance can be scheduled at any time by its type invariants.
+            unsafe { bindings::napi_schedule(instance.as_raw()) };
+        }
+    }
+
+    /// Returns an instance and its index, given the address of the instance.
+    #[inline]
+    fn find(&self, napi: *mut bindings::napi_struct) -> Option<(usize, &Instance)> {
+        let offset = (napi as usize).wrapping_sub(self.0.as_ptr() as usize);
+        let index = offset / size_of::<Instance>();
+        Some((index, self.0.get(index)?))
+    }
+}
+
+/// Type of `napi_struct::poll`.
+type Poll = unsafe extern "C" fn(*mut bindings::napi_struct, c_int) -> c_int;
+
+/// `napi_struct::poll` for the devices of `T`.
+///
+/// # Safety
+///
+/// To be called by C only, as the callback of an instance of a device of `T`.
+pub(super) unsafe extern "C" fn poll_callback<T: Operations>(
+    napi: *mut bindings::napi_struct,
+    budget: c_int,
+) -> c_int {
+    // Network consoles poll with no budget in order to send, which is not done here.
+    if budget <= 0 {
+        return 0;
+    }
+    // SAFETY: The field was set when the instance was added, and is not changed.
+    let dev = unsafe { (*napi).dev };
+    // SAFETY: Instances are added after the private data was set and deleted before it is dropped.
+    let private = unsafe { Private::<T>::of(dev) };
+    let Some((index, instance)) = private.shared().napi().find(napi) else {
+        return 0;
+    };
+
+    let napi = Napi {
+        instance,
+        _not_thread_safe: PhantomData,
+    };
+    // CAST: The budget is positive.
+    let done = T::poll(private.data(), index, &napi, budget as usize);
+    // CAST: The result does not exceed the budget.
+    let done = done.min(budget as usize) as c_int;
+    if done < budget {
+        // SAFETY: The instance is being polled by this very function.
+        unsafe { bindings::napi_complete_done(instance.as_raw(), done) };
+    }
+    done
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way from the private data of a device to the device.
+
+use super::{
+    Device,
+    Name, //
+};
+use crate::{
+    net::napi::NapiSet,
+    sync::bh, //
+};
+use core::ptr::null_mut;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        rcu,
+        Arc, //
+    }, //
+};
+use wg_bindings as bindings;
+
+/// A revocable pointer to a device.
+///
+/// The private data of a device may outlive it, being shared with timers, sockets and packets. A
+/// link tells whether the device is still there.
+#[derive(Clone)]
+pub struct Link(Arc<Shared>);
+
+impl Link {
+    /// Makes a link.
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Returns the device, from when it has been registered until it is being unregistered.
+    #[inline]
+    pub fn get<'g>(&'g self, _guard: &'g rcu::Guard) -> Option<&'g Device> {
+        // Pairs with the store in `Shared::link`.
+        let dev = self.0.dev.load(Acquire);
+        if dev.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariants of `Shared` the device is registered, or was when this
+        // read-side critical section began, and so is valid until it ends.
+        Some(unsafe { Device::from_raw(dev) })
+    }
+
+    /// Returns the name of the device: the present one, or else the last that was known.
+    ///
+    /// Before the device is registered this may be a pattern like `wg%d`.
+    pub fn name(&self) -> Name {
+        let guard = rcu::read_lock();
+        match self.get(&guard) {
+            Some(dev) => dev.name(),
+            None => self.0.name(),
+        }
+    }
+
+    /// Schedules [`Operations::poll`] for the given instance, on the current CPU.
+    ///
+    /// It will be called after this, even if it is being called at this moment. Nothing happens if
+    /// there is no such instance, or the device is not registered yet, or no longer.
+    ///
+    /// [`Operations::poll`]: super::Operations::poll
+    #[inline]
+    pub fn schedule_napi(&self, instance: usize, bh: &bh::Guard) {
+        self.0.napi.schedule(instance, bh);
+    }
+}
+
+/// What the links of a device have in common.
+///
+/// # Invariants
+///
+/// `dev` is null, or points to a device that is registered. It is reset before the grace period
+/// that C waits for when it unregisters the device.
+pub(in crate::net) struct Shared {
+    /// The device.
+    dev: Atomic<*mut bindings::net_device>,
+
+    /// Two halves of the name that is used when there is no device.
+    name: [Atomic<u64>; 2],
+
+    /// The NAPI instances of the device.
+    napi: NapiSet,
+}
+
+impl Shared {
+    /// Makes what the links of a device will have in common, but does not link it.
+    pub(super) fn new(name: Name) -> Result<Arc<Self>> {
+        let [low, high] = name.to_words();
+        let shared = Self {
+            // INVARIANT: Null.
+            dev: Atomic::new(null_mut()),
+            name: [Atomic::new(low), Atomic::new(high)],
+            napi: NapiSet::new()?,
+        };
+        Ok(Arc::new(shared, GFP_KERNEL)?)
+    }
+
+    /// Lets the links lead to `dev`.
+    ///
+    /// # Safety
+    ///
+    /// The device must be registered, and [`Shared::unlink`] be called when it is unregistered,
+    /// before a grace period.
+    pub(super) unsafe fn link(&self, dev: *mut bindings::net_device) {
+        // INVARIANT: By the safety requirements.
+        //
+        // Pairs with the load in `Link::get`.
+        self.dev.store(dev, Release);
+    }
+
+    /// Lets the links lead nowhere, and remembers a name. Returns whether they did lead anywhere.
+    pub(super) fn unlink(&self, name: Name) -> bool {
+        for (half, word) in self.name.iter().zip(name.to_words()) {
+            half.store(word, Relaxed);
+        }
+        // Readers that see no device are to see the name.
+        !self.dev.xchg(null_mut(), Full).is_null()
+    }
+
+    /// Returns the name that was remembered.
+    fn name(&self) -> Name {
+        let [low, high] = &self.name;
+        Name::from_words([low.load(Relaxed), high.load(Relaxed)])
+    }
+
+    /// Returns the NAPI instances of the device.
+    #[inline]
+    pub(in crate::net) fn napi(&self) -> &NapiSet {
+        &self.napi
+    }
+}

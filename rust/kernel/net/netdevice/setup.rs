@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is decided about a device before it is registered.
+
+use super::{
+    registration::Adapter,
+    Device,
+    Operations, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::addr_of, //
+};
+use wg_bindings as bindings;
+
+/// A device that is being set up.
+///
+/// # Invariants
+///
+/// Nobody else uses the device.
+pub struct Setup<'a> {
+    /// The device.
+    dev: *mut bindings::net_device,
+
+    /// The device is borrowed.
+    _device: PhantomData<&'a mut Device>,
+}
+
+/// Sets fields of the device.
+macro_rules! set {
+    ($self:ident, $($field:ident $op:tt $value:expr),* $(,)?) => {
+        $(
+            // SAFETY: The device is valid and not used by others, by the type invariants.
+            unsafe { (*$self.dev).$field $op $value };
+        )*
+    };
+}
+
+impl Setup<'_> {
+    /// What a tunnel in software does no worse than hardware.
+    const FEATURES: bindings::netdev_features_t = bindings::RUST_CONST_HELPER_NETIF_F_HW_CSUM
+        | bindings::RUST_CONST_HELPER_NETIF_F_RXCSUM
+        | bindings::RUST_CONST_HELPER_NETIF_F_SG
+        | bindings::RUST_CONST_HELPER_NETIF_F_GSO
+        | bindings::RUST_CONST_HELPER_NETIF_F_GSO_SOFTWARE
+        | bindings::RUST_CONST_HELPER_NETIF_F_HIGHDMA;
+
+    /// Sets up the device for `T`.
+    ///
+    /// # Safety
+    ///
+    /// The device must be valid, fresh from allocation, and not used by others.
+    pub(super) unsafe fn new<T: Operations>(dev: *mut bindings::net_device) -> Self {
+        // INVARIANT: By the safety requirements.
+        let setup = Self {
+            dev,
+            _device: PhantomData,
+        };
+        set!(
+            setup,
+            netdev_ops = &Adapter::<T>::NETDEV_OPS,
+            needs_free_netdev = true,
+        );
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { (*setup.dev).dev.type_ = &Adapter::<T>::DEVICE_TYPE };
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { bindings::netdev_set_tstats(dev) };
+        setup
+    }
+
+    /// Makes the device a tunnel of IP packets.
+    ///
+    /// It is point-to-point, without link-layer header and addresses, without a queue, and without
+    /// a lock around [`Operations::start_xmit`]; it takes packets in pieces, unsegmented and without
+    /// checksums; and it wants the routes of packets.
+    pub fn ip_tunnel(&mut self) {
+        set!(
+            self,
+            header_ops = addr_of!(bindings::ip_tunnel_header_ops),
+            hard_header_len = 0,
+            addr_len = 0,
+            // CAST: The constant is one of `unsigned short`.
+            type_ = bindings::ARPHRD_NONE as u16,
+            flags =
+                bindings::net_device_flags_IFF_POINTOPOINT | bindings::net_device_flags_IFF_NOARP,
+            features |= Self::FEATURES,
+            hw_features |= Self::FEATURES,
+            hw_enc_features |= Self::FEATURES,
+        );
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { bindings::netdev_set_no_queue(self.dev) };
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { bindings::netdev_set_lltx(self.dev) };
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { bindings::netif_keep_dst(self.dev) };
+        // SAFETY: The device is valid and not used by others, by the type invariants.
+        unsafe { bindings::netif_set_tso_max_size(self.dev, bindings::GSO_MAX_SIZE) };
+    }
+
+    /// Asks for room before and after the data of packets.
+    pub fn room(&mut self, head: u16, tail: u16) {
+        set!(self, needed_headroom = head, needed_tailroom = tail);
+    }
+
+    /// Sets the size of packets at first, and the limit for what it may be changed to.
+    pub fn mtu(&mut self, initial: u32, max: u32) {
+        set!(self, mtu = initial, max_mtu = max);
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a packet says about itself in its network header.
+
+use super::SkBuff;
+use crate::num::u32_as_usize;
+use kernel::ffi::c_int;
+use wg_bindings as bindings;
+
+/// [`SkBuff::protocol`] of an IPv4 packet.
+pub const IPV4: u16 = 0x0800;
+
+/// [`SkBuff::protocol`] of an IPv6 packet.
+pub const IPV6: u16 = 0x86dd;
+
+/// Length of an IPv4 header without options.
+pub(super) const IPV4_HEADER_LEN: u32 = 20;
+
+/// Length of an IPv6 header without extensions.
+pub(super) const IPV6_HEADER_LEN: u32 = 40;
+
+/// The bits of a DS field that are for explicit congestion notification.
+const ECN_MASK: u8 = 3;
+
+/// Congestion experienced.
+const ECN_CE: u8 = 3;
+
+/// ECN-capable transport, the usual of the two codes.
+const ECN_ECT_0: u8 = 2;
+
+/// ECN-capable transport, the other code.
+const ECN_ECT_1: u8 = 1;
+
+impl SkBuff {
+    /// Returns the protocol (an Ethernet type) that the buffer is said to be of.
+    #[inline]
+    pub fn protocol(&self) -> u16 {
+        u16::from_be(self.headers().protocol)
+    }
+
+    /// Says which protocol the buffer is of.
+    #[inline]
+    pub fn set_protocol(&mut self, protocol: u16) {
+        self.headers_mut().protocol = protocol.to_be();
+    }
+
+    /// Returns the protocol that the network header is really of: [`IPV4`], [`IPV6`] or zero.
+    #[inline]
+    pub fn real_protocol(&self) -> u16 {
+        let version = match self.network_header::<{ u32_as_usize(IPV4_HEADER_LEN) }>() {
+            Some([first, ..]) => first >> 4,
+            None => 0,
+        };
+        match version {
+            4 => IPV4,
+            6 if self.has_header(self.headers().network_header, IPV6_HEADER_LEN) => IPV6,
+            _ => 0,
+        }
+    }
+
+    /// Returns the first `N` bytes of the network header, if they are linear.
+    #[inline]
+    pub fn network_header<const N: usize>(&self) -> Option<[u8; N]> {
+        self.header_at(self.headers().network_header)
+    }
+
+    /// Returns whether there are `len` bytes of linear data or headroom `offset` bytes from the head.
+    #[inline]
+    pub(super) fn has_header(&self, offset: u16, len: u32) -> bool {
+        u32::from(offset).wrapping_add(len) <= self.offset_of_tail()
+    }
+
+    /// Returns `N` bytes that begin `offset` bytes from the head, which may be in the headroom.
+    #[inline]
+    pub(super) fn header_at<const N: usize>(&self, offset: u16) -> Option<[u8; N]> {
+        if !self.has_header(offset, u32::try_from(N).ok()?) {
+            return None;
+        }
+        let bytes: *const [u8; N] = self.raw().head.wrapping_add(usize::from(offset)).cast();
+        // SAFETY: The bytes lie between the head and the tail, all of which is allocated.
+        Some(unsafe { bytes.read() })
+    }
+
+    /// Returns the DS field of the network header, or zero if that is not of the buffer's protocol.
+    #[inline]
+    pub fn ds_field(&self) -> u8 {
+        match (self.protocol(), self.network_header()) {
+            (IPV4, Some([_, tos])) => tos,
+            (IPV6, Some([first, second])) => first << 4 | second >> 4,
+            _ => 0,
+        }
+    }
+
+    /// Returns the DS field of a header around this packet, in which only ECN matters.
+    ///
+    /// As RFC 6040 says, congestion that this packet has experienced is not said twice.
+    #[inline]
+    pub fn ecn_encap(&self) -> u8 {
+        match self.ds_field() & ECN_MASK {
+            ECN_CE => ECN_ECT_0,
+            ecn => ecn,
+        }
+    }
+
+    /// Carries congestion that the header around this packet has experienced over to it.
+    #[inline]
+    pub fn ecn_decapsulate(&mut self, outer_ds: u8) {
+        if matches!(outer_ds & ECN_MASK, ECN_CE | ECN_ECT_1) && self.is_writable() {
+            let inner_ds = self.ds_field();
+            // SAFETY: By the type invariants, the buffer is valid, and its data are its own. The
+            // function checks that the header lies within them.
+            unsafe { bindings::INET_ECN_decapsulate(self.as_raw(), outer_ds, inner_ds) };
+        }
+    }
+
+    /// Tells the sender of the packet that its destination cannot be reached.
+    ///
+    /// Does nothing for other than IPv4 and IPv6 packets. To be called where a device is asked to
+    /// transmit the packet.
+    pub fn icmp_unreachable(&mut self) {
+        match self.real_protocol() {
+            0 => {}
+            protocol if protocol != self.protocol() => {}
+            // CAST: Small constants.
+            // SAFETY: The buffer is valid, and has an IPv4 header.
+            IPV4 => unsafe {
+                bindings::icmp_ndo_send(
+                    self.as_raw(),
+                    bindings::ICMP_DEST_UNREACH as c_int,
+                    bindings::ICMP_HOST_UNREACH as c_int,
+                )
+            },
+            // CAST: Small constants.
+            // SAFETY: The buffer is valid, and has an IPv6 header.
+            _ => unsafe {
+                bindings::icmpv6_ndo_send(
+                    self.as_raw(),
+                    bindings::ICMPV6_DEST_UNREACH as u8,
+                    bindings::ICMPV6_ADDR_UNREACH as u8,
+                )
+            },
+        }
+    }
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! UDP sockets of the kernel's own, over which packets are tunnelled.
+//!
+//! A [`Socket`] hands what it receives to its owner's [`Receive`]. To send, take a [`Sender`] of it
+//! under an RCU [`Guard`].
+//!
+//! C header: [`include/net/udp_tunnel.h`](srctree/include/net/udp_tunnel.h)
+
+use crate::{
+    net::{
+        context,
+        namespace::NetRef,
+        SkBuff, //
+    },
+    sync::{
+        bh,
+        rcu::Guard, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    error::to_result,
+    ffi::c_int,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full, //
+        },
+        Arc, //
+    }, //
+};
+use wg_bindings as bindings;
+
+/// What an owner of sockets does with the packets that they receive.
+pub trait Receive: Send + Sync + Sized + 'static {
+    /// Takes a packet whose data begin with its UDP header; with bottom halves off.
+    fn receive(this: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard);
+}
+
+/// Returns whether there is IPv6.
+pub fn ipv6_enabled() -> bool {
+    // SAFETY: May be called from any context.
+    unsafe { bindings::ipv6_mod_enabled() }
+}
+
+/// A UDP socket that is bound to a port of all addresses of one family.
+///
+/// It is to be [closed](Self::close) where one may sleep; after that, it may be dropped anywhere.
+/// Dropping an open socket closes it.
+///
+/// A socket does not keep its namespace alive. Whoever opens one has to close it when the namespace
+/// comes to its end, see [`PernetOperations`](super::namespace::PernetOperations).
+///
+/// # Invariants
+///
+/// - `sk` is null, or a valid socket of ours, which is freed a grace period after `sk` became null.
+/// - `data` is a reference that the socket holds until then.
+pub struct Socket<T: Receive> {
+    sk: Atomic<*mut bindings::sock>,
+    data: *const T,
+    port: u16,
+}
+
+// SAFETY: Sockets may be used on any CPU, and `T` is `Send` and `Sync`.
+unsafe impl<T: Receive> Send for Socket<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Receive> Sync for Socket<T> {}
+
+impl<T: Receive> Socket<T> {
+    /// Opens an IPv4 socket, on any free port if `port` is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made.
+    pub fn bind4(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
+        let mut config = bindings::udp_port_cfg {
+            // CAST: A small constant.
+            family: bindings::AF_INET as u8,
+            local_udp_port: port.to_be(),
+            ..Default::default()
+        };
+        config.set_use_udp_checksums(1);
+        let mut socket = null_mut();
+        // SAFETY: `net` is alive, and the others are valid for writes.
+        to_result(unsafe { bindings::udp_sock_create4(net.as_raw(), &mut config, &mut socket) })?;
+        // SAFETY: The socket is new, of this namespace, and ours.
+        Ok(unsafe { Self::set_up(net, socket, data) })
+    }
+
+    /// Opens an IPv6 socket, on any free port if `port` is zero.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Socket::bind4`]; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
+    pub fn bind6(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
+        let mut config = bindings::udp_port_cfg {
+            // CAST: A small constant.
+            family: bindings::AF_INET6 as u8,
+            local_udp_port: port.to_be(),
+            ..Default::default()
+        };
+        config.set_use_udp6_tx_checksums(1);
+        config.set_use_udp6_rx_checksums(1);
+        config.set_ipv6_v6only(1);
+        let mut socket = null_mut();
+        // SAFETY: `net` is alive, and the others are valid for writes.
+        to_result(unsafe { bindings::udp_sock_create6(net.as_raw(), &mut config, &mut socket) })?;
+        // SAFETY: The socket is new, of this namespace, and ours.
+        Ok(unsafe { Self::set_up(net, socket, data) })
+    }
+
+    /// Makes a tunnel's of a new socket.
+    ///
+    /// # Safety
+    ///
+    /// `socket` must be a bound UDP socket of `net` that the caller owns.
+    unsafe fn set_up(net: &NetRef, socket: *mut bindings::socket, data: Arc<T>) -> Self {
+        const {
+            // The low bits of the user data have a meaning of their own.
+            assert!(align_of::<T>() >= 8);
+        };
+        // SAFETY: By the safety requirements, the socket is valid.
+        let sk = unsafe { (*socket).sk };
+        // SAFETY: As above, and nobody else uses it yet.
+        unsafe { bindings::udp_tunnel_set_sock_opts(sk) };
+        let data = Arc::into_raw(data);
+        let mut config = bindings::udp_tunnel_sock_cfg {
+            sk_user_data: data.cast_mut().cast(),
+            encap_type: 1,
+            encap_rcv: Some(receive_callback::<T>),
+            ..Default::default()
+        };
+        // SAFETY: As above. From now on the callback has a reference to what `data` points at.
+        unsafe { bindings::setup_udp_tunnel_sock(net.as_raw(), sk, &mut config) };
+        // SAFETY: As above.
+        let port = unsafe { bindings::inet_sport(sk) };
+        // INVARIANT: The socket is ours, and the reference was given to it.
+        Self {
+            sk: Atomic::new(sk),
+            data,
+            port: u16::from_be(port),
+        }
+    }
+
+    /// Returns the port that the socket is, or was, bound to.
+    #[inline]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns what sends by this socket while `guard` lives, unless it was closed.
+    #[inline]
+    pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g>> {
+        // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
+        let sk = NonNull::new(self.sk.load(Acquire))?;
+        // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
+        Some(Sender {
+            sk,
+            port: self.port.to_be(),
+            guard: PhantomData,
+        })
+    }
+
+    /// Closes the socket: no packet is received by it, nor sent, when this returns.
+    ///
+    /// Sleeps for a grace period. Does nothing if the socket was closed before, or is being closed
+    /// by someone else.
+    pub fn close(&self) {
+        close([Some(self)]);
+    }
+
+    /// Begins to close the socket; returns it if it was open.
+    fn begin_close(&self) -> Option<NonNull<bindings::sock>> {
+        // INVARIANT: The caller waits for a grace period before the socket is freed.
+        let sk = NonNull::new(self.sk.xchg(null_mut(), Full))?;
+        // SAFETY: The socket is valid, for it was ours alone to close. The callback drops what it
+        // receives from now on.
+        unsafe { bindings::rcu_assign_sk_user_data(sk.as_ptr(), null_mut()) };
+        Some(sk)
+    }
+
+    /// Frees a socket.
+    ///
+    /// # Safety
+    ///
+    /// It must be what [`Self::begin_close`] returned a grace period ago.
+    unsafe fn finish_close(&self, sk: NonNull<bindings::sock>) {
+        // SAFETY: By the safety requirements, the socket is valid and nobody sends by it.
+        unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
+        // SAFETY: As above.
+        unsafe { bindings::udp_tunnel_sock_release(sk.as_ptr()) };
+        // SAFETY: By the type invariants, this is the socket's reference, which no callback uses.
+        drop(unsafe { Arc::from_raw(self.data) });
+    }
+}
+
+/// Closes several sockets as [`Socket::close`] does, within one grace period.
+pub fn close<T: Receive, const N: usize>(sockets: [Option<&Socket<T>>; N]) {
+    let closing = sockets.map(|socket| Some((socket?, socket?.begin_close()?)));
+    if closing.iter().all(Option::is_none) {
+        return;
+    }
+    // SAFETY: May be called where one may sleep.
+    unsafe { bindings::synchronize_net() };
+    for (socket, sk) in closing.into_iter().flatten() {
+        // SAFETY: A grace period has passed since `begin_close`.
+        unsafe { socket.finish_close(sk) };
+    }
+}
+
+impl<T: Receive> Drop for Socket<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An open socket, to send by.
+///
+/// # Invariants
+///
+/// `sk` is a valid socket while `'g` lasts.
+#[derive(Clone, Copy)]
+pub struct Sender<'g> {
+    sk: NonNull<bindings::sock>,
+    /// In network byte order.
+    port: u16,
+    guard: PhantomData<&'g Guard>,
+}
+
+impl Sender<'_> {
+    /// Returns the C socket, valid while `self` is.
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::sock {
+        self.sk.as_ptr()
+    }
+
+    /// Returns the socket's namespace, valid while `self` is.
+    #[inline]
+    pub(crate) fn net(&self) -> *mut bindings::net {
+        // SAFETY: By the type invariants, the socket is valid.
+        unsafe { bindings::sock_net(self.as_raw()) }
+    }
+
+    /// Returns the port in network byte order.
+    #[inline]
+    pub(crate) fn port_be(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Hands a packet that a socket received to its owner.
+///
+/// # Safety
+///
+/// `sk` must be a socket of [`Socket::set_up`], or null, and `skb` an unshared buffer that this
+/// function may consume. Bottom halves must be off, as they are wherever packets are received.
+unsafe extern "C" fn receive_callback<T: Receive>(
+    sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+) -> c_int {
+    // SAFETY: By the safety requirements, this is an unshared buffer that is ours, with a device
+    // that is alive. Its destination may be one that is only borrowed, but goes at once.
+    let mut skb = unsafe { SkBuff::from_raw(skb) };
+    skb.detach();
+    if sk.is_null() {
+        return 0;
+    }
+    // SAFETY: By the safety requirements, bottom halves are off.
+    let rcu = unsafe { context::rcu() };
+    // SAFETY: As above.
+    let bh = unsafe { context::bh() };
+    // SAFETY: By the safety requirements, the socket is valid, and this is under RCU.
+    let data = unsafe { bindings::rcu_dereference_sk_user_data(sk) };
+    if !data.is_null() {
+        // SAFETY: The socket's reference lasts for a grace period after its data became null.
+        let this = ManuallyDrop::new(unsafe { Arc::<T>::from_raw(data.cast()) });
+        T::receive(&this, skb, rcu, bh);
+    }
+    0
+}

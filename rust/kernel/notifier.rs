@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Notifications of what happens to the machine.
+//!
+//! C headers: [`include/linux/notifier.h`](srctree/include/linux/notifier.h),
+//! [`include/linux/suspend.h`](srctree/include/linux/suspend.h),
+//! [`include/linux/random.h`](srctree/include/linux/random.h)
+
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+use wg_bindings as bindings;
+
+/// Notifications of power management.
+pub trait PmNotifier: 'static {
+    /// Called in process context before the machine is suspended or hibernates.
+    ///
+    /// Never called where suspending is a part of normal operation, that is, if the kernel has
+    /// `CONFIG_PM_AUTOSLEEP` or `CONFIG_PM_USERSPACE_AUTOSLEEP`.
+    fn prepare();
+}
+
+/// Notifications of virtual machines.
+pub trait VmForkNotifier: 'static {
+    /// Called in process context when the machine finds that it is a copy of another.
+    fn forked();
+}
+
+/// A notifier block in the place where it is registered.
+type Block = Pin<KBox<Opaque<bindings::notifier_block>>>;
+
+/// Returns a notifier block for `callback`.
+fn block(
+    callback: unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> c_int,
+) -> Result<Block> {
+    let block = bindings::notifier_block {
+        notifier_call: Some(callback),
+        ..pin_init::zeroed()
+    };
+    Ok(KBox::pin(Opaque::new(block), GFP_KERNEL)?)
+}
+
+/// The registration of a [`PmNotifier`].
+///
+/// # Invariants
+///
+/// The block is registered.
+pub struct PmRegistration<T: PmNotifier>(Block, PhantomData<T>);
+
+// SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
+unsafe impl<T: PmNotifier> Send for PmRegistration<T> {}
+
+// SAFETY: All there is to do with a registration is to drop it.
+unsafe impl<T: PmNotifier> Sync for PmRegistration<T> {}
+
+impl<T: PmNotifier> PmRegistration<T> {
+    /// Registers the notifier.
+    pub fn new() -> Result<Self> {
+        let block = block(Self::callback)?;
+        // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
+        to_result(unsafe { bindings::register_pm_notifier(block.get()) })?;
+        // INVARIANT: The block was just registered.
+        Ok(Self(block, PhantomData))
+    }
+
+    /// `notifier_block::notifier_call`.
+    ///
+    /// # Safety
+    ///
+    /// To be called by C only.
+    unsafe extern "C" fn callback(
+        _block: *mut bindings::notifier_block,
+        action: c_ulong,
+        _data: *mut c_void,
+    ) -> c_int {
+        const HIBERNATION_PREPARE: c_ulong = bindings::PM_HIBERNATION_PREPARE as c_ulong;
+        const SUSPEND_PREPARE: c_ulong = bindings::PM_SUSPEND_PREPARE as c_ulong;
+
+        let often = cfg!(CONFIG_PM_AUTOSLEEP) || cfg!(CONFIG_PM_USERSPACE_AUTOSLEEP);
+        if !often && matches!(action, HIBERNATION_PREPARE | SUSPEND_PREPARE) {
+            T::prepare();
+        }
+        0
+    }
+}
+
+impl<T: PmNotifier> Drop for PmRegistration<T> {
+    fn drop(&mut self) {
+        // SAFETY: The block is registered by the type invariants.
+        unsafe { bindings::unregister_pm_notifier(self.0.get()) };
+    }
+}
+
+/// The registration of a [`VmForkNotifier`].
+///
+/// # Invariants
+///
+/// The block is registered.
+pub struct VmForkRegistration<T: VmForkNotifier>(Block, PhantomData<T>);
+
+// SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
+unsafe impl<T: VmForkNotifier> Send for VmForkRegistration<T> {}
+
+// SAFETY: All there is to do with a registration is to drop it.
+unsafe impl<T: VmForkNotifier> Sync for VmForkRegistration<T> {}
+
+impl<T: VmForkNotifier> VmForkRegistration<T> {
+    /// Registers the notifier.
+    pub fn new() -> Result<Self> {
+        let block = block(Self::callback)?;
+        // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
+        to_result(unsafe { bindings::register_random_vmfork_notifier(block.get()) })?;
+        // INVARIANT: The block was just registered.
+        Ok(Self(block, PhantomData))
+    }
+
+    /// `notifier_block::notifier_call`.
+    ///
+    /// # Safety
+    ///
+    /// To be called by C only.
+    unsafe extern "C" fn callback(
+        _block: *mut bindings::notifier_block,
+        _action: c_ulong,
+        _data: *mut c_void,
+    ) -> c_int {
+        T::forked();
+        0
+    }
+}
+
+impl<T: VmForkNotifier> Drop for VmForkRegistration<T> {
+    fn drop(&mut self) {
+        // SAFETY: The block is registered by the type invariants.
+        unsafe { bindings::unregister_random_vmfork_notifier(self.0.get()) };
+    }
+}

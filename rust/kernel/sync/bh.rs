@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bottom halves.
+//!
+//! C header: [`include/linux/bottom_half.h`](srctree/include/linux/bottom_half.h)
+
+use kernel::types::NotThreadSafe;
+use wg_bindings as bindings;
+
+/// Evidence that bottom halves are disabled on the current CPU.
+///
+/// # Invariants
+///
+/// Bottom halves are disabled while instances of this type exist.
+pub struct Guard(NotThreadSafe);
+
+/// Disables bottom halves on the current CPU until the guard is dropped.
+///
+/// Nests, and may be called where bottom halves are off already.
+#[inline]
+pub fn disable() -> Guard {
+    // SAFETY: May be called from any context but hard interrupts, where no code of ours runs.
+    unsafe { bindings::local_bh_disable() };
+    // INVARIANT: Bottom halves were just disabled.
+    Guard(NotThreadSafe)
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, there is a disable that this call undoes.
+        unsafe { bindings::local_bh_enable() };
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clocks.
+//!
+//! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
+
+use crate::num::u32_as_usize;
+use wg_bindings as bindings;
+
+/// Number of jiffies in a second.
+pub const HZ: usize = u32_as_usize(bindings::CONFIG_HZ);
+
+/// Returns the nanoseconds since boot, suspend included, as of the last tick.
+#[inline]
+pub fn boottime_coarse_ns() -> u64 {
+    // SAFETY: May be called from any context.
+    unsafe { bindings::ktime_get_coarse_boottime_ns() }
+}
+
+/// Returns the seconds since 1970 and the nanoseconds since the last of them.
+pub fn real_time() -> (i64, u32) {
+    let mut time = bindings::timespec64::default();
+    // SAFETY: `time` is valid for writes.
+    unsafe { bindings::ktime_get_real_ts64(&mut time) };
+    (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Returns the number of jiffies that `ms` milliseconds last, rounded up.
+#[inline]
+pub const fn msecs(ms: u32) -> usize {
+    // CAST: All are numbers of 32 bits, and the result is as there are at most 1000 jiffies a second.
+    (ms as u64).wrapping_mul(HZ as u64).div_ceil(1000) as usize
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Workqueues of one's own, and work on a chosen CPU.
+//!
+//! Work items are those of [`kernel::workqueue`]; here are the queues. Items whose pointer is an
+//! [`RcuArc`] work, too.
+//!
+//! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
+
+use crate::sync::rcu::{
+    Object,
+    RcuArc, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    ffi::c_int,
+    prelude::*,
+    workqueue::{
+        HasWork,
+        RawWorkItem,
+        Work,
+        WorkItem,
+        WorkItemPointer, //
+    }, //
+};
+use wg_bindings as bindings;
+
+/// How the items of a queue are run.
+#[derive(Clone, Copy)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Not bound to the CPU that enqueued the item.
+    pub const UNBOUND: Self = Self(bindings::wq_flags_WQ_UNBOUND);
+    /// Frozen during suspend.
+    pub const FREEZABLE: Self = Self(bindings::wq_flags_WQ_FREEZABLE);
+    /// Has a rescuer: may be needed to reclaim memory.
+    pub const MEM_RECLAIM: Self = Self(bindings::wq_flags_WQ_MEM_RECLAIM);
+    /// Items use much CPU and do not hold up others of the same CPU.
+    pub const CPU_INTENSIVE: Self = Self(bindings::wq_flags_WQ_CPU_INTENSIVE);
+    /// Items run on the CPU they were enqueued on.
+    pub const PERCPU: Self = Self(bindings::wq_flags_WQ_PERCPU);
+
+    /// Returns the union of both sets.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// An owned workqueue.
+///
+/// Dropping it runs what is enqueued, waits for that, and frees the queue; it must happen in
+/// process context.
+///
+/// # Invariants
+///
+/// The pointer is that of a valid workqueue, which is ours.
+pub struct OwnedQueue(NonNull<bindings::workqueue_struct>);
+
+// SAFETY: Workqueues may be used and destroyed from any thread.
+unsafe impl Send for OwnedQueue {}
+// SAFETY: Workqueues lock by themselves.
+unsafe impl Sync for OwnedQueue {}
+
+impl OwnedQueue {
+    /// Creates a queue named `prefix-name`.
+    ///
+    /// At most `max_active` items run at once, on each CPU if the queue is per CPU; 0 stands for
+    /// the kernel's default.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub fn new(prefix: &CStr, name: &CStr, flags: Flags, max_active: i32) -> Result<Self> {
+        // SAFETY: Both strings are NUL-terminated and copied.
+        let queue = unsafe {
+            bindings::wg_alloc_workqueue(
+                prefix.as_char_ptr(),
+                name.as_char_ptr(),
+                flags.0,
+                max_active,
+            )
+        };
+        // INVARIANT: A pointer that is not null is that of a new queue.
+        NonNull::new(queue).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Enqueues `work`, on the current CPU if the queue is per CPU.
+    #[inline]
+    pub fn enqueue<W, const ID: u64>(&self, work: W) -> W::EnqueueOutput
+    where
+        W: RawWorkItem<ID> + Send + 'static,
+    {
+        let any = kernel::bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int;
+        self.enqueue_raw(any, work)
+    }
+
+    /// Enqueues `work` on `cpu`.
+    #[inline]
+    pub fn enqueue_on<W, const ID: u64>(&self, cpu: crate::cpu::Online, work: W) -> W::EnqueueOutput
+    where
+        W: RawWorkItem<ID> + Send + 'static,
+    {
+        self.enqueue_raw(cpu.as_raw() as c_int, work)
+    }
+
+    #[inline]
+    fn enqueue_raw<W, const ID: u64>(&self, cpu: c_int, work: W) -> W::EnqueueOutput
+    where
+        W: RawWorkItem<ID> + Send + 'static,
+    {
+        let enqueue = |item: *mut kernel::bindings::work_struct| {
+            // SAFETY: By the type invariants the queue is valid, and `__enqueue` gives a valid
+            // item that stays so until it is run. CAST: Both are `struct work_struct`.
+            unsafe { bindings::queue_work_on(cpu, self.0.as_ptr(), item.cast()) }
+        };
+        // SAFETY: The closure returns `false` only if the item is enqueued already. `W` is `Send`
+        // and static.
+        unsafe { work.__enqueue(enqueue) }
+    }
+
+    /// Waits until all items that are enqueued now have run. Process context only.
+    pub fn flush(&self) {
+        // SAFETY: By the type invariants, the queue is valid.
+        unsafe { bindings::wg_flush_workqueue(self.0.as_ptr()) };
+    }
+}
+
+impl Drop for OwnedQueue {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, the queue is valid and ours.
+        unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
+    }
+}
+
+// SAFETY: `__enqueue` uses the `work_struct` of the `Work` field, which `Work::new` has set up
+// with `T::Pointer::run`, that is, with the function below.
+unsafe impl<T, const ID: u64> WorkItemPointer<ID> for RcuArc<T>
+where
+    T: Object + WorkItem<ID, Pointer = Self> + HasWork<T, ID>,
+{
+    unsafe extern "C" fn run(ptr: *mut kernel::bindings::work_struct) {
+        // CAST: `__enqueue` uses a `work_struct` that is a `Work<T, ID>`.
+        let work = ptr.cast::<Work<T, ID>>();
+        // SAFETY: The item lies in a `T`.
+        let data = unsafe { T::work_container_of(work) };
+        // SAFETY: `__enqueue` got the pointer from `into_raw` and gave the reference up.
+        T::run(unsafe { RcuArc::from_raw(data) })
+    }
+}
+
+// SAFETY: The pointer is that of an item in an object with a reference that is given up only if
+// the item was enqueued, and is taken back in `run`.
+unsafe impl<T, const ID: u64> RawWorkItem<ID> for RcuArc<T>
+where
+    T: Object + WorkItem<ID, Pointer = Self> + HasWork<T, ID>,
+{
+    type EnqueueOutput = Result<(), Self>;
+
+    #[inline]
+    unsafe fn __enqueue<F>(self, queue_work_on: F) -> Self::EnqueueOutput
+    where
+        F: FnOnce(*mut kernel::bindings::work_struct) -> bool,
+    {
+        let data = RcuArc::into_raw(self);
+        // SAFETY: `data` points at a valid object.
+        let work = unsafe { T::raw_get_work(data.cast_mut()) };
+        // SAFETY: `work` points at a valid item.
+        let item = unsafe { Work::raw_get(work) };
+
+        if queue_work_on(item) {
+            Ok(())
+        } else {
+            // SAFETY: The queue did not take the reference.
+            Err(unsafe { RcuArc::from_raw(data) })
+        }
+    }
+}

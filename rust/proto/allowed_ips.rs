@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Longest-prefix match from addresses to peers.
+//!
+//! A [`Table`] does not change: adding or removing a prefix makes a new table, which shares with the
+//! old one all that is not on the way to that prefix. So a reader that holds a table looks up by
+//! plain borrows, and somebody who fails half way has changed nothing.
+//!
+//! Such a tree is held together by counted pointers, which come from the user of this module, as
+//! does the memory: see [`Family`].
+
+use core::ops::Deref;
+
+use self::{
+    key::{
+        Key,
+        V6, //
+    },
+    tree::Tree, //
+};
+
+mod key;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+/// There is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Counted pointers, such as those of the kernel or of the standard library.
+pub trait Family {
+    /// Pointer to a `T` that is shared.
+    type Ptr<T>: Deref<Target = T> + Clone;
+
+    /// Moves `value` into memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`], and `value` is dropped.
+    fn new<T>(value: T) -> Result<Self::Ptr<T>, OutOfMemory>;
+
+    /// Drops `ptr`. If it is the last one to its value, calls `f` before the value is dropped, and
+    /// returns what `f` returns.
+    ///
+    /// Whoever takes away all other pointers that are in the value drops a tree without recursion.
+    fn drop_last<T: Unpin, R>(ptr: Self::Ptr<T>, f: impl FnOnce(&mut T) -> R) -> Option<R>;
+}
+
+/// An address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Addr {
+    /// IPv4.
+    V4([u8; 4]),
+    /// IPv6.
+    V6([u8; 16]),
+}
+
+/// All addresses that begin with the same bits.
+///
+/// Two that were made by [`Prefix::new`] are equal if and only if they are the same addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prefix {
+    /// The first one.
+    pub addr: Addr,
+    /// How many bits they have in common.
+    pub len: u8,
+}
+
+impl Prefix {
+    /// Returns the prefix of `len` bits that `addr` belongs to, unless addresses are shorter.
+    pub fn new(addr: Addr, len: u8) -> Option<Self> {
+        let bits = u32::from(len);
+
+        let addr = match addr {
+            Addr::V4(addr) if bits <= <u32 as Key>::BITS => {
+                Addr::V4(u32::from_be_bytes(addr).masked(bits).to_be_bytes())
+            }
+            Addr::V6(addr) if bits <= <V6 as Key>::BITS => {
+                Addr::V6(V6::from_be_bytes(addr).masked(bits).to_be_bytes())
+            }
+            _ => return None,
+        };
+        Some(Self { addr, len })
+    }
+}
+
+/// A table from prefixes to values.
+pub struct Table<F: Family, V> {
+    /// Tree of IPv4.
+    v4: Tree<F, u32, V>,
+    /// Tree of IPv6.
+    v6: Tree<F, V6, V>,
+}
+
+impl<F: Family, V> Table<F, V> {
+    /// Returns a table without prefixes.
+    pub const fn new() -> Self {
+        Self {
+            v4: Tree::new(),
+            v6: Tree::new(),
+        }
+    }
+
+    /// Returns whether there are no prefixes.
+    pub const fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Returns the value of the longest prefix that `addr` belongs to.
+    #[inline]
+    pub fn lookup(&self, addr: &Addr) -> Option<&V> {
+        match addr {
+            Addr::V4(addr) => self.lookup_v4(addr),
+            Addr::V6(addr) => self.lookup_v6(addr),
+        }
+    }
+
+    /// Returns the value of the longest prefix that an IPv4 address belongs to.
+    #[inline]
+    pub fn lookup_v4(&self, addr: &[u8; 4]) -> Option<&V> {
+        self.v4.lookup(u32::from_be_bytes(*addr))
+    }
+
+    /// Returns the value of the longest prefix that an IPv6 address belongs to.
+    #[inline]
+    pub fn lookup_v6(&self, addr: &[u8; 16]) -> Option<&V> {
+        self.v6.lookup(V6::from_be_bytes(*addr))
+    }
+
+    /// Returns the value of this very prefix.
+    pub fn get(&self, prefix: &Prefix) -> Option<&V> {
+        let len = u32::from(prefix.len);
+
+        match prefix.addr {
+            Addr::V4(addr) => self.v4.get(u32::from_be_bytes(addr), len),
+            Addr::V6(addr) => self.v6.get(V6::from_be_bytes(addr), len),
+        }
+    }
+}
+
+impl<F: Family, V: Clone> Table<F, V> {
+    /// Returns a table in which the value of `prefix` is `value`, whatever it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn insert(&self, prefix: Prefix, value: V) -> Result<Self, OutOfMemory> {
+        let len = u32::from(prefix.len);
+
+        Ok(match prefix.addr {
+            Addr::V4(addr) => Self {
+                v4: self.v4.insert(u32::from_be_bytes(addr), len, value)?,
+                v6: self.v6.clone(),
+            },
+            Addr::V6(addr) => Self {
+                v4: self.v4.clone(),
+                v6: self.v6.insert(V6::from_be_bytes(addr), len, value)?,
+            },
+        })
+    }
+
+    /// Returns a table in which `prefix` has no value, or nothing if that is so in this one.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn remove(&self, prefix: &Prefix) -> Result<Option<Self>, OutOfMemory> {
+        let len = u32::from(prefix.len);
+
+        Ok(match prefix.addr {
+            Addr::V4(addr) => {
+                let v4 = self.v4.remove(u32::from_be_bytes(addr), len)?;
+
+                v4.map(|v4| Self {
+                    v4,
+                    v6: self.v6.clone(),
+                })
+            }
+            Addr::V6(addr) => {
+                let v6 = self.v6.remove(V6::from_be_bytes(addr), len)?;
+
+                v6.map(|v6| Self {
+                    v4: self.v4.clone(),
+                    v6,
+                })
+            }
+        })
+    }
+}
+
+// Not derived: neither the family nor the values have to be cloned.
+impl<F: Family, V> Clone for Table<F, V> {
+    fn clone(&self) -> Self {
+        Self {
+            v4: self.v4.clone(),
+            v6: self.v6.clone(),
+        }
+    }
+}
+
+impl<F: Family, V> Default for Table<F, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

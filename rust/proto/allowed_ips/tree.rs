@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tree of one kind of addresses.
+//!
+//! It is a radix tree without the nodes that would have one child and no value. As the prefix of a
+//! node is longer than that of the one above it, no way down is longer than [`DEPTH`].
+//!
+//! Nothing recurses: the stack of a kernel is small, and the user determines the depth.
+
+use super::{
+    key::Key,
+    Family,
+    OutOfMemory, //
+};
+
+/// Nodes on the longest way down: prefixes of 0 to 128 bits, each beginning with the one before.
+const DEPTH: usize = 129;
+
+/// A tree.
+pub(super) struct Tree<F: Family, K: Key, V>(Link<F, K, V>);
+
+impl<F: Family, K: Key, V> Tree<F, K, V> {
+    /// Returns a tree without prefixes.
+    pub(super) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Returns whether there are no prefixes.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Returns the value of the longest prefix that `key` begins with.
+    #[inline]
+    pub(super) fn lookup(&self, key: K) -> Option<&V> {
+        let mut link = &self.0;
+        let mut found = None;
+
+        while let Some(node) = link {
+            if node.key.common_bits(key) < node.len {
+                break;
+            }
+            if let Some(value) = &node.value {
+                found = Some(value);
+            }
+            // Below a prefix that is a whole address there is nothing, whichever bit it is.
+            link = node.child(key.bit(node.len));
+        }
+        found
+    }
+
+    /// Returns the value of the prefix of `len` bits of `key`.
+    pub(super) fn get(&self, key: K, len: u32) -> Option<&V> {
+        let mut link = &self.0;
+
+        loop {
+            let node = link.as_ref()?;
+
+            link = match node.compare(key, len) {
+                Place::Above => node.child(key.bit(node.len)),
+                Place::There => return node.value.as_ref(),
+                Place::Off { .. } => return None,
+            };
+        }
+    }
+
+    /// Returns a tree in which the prefix of `len` bits of `key` has a value.
+    pub(super) fn insert(&self, key: K, len: u32, value: V) -> Result<Self, OutOfMemory>
+    where
+        V: Clone,
+    {
+        let len = len.min(K::BITS);
+        let key = key.masked(len);
+        let mut path = Path::new();
+        let mut link = &self.0;
+
+        let new = loop {
+            let Some(node) = link else {
+                break Node::leaf(key, len, value);
+            };
+
+            match node.compare(key, len) {
+                Place::Above => {
+                    path.push(node)?;
+                    link = node.child(key.bit(node.len));
+                }
+                Place::There => break node.with_value(Some(value)),
+                Place::Off { common } if common == len => {
+                    break Node {
+                        key,
+                        len,
+                        value: Some(value),
+                        children: fork(node.key.bit(len), link.clone(), None),
+                    };
+                }
+                Place::Off { common } => {
+                    let leaf = F::new(Node::leaf(key, len, value))?;
+
+                    break Node {
+                        key: key.masked(common),
+                        len: common,
+                        value: None,
+                        children: fork(key.bit(common), Some(leaf), link.clone()),
+                    };
+                }
+            }
+        };
+
+        path.rebuild(key, Some(F::new(new)?)).map(Self)
+    }
+
+    /// Returns a tree in which the prefix of `len` bits of `key` has no value, or nothing if it has
+    /// none in this one.
+    pub(super) fn remove(&self, key: K, len: u32) -> Result<Option<Self>, OutOfMemory>
+    where
+        V: Clone,
+    {
+        let mut path = Path::new();
+        let mut link = &self.0;
+
+        let node = loop {
+            let Some(node) = link else {
+                return Ok(None);
+            };
+
+            match node.compare(key, len) {
+                Place::Above => {
+                    path.push(node)?;
+                    link = node.child(key.bit(node.len));
+                }
+                Place::There if node.value.is_some() => break node,
+                Place::There | Place::Off { .. } => return Ok(None),
+            }
+        };
+
+        let new = match &node.children {
+            [Some(_), Some(_)] => Some(F::new(node.with_value(None))?),
+            [Some(only), None] | [None, Some(only)] => Some(only.clone()),
+            // A node above that has no value would be left with one child.
+            [None, None] => path
+                .pop_if(|above| above.value.is_none())
+                .and_then(|above| above.child(!key.bit(above.len)).clone()),
+        };
+
+        path.rebuild(key, new).map(Self).map(Some)
+    }
+}
+
+// Not derived: neither the family nor the values have to be cloned.
+impl<F: Family, K: Key, V> Clone for Tree<F, K, V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// A shared node, if there is one.
+type Link<F, K, V> = Option<<F as Family>::Ptr<Node<F, K, V>>>;
+
+/// A prefix with a value, or where two ways part.
+///
+/// # Invariants
+///
+/// - `len` is at most `K::BITS`, and `key` has no other bits set than the first `len`.
+/// - The prefix of `children[b]` begins with that of this node and then bit `b`.
+/// - Without a value there are two children.
+struct Node<F: Family, K: Key, V> {
+    /// Bits of the prefix.
+    key: K,
+    /// How many of them there are.
+    len: u32,
+    /// Value of the prefix, if it is one.
+    value: Option<V>,
+    /// Longer prefixes, by the bit that comes after this one.
+    children: [Link<F, K, V>; 2],
+}
+
+impl<F: Family, K: Key, V> Node<F, K, V> {
+    /// Returns a node without children.
+    fn leaf(key: K, len: u32, value: V) -> Self {
+        Self {
+            key,
+            len,
+            value: Some(value),
+            children: [None, None],
+        }
+    }
+
+    /// Returns the child for prefixes that go on with `bit`.
+    #[inline]
+    fn child(&self, bit: bool) -> &Link<F, K, V> {
+        let [zero, one] = &self.children;
+
+        if bit {
+            one
+        } else {
+            zero
+        }
+    }
+
+    /// Returns how far this node is on the way to the prefix of `len` bits of `key`.
+    #[inline]
+    fn compare(&self, key: K, len: u32) -> Place {
+        let common = self.key.common_bits(key).min(len);
+
+        if common < self.len {
+            Place::Off { common }
+        } else if self.len == len {
+            Place::There
+        } else {
+            Place::Above
+        }
+    }
+
+    /// Returns a copy in which one child is another one.
+    fn with_child(&self, bit: bool, child: Link<F, K, V>) -> Self
+    where
+        V: Clone,
+    {
+        Self {
+            key: self.key,
+            len: self.len,
+            value: self.value.clone(),
+            children: fork(bit, child, self.child(!bit).clone()),
+        }
+    }
+
+    /// Returns a copy in which the value is another one.
+    fn with_value(&self, value: Option<V>) -> Self {
+        Self {
+            key: self.key,
+            len: self.len,
+            value,
+            children: self.children.clone(),
+        }
+    }
+}
+
+// Nothing in a node is ever pinned.
+impl<F: Family, K: Key, V> Unpin for Node<F, K, V> {}
+
+impl<F: Family, K: Key, V> Drop for Node<F, K, V> {
+    fn drop(&mut self) {
+        let children = core::mem::take(&mut self.children);
+
+        // Usually they were taken already, see there.
+        if children.iter().any(Option::is_some) {
+            drop_all::<F, K, V>(children);
+        }
+    }
+}
+
+/// Drops what hangs below a node.
+// The stack of this function shall be that of no other.
+#[inline(never)]
+fn drop_all<F: Family, K: Key, V>(children: [Link<F, K, V>; 2]) {
+    // Each node taken off the top puts two on it that are deeper, so that at most one waits at each
+    // depth, and one more at the last.
+    let mut waiting = [const { None }; DEPTH];
+    let mut count = 0usize;
+    let mut more = Some(children);
+
+    loop {
+        for child in more.into_iter().flatten().flatten() {
+            if let Some(slot) = waiting.get_mut(count) {
+                *slot = Some(child);
+                count = count.wrapping_add(1);
+            }
+        }
+
+        count = match count.checked_sub(1) {
+            Some(count) => count,
+            None => break,
+        };
+        more = waiting
+            .get_mut(count)
+            .and_then(Option::take)
+            .and_then(|ptr| {
+                F::drop_last(ptr, |node: &mut Node<F, K, V>| {
+                    core::mem::take(&mut node.children)
+                })
+            });
+    }
+}
+
+/// Returns children, of which `child` goes on with `bit`.
+fn fork<T>(bit: bool, child: T, other: T) -> [T; 2] {
+    if bit {
+        [other, child]
+    } else {
+        [child, other]
+    }
+}
+
+/// Where a node is, seen from a prefix.
+enum Place {
+    /// It is on the way: the prefix is longer, and begins with that of the node.
+    Above,
+    /// It is that of the prefix.
+    There,
+    /// It is on another way.
+    Off {
+        /// How many bits the two prefixes have in common.
+        common: u32,
+    },
+}
+
+/// The nodes above a place in the tree.
+struct Path<'a, F: Family, K: Key, V> {
+    /// From the root.
+    nodes: [Option<&'a Node<F, K, V>>; DEPTH],
+    /// How many there are.
+    depth: usize,
+}
+
+impl<'a, F: Family, K: Key, V> Path<'a, F, K, V> {
+    /// Returns the path to the root.
+    fn new() -> Self {
+        Self {
+            nodes: [None; DEPTH],
+            depth: 0,
+        }
+    }
+
+    /// Goes below `node`.
+    fn push(&mut self, node: &'a Node<F, K, V>) -> Result<(), OutOfMemory> {
+        // There is always room.
+        let slot = self.nodes.get_mut(self.depth).ok_or(OutOfMemory)?;
+
+        *slot = Some(node);
+        self.depth = self.depth.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Goes to the place of the last node, if there is one and it is as described.
+    fn pop_if(
+        &mut self,
+        condition: impl FnOnce(&Node<F, K, V>) -> bool,
+    ) -> Option<&'a Node<F, K, V>> {
+        let above = self.depth.checked_sub(1)?;
+        let node = self.nodes.get(above).copied().flatten()?;
+
+        condition(node).then(|| {
+            self.depth = above;
+            node
+        })
+    }
+
+    /// Returns a tree with `link` at this place, which is on the way to `key`.
+    fn rebuild(&self, key: K, link: Link<F, K, V>) -> Result<Link<F, K, V>, OutOfMemory>
+    where
+        V: Clone,
+    {
+        let nodes = self.nodes.iter().take(self.depth).rev().flatten();
+
+        nodes.copied().try_fold(link, |child, node| {
+            F::new(node.with_child(key.bit(node.len), child)).map(Some)
+        })
+    }
+}
+
+#[cfg(test)]
+impl<F: Family, K: Key + PartialEq + core::fmt::Debug, V> Tree<F, K, V> {
+    /// Calls `f` for every node, in order, and asserts that the invariants hold.
+    pub(super) fn check(&self, f: &mut impl FnMut(K, u32, Option<&V>)) {
+        if let Some(node) = &self.0 {
+            node.check(f);
+        }
+    }
+}
+
+#[cfg(test)]
+impl<F: Family, K: Key + PartialEq + core::fmt::Debug, V> Node<F, K, V> {
+    /// Does so for all below.
+    fn check(&self, f: &mut impl FnMut(K, u32, Option<&V>)) {
+        assert!(self.len <= K::BITS);
+        assert_eq!(self.key, self.key.masked(self.len));
+        assert!(self.value.is_some() || self.children.iter().all(Option::is_some));
+        f(self.key, self.len, self.value.as_ref());
+
+        for bit in [false, true] {
+            if let Some(child) = self.child(bit) {
+                assert!(child.len > self.len);
+                assert_eq!(child.key.masked(self.len), self.key);
+                assert_eq!(child.key.bit(self.len), bit);
+                child.check(f);
+            }
+        }
+    }
+}

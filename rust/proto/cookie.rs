@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! MACs and cookies.
+//!
+//! A responder under load wants to know that the source of a handshake message can receive what is
+//! sent there, before it spends a Diffie-Hellman on it. It answers with a cookie, made of that
+//! source and a secret which it replaces every two minutes ([`Checker`]). The sender uses the
+//! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is keyed by
+//! nothing but the receiver's public key; without a valid one there is no answer whatever.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    crypto::Suite,
+    handshake::Identity,
+    limits::{
+        self,
+        COOKIE_SECRET_LATENCY,
+        COOKIE_SECRET_MAX_AGE, //
+    },
+    secret::Secret,
+    wire::{
+        CookieReply,
+        Index, //
+    }, //
+};
+
+/// What the MACs of a message say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MacState {
+    /// The sender does not know our public key.
+    Invalid,
+    /// The sender knows our public key.
+    ValidWithoutCookie,
+    /// The sender knows our public key, and receives what is sent to its address.
+    ValidWithCookie,
+}
+
+/// The side that gives cookies: one per interface.
+pub struct Checker {
+    /// What cookies are made from, besides the source.
+    secret: Secret<32>,
+    /// When `secret` was drawn.
+    born_ns: u64,
+}
+
+impl Checker {
+    /// Returns a checker whose `secret` was drawn at `now_ns`.
+    pub fn new(secret: Secret<32>, now_ns: u64) -> Self {
+        let mut checker = Self {
+            secret: Secret::zero(),
+            born_ns: now_ns,
+        };
+
+        checker.secret.copy_from(&secret);
+        checker
+    }
+
+    /// Returns whether the secret is too old.
+    ///
+    /// Then it must be [replaced](Self::rotate) before cookies are checked or made.
+    pub fn needs_secret(&self, now_ns: u64) -> bool {
+        limits::expired(self.born_ns, COOKIE_SECRET_MAX_AGE, now_ns)
+    }
+
+    /// Replaces the secret by one drawn at `now_ns`, which voids all cookies.
+    pub fn rotate(&mut self, secret: Secret<32>, now_ns: u64) {
+        self.secret.copy_from(&secret);
+        self.born_ns = now_ns;
+    }
+
+    /// Returns the cookie for a source: the bytes of its address, then those of its port.
+    pub fn cookie<S: Suite>(&self, source: &[u8]) -> [u8; 16] {
+        let mut cookie = [0; 16];
+
+        S::mac(self.secret.as_bytes(), &[source], &mut cookie);
+        cookie
+    }
+
+    /// Tells what the MACs of `message` say. The second is only looked at if `under_load`.
+    pub fn check<S: Suite>(
+        &self,
+        identity: &Identity,
+        message: &[u8],
+        source: &[u8],
+        under_load: bool,
+    ) -> MacState {
+        if !identity.check_mac1::<S>(message) {
+            MacState::Invalid
+        } else if under_load && self.check_mac2::<S>(message, source) {
+            MacState::ValidWithCookie
+        } else {
+            MacState::ValidWithoutCookie
+        }
+    }
+
+    /// Returns whether the second MAC of `message` was made with the cookie for `source`.
+    pub fn check_mac2<S: Suite>(&self, message: &[u8], source: &[u8]) -> bool {
+        let Some((body, mac1, mac2)) = split_macs(message) else {
+            return false;
+        };
+        let mut mac = [0; 16];
+
+        S::mac(&self.cookie::<S>(source), &[body, mac1], &mut mac);
+        S::eq(&mac, mac2)
+    }
+
+    /// Answers `message`, which came from `source` and whose sender has the index `sender`.
+    ///
+    /// Returns `None` if it is too short for a handshake message.
+    pub fn reply<S: Suite>(
+        &self,
+        identity: &Identity,
+        message: &[u8],
+        sender: Index,
+        source: &[u8],
+        nonce: &[u8; 24],
+    ) -> Option<CookieReply> {
+        let (_, mac1, _) = split_macs(message)?;
+        let mut reply = CookieReply {
+            receiver: sender,
+            nonce: *nonce,
+            encrypted_cookie: [0; 32],
+        };
+
+        S::xseal(
+            &mut reply.encrypted_cookie,
+            &self.cookie::<S>(source),
+            mac1,
+            nonce,
+            identity.cookie_key().as_bytes(),
+        );
+        Some(reply)
+    }
+}
+
+/// Why a cookie reply is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieRefusal {
+    /// Nothing was sent since the last one.
+    NotAsked,
+    /// It does not answer what was sent last.
+    Invalid,
+}
+
+/// The side that uses cookies: one per peer.
+pub struct Maker {
+    /// Key of the first MAC.
+    mac1_key: Secret<32>,
+    /// Key of cookie replies.
+    cookie_key: Secret<32>,
+    /// The first MAC of the message that was sent last, unless a reply to it was accepted.
+    unanswered: Option<[u8; 16]>,
+    /// The cookie that was received last.
+    cookie: Secret<16>,
+    /// When it was received, if ever.
+    cookie_born_ns: Option<u64>,
+}
+
+impl Maker {
+    /// Returns the state for the peer with that static public key.
+    pub fn new<S: Suite>(remote_static: &[u8; 32]) -> Self {
+        let mut maker = Self {
+            mac1_key: Secret::zero(),
+            cookie_key: Secret::zero(),
+            unanswered: None,
+            cookie: Secret::zero(),
+            cookie_born_ns: None,
+        };
+
+        mac1_key::<S>(remote_static, &mut maker.mac1_key);
+        cookie_key::<S>(remote_static, &mut maker.cookie_key);
+        maker
+    }
+
+    /// Writes the MACs, the last 32 bytes of `message`.
+    ///
+    /// The second is zero if there is no cookie, or none that the peer would still accept. Does
+    /// nothing to what is too short for a handshake message.
+    pub fn add_macs<S: Suite>(&mut self, message: &mut [u8], now_ns: u64) {
+        const MAX_AGE: u64 = COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
+
+        let Some((body, mac1, mac2)) = split_macs_mut(message) else {
+            return;
+        };
+
+        S::mac(self.mac1_key.as_bytes(), &[body], mac1);
+        self.unanswered = Some(*mac1);
+
+        match self.cookie_born_ns {
+            Some(born_ns) if !limits::expired(born_ns, MAX_AGE, now_ns) => {
+                S::mac(self.cookie.as_bytes(), &[body, mac1], mac2);
+            }
+            _ => *mac2 = [0; 16],
+        }
+    }
+
+    /// Accepts a cookie, once for each message that was sent.
+    pub fn consume_reply<S: Suite>(
+        &mut self,
+        reply: &CookieReply,
+        now_ns: u64,
+    ) -> Result<(), CookieRefusal> {
+        let mac1 = self.unanswered.ok_or(CookieRefusal::NotAsked)?;
+        let mut cookie = Secret::<16>::zero();
+
+        if !S::xopen(
+            cookie.as_mut_bytes(),
+            &reply.encrypted_cookie,
+            &mac1,
+            &reply.nonce,
+            self.cookie_key.as_bytes(),
+        ) {
+            return Err(CookieRefusal::Invalid);
+        }
+
+        self.cookie.copy_from(&cookie);
+        self.cookie_born_ns = Some(now_ns);
+        self.unanswered = None;
+        Ok(())
+    }
+}
+
+/// Derives the key of the first MAC of messages to the one with that static public key.
+pub(crate) fn mac1_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
+    S::hash(&[b"mac1----", public], key.as_mut_bytes());
+}
+
+/// Derives the key of cookie replies of the one with that static public key.
+pub(crate) fn cookie_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
+    S::hash(&[b"cookie--", public], key.as_mut_bytes());
+}
+
+/// Takes a handshake message apart: what the first MAC covers, the first MAC, and the second.
+pub(crate) fn split_macs(message: &[u8]) -> Option<(&[u8], &[u8; 16], &[u8; 16])> {
+    let (rest, mac2) = message.split_last_chunk()?;
+    let (body, mac1) = rest.split_last_chunk()?;
+
+    Some((body, mac1, mac2))
+}
+
+/// Does as [`split_macs`], for writing.
+fn split_macs_mut(message: &mut [u8]) -> Option<(&mut [u8], &mut [u8; 16], &mut [u8; 16])> {
+    let (rest, mac2) = message.split_last_chunk_mut()?;
+    let (body, mac1) = rest.split_last_chunk_mut()?;
+
+    Some((body, mac1, mac2))
+}

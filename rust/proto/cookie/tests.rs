@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of MACs and cookies.
+
+use super::*;
+use crate::{
+    limits::NSEC_PER_SEC,
+    suite::RustCrypto,
+    vectors::{
+        self,
+        COOKIE,
+        COOKIE_NONCE,
+        COOKIE_REPLY,
+        INITIATION,
+        INITIATION_MAC2,
+        SOURCE, //
+    },
+    wire::MACS_LEN, //
+};
+
+const NOW: u64 = 1_000 * NSEC_PER_SEC;
+
+fn identity() -> Identity {
+    Identity::new::<RustCrypto>(&vectors::RESPONDER).unwrap()
+}
+
+fn checker() -> Checker {
+    Checker::new(Secret::from(&vectors::COOKIE_SECRET), NOW)
+}
+
+/// Returns a maker that sent [`INITIATION`].
+fn maker() -> Maker {
+    let mut maker = Maker::new::<RustCrypto>(&vectors::RESPONDER_PUBLIC);
+
+    maker.add_macs::<RustCrypto>(&mut INITIATION.clone(), NOW);
+    maker
+}
+
+fn reply() -> CookieReply {
+    CookieReply::from_bytes(&COOKIE_REPLY).unwrap()
+}
+
+fn with_mac2() -> [u8; INITIATION.len()] {
+    let mut message = INITIATION;
+
+    message[132..].copy_from_slice(&INITIATION_MAC2);
+    message
+}
+
+#[test]
+fn macs_are_the_known_ones() {
+    for (public, expected) in [
+        (&vectors::RESPONDER_PUBLIC, &INITIATION[..]),
+        (&vectors::INITIATOR_PUBLIC, &vectors::RESPONSE[..]),
+    ] {
+        let mut maker = Maker::new::<RustCrypto>(public);
+        let mut buffer = [0; 148];
+        let message = &mut buffer[..expected.len()];
+
+        // What was in their place does not matter.
+        message.copy_from_slice(expected);
+        message[expected.len() - 32..].fill(0xaa);
+        maker.add_macs::<RustCrypto>(message, NOW);
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn what_is_too_short_has_no_macs() {
+    let mut maker = maker();
+    let mut message = [7; MACS_LEN - 1];
+
+    maker.add_macs::<RustCrypto>(&mut message, NOW);
+    assert_eq!(message, [7; MACS_LEN - 1]);
+    assert!(!checker().check_mac2::<RustCrypto>(&message, &SOURCE));
+    assert_eq!(
+        checker().check::<RustCrypto>(&identity(), &message, &SOURCE, true),
+        MacState::Invalid
+    );
+    assert!(checker()
+        .reply::<RustCrypto>(&identity(), &message, Index(1), &SOURCE, &COOKIE_NONCE)
+        .is_none());
+
+    // The first MAC of the message that was sent last still counts.
+    assert_eq!(maker.consume_reply::<RustCrypto>(&reply(), NOW), Ok(()));
+}
+
+#[test]
+fn reply_is_the_known_one() {
+    let reply = checker()
+        .reply::<RustCrypto>(
+            &identity(),
+            &INITIATION,
+            Index(vectors::INITIATOR_INDEX),
+            &SOURCE,
+            &COOKIE_NONCE,
+        )
+        .unwrap();
+
+    assert_eq!(checker().cookie::<RustCrypto>(&SOURCE), COOKIE);
+    assert_eq!(reply.to_bytes(), COOKIE_REPLY);
+}
+
+#[test]
+fn cookie_makes_the_second_mac() {
+    let mut maker = maker();
+    let mut message = INITIATION;
+
+    assert_eq!(maker.consume_reply::<RustCrypto>(&reply(), NOW), Ok(()));
+    maker.add_macs::<RustCrypto>(&mut message, NOW);
+    assert_eq!(message, with_mac2());
+    assert!(checker().check_mac2::<RustCrypto>(&message, &SOURCE));
+}
+
+#[test]
+fn second_mac_covers_the_first_and_the_message() {
+    let checker = checker();
+
+    for position in 0..INITIATION.len() {
+        let mut message = with_mac2();
+
+        message[position] ^= 1;
+        assert!(!checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+    }
+}
+
+#[test]
+fn cookie_is_for_one_address_and_port() {
+    let checker = checker();
+    let message = with_mac2();
+    let mut six = [0; 18];
+
+    for position in 0..SOURCE.len() {
+        let mut source = SOURCE;
+
+        source[position] ^= 1;
+        assert!(!checker.check_mac2::<RustCrypto>(&message, &source));
+    }
+
+    // Nor is it for the same address, mapped to IPv6.
+    six[10..].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1, 0x30, 0x39]);
+    assert!(!checker.check_mac2::<RustCrypto>(&message, &six));
+    assert!(checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+}
+
+#[test]
+fn second_mac_matters_under_load_only() {
+    let (checker, identity) = (checker(), identity());
+    let check = |message: &[u8], source: &[u8], under_load| {
+        checker.check::<RustCrypto>(&identity, message, source, under_load)
+    };
+    let mut invalid = with_mac2();
+
+    invalid[116] ^= 1;
+    for under_load in [false, true] {
+        assert_eq!(check(&invalid, &SOURCE, under_load), MacState::Invalid);
+        assert_eq!(
+            check(&INITIATION, &SOURCE, under_load),
+            MacState::ValidWithoutCookie
+        );
+    }
+    assert_eq!(
+        check(&with_mac2(), &SOURCE, false),
+        MacState::ValidWithoutCookie
+    );
+    assert_eq!(
+        check(&with_mac2(), &SOURCE, true),
+        MacState::ValidWithCookie
+    );
+    assert_eq!(
+        check(&with_mac2(), &[0; 6], true),
+        MacState::ValidWithoutCookie
+    );
+}
+
+#[test]
+fn secret_lasts_two_minutes() {
+    let mut checker = checker();
+    let end = NOW + 120 * NSEC_PER_SEC;
+
+    assert!(!checker.needs_secret(NOW));
+    assert!(!checker.needs_secret(end - 1));
+    assert!(checker.needs_secret(end));
+
+    checker.rotate(Secret::from(&[9; 32]), end);
+    assert!(!checker.needs_secret(end + 120 * NSEC_PER_SEC - 1));
+    assert!(checker.needs_secret(end + 120 * NSEC_PER_SEC));
+
+    // Cookies do not outlive it.
+    assert_ne!(checker.cookie::<RustCrypto>(&SOURCE), COOKIE);
+    assert!(!checker.check_mac2::<RustCrypto>(&with_mac2(), &SOURCE));
+}
+
+#[test]
+fn cookie_is_used_for_115_seconds() {
+    let mut maker = maker();
+    let end = NOW + 115 * NSEC_PER_SEC;
+
+    maker.consume_reply::<RustCrypto>(&reply(), NOW).unwrap();
+    for (now, used) in [(NOW, true), (end - 1, true), (end, false), (end + 1, false)] {
+        let mut message = INITIATION;
+
+        maker.add_macs::<RustCrypto>(&mut message, now);
+        assert_eq!(message, if used { with_mac2() } else { INITIATION });
+    }
+}
+
+#[test]
+fn later_cookie_replaces_an_earlier_one() {
+    let (identity, mut checker, mut maker) = (identity(), checker(), maker());
+    let later = NOW + 100 * NSEC_PER_SEC;
+    let mut message = INITIATION;
+
+    maker.consume_reply::<RustCrypto>(&reply(), NOW).unwrap();
+    checker.rotate(Secret::from(&[9; 32]), later);
+    maker.add_macs::<RustCrypto>(&mut message, later);
+    assert!(!checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+
+    let reply = checker
+        .reply::<RustCrypto>(&identity, &message, Index(1), &SOURCE, &COOKIE_NONCE)
+        .unwrap();
+
+    maker.consume_reply::<RustCrypto>(&reply, later).unwrap();
+    maker.add_macs::<RustCrypto>(&mut message, later + 114 * NSEC_PER_SEC);
+    assert!(checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+}
+
+#[test]
+fn reply_is_accepted_once_for_each_message() {
+    let mut fresh = Maker::new::<RustCrypto>(&vectors::RESPONDER_PUBLIC);
+    let mut maker = maker();
+    let accept = |maker: &mut Maker| maker.consume_reply::<RustCrypto>(&reply(), NOW);
+
+    assert_eq!(accept(&mut fresh), Err(CookieRefusal::NotAsked));
+    assert_eq!(accept(&mut maker), Ok(()));
+    assert_eq!(accept(&mut maker), Err(CookieRefusal::NotAsked));
+
+    // The next message, being the same here, asks again.
+    maker.add_macs::<RustCrypto>(&mut INITIATION.clone(), NOW);
+    assert_eq!(accept(&mut maker), Ok(()));
+}
+
+#[test]
+fn reply_to_another_message_is_refused() {
+    let mut maker = maker();
+    let mut other = INITIATION;
+
+    other[8] ^= 1;
+    maker.add_macs::<RustCrypto>(&mut other, NOW);
+    assert_eq!(
+        maker.consume_reply::<RustCrypto>(&reply(), NOW),
+        Err(CookieRefusal::Invalid)
+    );
+}
+
+#[test]
+fn forged_reply_is_refused_and_the_real_one_is_not() {
+    let mut maker = maker();
+
+    for position in 8..COOKIE_REPLY.len() {
+        let mut bytes = COOKIE_REPLY;
+
+        bytes[position] ^= 4;
+
+        let forged = CookieReply::from_bytes(&bytes).unwrap();
+
+        assert_eq!(
+            maker.consume_reply::<RustCrypto>(&forged, NOW),
+            Err(CookieRefusal::Invalid)
+        );
+    }
+
+    let mut message = INITIATION;
+
+    assert_eq!(maker.consume_reply::<RustCrypto>(&reply(), NOW), Ok(()));
+    // Forgeries changed neither the cookie nor what is waited for.
+    maker.add_macs::<RustCrypto>(&mut message, NOW);
+    assert_eq!(message, with_mac2());
+}
+
+#[test]
+fn reply_by_another_is_refused() {
+    let other = Identity::new::<RustCrypto>(&vectors::INITIATOR).unwrap();
+    let reply = checker()
+        .reply::<RustCrypto>(&other, &INITIATION, Index(1), &SOURCE, &COOKIE_NONCE)
+        .unwrap();
+
+    assert_eq!(
+        maker().consume_reply::<RustCrypto>(&reply, NOW),
+        Err(CookieRefusal::Invalid)
+    );
+}

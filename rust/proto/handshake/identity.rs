@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who we are.
+
+use crate::{
+    cookie::{
+        cookie_key,
+        mac1_key,
+        split_macs, //
+    },
+    crypto::Suite,
+    secret::Secret, //
+};
+
+/// Our static key pair, and what follows from it.
+///
+/// It does not change: another private key is another identity.
+pub struct Identity {
+    /// Private key, clamped.
+    private: Secret<32>,
+    /// Public key.
+    public: [u8; 32],
+    /// Key of the first MAC of messages to us.
+    mac1_key: Secret<32>,
+    /// Key of our cookie replies.
+    cookie_key: Secret<32>,
+}
+
+impl Identity {
+    /// Returns the identity of a private key, or `None` if that is all zero.
+    pub fn new<S: Suite>(private: &[u8; 32]) -> Option<Self> {
+        let mut identity = Self {
+            private: Secret::zero(),
+            public: public_key::<S>(private)?,
+            mac1_key: Secret::zero(),
+            cookie_key: Secret::zero(),
+        };
+
+        *identity.private.as_mut_bytes() = *private;
+        clamp(identity.private.as_mut_bytes());
+        mac1_key::<S>(&identity.public, &mut identity.mac1_key);
+        cookie_key::<S>(&identity.public, &mut identity.cookie_key);
+        Some(identity)
+    }
+
+    /// Returns the private key, clamped.
+    pub fn private(&self) -> &[u8; 32] {
+        self.private.as_bytes()
+    }
+
+    /// Returns the public key.
+    pub fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
+    /// Returns whether the first MAC of `message` is right.
+    ///
+    /// The MACs are the last 32 bytes of `message`.
+    pub fn check_mac1<S: Suite>(&self, message: &[u8]) -> bool {
+        let Some((body, mac1, _)) = split_macs(message) else {
+            return false;
+        };
+        let mut mac = [0; 16];
+
+        S::mac(self.mac1_key.as_bytes(), &[body], &mut mac);
+        S::eq(&mac, mac1)
+    }
+
+    /// Returns the private key as it is kept.
+    pub(super) fn private_key(&self) -> &Secret<32> {
+        &self.private
+    }
+
+    /// Returns the key of our cookie replies.
+    pub(crate) fn cookie_key(&self) -> &Secret<32> {
+        &self.cookie_key
+    }
+}
+
+/// Returns the public key of a private one, or `None` if that is all zero.
+pub fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
+    let mut public = [0; 32];
+
+    if S::eq(private, &[0; 32]) || !S::x25519_public(&mut public, private) {
+        return None;
+    }
+    Some(public)
+}
+
+/// Makes random bytes a private key of Curve25519 (RFC 7748, section 5).
+pub(super) fn clamp(private: &mut [u8; 32]) {
+    let [first, .., last] = private;
+
+    *first &= 248;
+    *last = *last & 127 | 64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        suite::RustCrypto,
+        vectors, //
+    };
+
+    #[test]
+    fn has_the_known_public_key() {
+        for [private, public] in vectors::X25519_PUBLIC.iter().chain(&[
+            [vectors::INITIATOR, vectors::INITIATOR_PUBLIC],
+            [vectors::RESPONDER, vectors::RESPONDER_PUBLIC],
+        ]) {
+            assert_eq!(public_key::<RustCrypto>(private), Some(*public));
+            assert_eq!(
+                Identity::new::<RustCrypto>(private).unwrap().public(),
+                public
+            );
+        }
+    }
+
+    #[test]
+    fn keeps_the_private_key_clamped() {
+        let identity = Identity::new::<RustCrypto>(&[0xff; 32]).unwrap();
+        let mut clamped = [0xff; 32];
+
+        clamped[0] = 0xf8;
+        clamped[31] = 0x7f;
+        assert_eq!(identity.private(), &clamped);
+
+        // Clamping does not change who we are.
+        let again = Identity::new::<RustCrypto>(&clamped).unwrap();
+
+        assert_eq!(again.private(), &clamped);
+        assert_eq!(again.public(), identity.public());
+
+        let mut lowest = [0; 32];
+
+        lowest[0] = 1;
+        clamped = [0; 32];
+        clamped[31] = 0x40;
+        assert_eq!(
+            Identity::new::<RustCrypto>(&lowest).unwrap().private(),
+            &clamped
+        );
+    }
+
+    #[test]
+    fn there_is_none_of_zeros() {
+        assert!(Identity::new::<RustCrypto>(&[0; 32]).is_none());
+        assert!(public_key::<RustCrypto>(&[0; 32]).is_none());
+    }
+
+    #[test]
+    fn checks_the_first_mac() {
+        let identity = Identity::new::<RustCrypto>(&vectors::RESPONDER).unwrap();
+        let other = Identity::new::<RustCrypto>(&vectors::INITIATOR).unwrap();
+        let message = vectors::INITIATION;
+
+        assert!(identity.check_mac1::<RustCrypto>(&message));
+        assert!(other.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+        assert!(!other.check_mac1::<RustCrypto>(&message));
+        assert!(!identity.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+
+        for (position, _) in message.iter().enumerate() {
+            let mut message = message;
+
+            message[position] ^= 0x10;
+            // It covers all but the second.
+            assert_eq!(identity.check_mac1::<RustCrypto>(&message), position >= 132);
+        }
+        for len in 0..message.len() {
+            assert!(!identity.check_mac1::<RustCrypto>(&message[..len]));
+        }
+    }
+}

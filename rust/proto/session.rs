@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sessions: when one is to be renewed, when it is dead, and how a new one takes its place.
+
+use crate::{
+    handshake::Role,
+    limits::{
+        expired,
+        KEEPALIVE_TIMEOUT,
+        NSEC_PER_SEC,
+        REJECT_AFTER_MESSAGES,
+        REJECT_AFTER_TIME,
+        REKEY_AFTER_MESSAGES,
+        REKEY_AFTER_TIME,
+        REKEY_TIMEOUT, //
+    }, //
+};
+
+/// Returns whether a handshake is due, after something was sent in the current session.
+///
+/// `sent` is the number of messages sent in it. Only the initiator minds the age, lest both sides
+/// begin at once.
+#[inline]
+pub fn keep_key_fresh_sending(sent: u64, role: Role, born_ns: u64, now_ns: u64) -> bool {
+    sent > REKEY_AFTER_MESSAGES
+        || (role == Role::Initiator && expired(born_ns, REKEY_AFTER_TIME, now_ns))
+}
+
+/// Returns whether a handshake is due, after something was received.
+///
+/// That is so shortly before the current session is of no use for an answer, and to be asked once
+/// in each session.
+#[inline]
+pub fn keep_key_fresh_receiving(role: Role, born_ns: u64, now_ns: u64) -> bool {
+    const AGE: u64 = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
+
+    role == Role::Initiator && expired(born_ns, AGE, now_ns)
+}
+
+/// Returns whether a session is too old to be used, either way.
+#[inline]
+pub fn is_too_old(born_ns: u64, now_ns: u64) -> bool {
+    expired(born_ns, REJECT_AFTER_TIME, now_ns)
+}
+
+/// Returns whether a session has no counters left: `counter` is the one to be used, or one more
+/// than the highest one received.
+#[inline]
+pub fn is_exhausted(counter: u64) -> bool {
+    counter >= REJECT_AFTER_MESSAGES
+}
+
+/// Returns whether another initiation may be sent, the last handshake message having been sent at
+/// `last_sent_ns`.
+#[inline]
+pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
+    expired(last_sent_ns, REKEY_TIMEOUT, now_ns)
+}
+
+/// Returns when the last handshake message is to have been sent for another one to be allowed.
+#[inline]
+pub fn may_initiate_at_once(now_ns: u64) -> u64 {
+    now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * NSEC_PER_SEC)
+}
+
+/// The session was not the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotNext;
+
+/// The sessions of a peer, or handles to them.
+///
+/// All are good for receiving; only the current one is used for sending.
+#[derive(Debug)]
+pub struct Keypairs<K> {
+    /// In use.
+    pub current: Option<K>,
+    /// In use until shortly: what was sent in it may still be under way.
+    pub previous: Option<K>,
+    /// To be used as soon as the peer shows that it has it too.
+    pub next: Option<K>,
+}
+
+impl<K> Keypairs<K> {
+    /// Returns no sessions.
+    pub const fn new() -> Self {
+        Self {
+            current: None,
+            previous: None,
+            next: None,
+        }
+    }
+
+    /// Adds a session, and returns those that are gone by it.
+    ///
+    /// The initiator has the response and may use it at once; what was in use becomes the previous
+    /// one. If at the same time we are responder in another handshake that was not confirmed, it is
+    /// that one which becomes the previous.
+    ///
+    /// The responder has to wait for [`Self::confirm`].
+    pub fn install(&mut self, new: K, role: Role) -> [Option<K>; 2] {
+        match role {
+            Role::Initiator => {
+                let current = self.current.replace(new);
+
+                match self.next.take() {
+                    Some(next) => [self.previous.replace(next), current],
+                    None => [core::mem::replace(&mut self.previous, current), None],
+                }
+            }
+            Role::Responder => [self.next.replace(new), self.previous.take()],
+        }
+    }
+
+    /// Makes the next session the current one, if it is the one in which a packet was received, and
+    /// returns the one that is gone by it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotNext`] if there is no next session or it is another. Nothing changed then.
+    #[inline]
+    pub fn confirm(&mut self, is_next: impl Fn(&K) -> bool) -> Result<Option<K>, NotNext> {
+        let next = self.next.take_if(|next| is_next(next)).ok_or(NotNext)?;
+        let current = self.current.replace(next);
+
+        Ok(core::mem::replace(&mut self.previous, current))
+    }
+
+    /// Removes all sessions and returns them.
+    pub fn clear(&mut self) -> [Option<K>; 3] {
+        [self.next.take(), self.previous.take(), self.current.take()]
+    }
+}
+
+impl<K> Default for Keypairs<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = NSEC_PER_SEC;
+
+    #[test]
+    fn sender_renews_by_age_and_count() {
+        let fresh = keep_key_fresh_sending;
+
+        for role in [Role::Initiator, Role::Responder] {
+            assert!(!fresh(0, role, 7, 7));
+            assert!(!fresh(1 << 60, role, 7, 120 * SECOND + 6));
+            assert!(fresh((1 << 60) + 1, role, 7, 7));
+        }
+        assert!(fresh(0, Role::Initiator, 7, 120 * SECOND + 7));
+        assert!(!fresh(0, Role::Responder, 7, 1000 * SECOND));
+    }
+
+    #[test]
+    fn receiver_renews_by_age() {
+        let fresh = keep_key_fresh_receiving;
+
+        assert!(!fresh(Role::Initiator, 7, 165 * SECOND + 6));
+        assert!(fresh(Role::Initiator, 7, 165 * SECOND + 7));
+        assert!(!fresh(Role::Responder, 7, 1000 * SECOND));
+    }
+
+    #[test]
+    fn sessions_end() {
+        assert!(!is_too_old(7, 180 * SECOND + 6));
+        assert!(is_too_old(7, 180 * SECOND + 7));
+        assert!(!is_exhausted(REJECT_AFTER_MESSAGES - 1));
+        assert!(is_exhausted(REJECT_AFTER_MESSAGES));
+    }
+
+    #[test]
+    fn initiations_are_far_between() {
+        assert!(!may_initiate(7, 5 * SECOND + 6));
+        assert!(may_initiate(7, 5 * SECOND + 7));
+        for now in [0, 3, SECOND, 1000 * SECOND] {
+            assert!(may_initiate(may_initiate_at_once(now), now));
+        }
+    }
+
+    /// Returns the sessions of which each bit tells whether there is one: 1 is the previous, 2 the
+    /// current, and 3 the next.
+    fn keypairs(bits: u32) -> Keypairs<u32> {
+        Keypairs {
+            previous: (bits & 1 != 0).then_some(1),
+            current: (bits & 2 != 0).then_some(2),
+            next: (bits & 4 != 0).then_some(3),
+        }
+    }
+
+    /// Asserts that nothing got lost: what was there is there or was returned.
+    fn check(before: Keypairs<u32>, new: Option<u32>, after: &Keypairs<u32>, gone: &[Option<u32>]) {
+        let mut before =
+            [before.previous, before.current, before.next, new].map(|k| k.unwrap_or(0));
+        let mut now = [0; 6];
+        let after = [after.previous, after.current, after.next];
+
+        for (to, from) in now.iter_mut().zip(after.iter().chain(gone)) {
+            *to = from.unwrap_or(0);
+        }
+        before.sort_unstable();
+        now.sort_unstable();
+        assert_eq!(now[2..], before);
+    }
+
+    #[test]
+    fn initiator_uses_a_session_at_once() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.install(4, Role::Initiator);
+            let before = keypairs(bits);
+
+            assert_eq!(keypairs_.current, Some(4));
+            assert_eq!(keypairs_.next, None);
+            assert_eq!(keypairs_.previous, before.next.or(before.current));
+            check(before, Some(4), &keypairs_, &gone);
+        }
+    }
+
+    #[test]
+    fn responder_waits_for_confirmation() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.install(4, Role::Responder);
+            let before = keypairs(bits);
+
+            assert_eq!(keypairs_.current, before.current);
+            assert_eq!(keypairs_.next, Some(4));
+            assert_eq!(keypairs_.previous, None);
+            check(before, Some(4), &keypairs_, &gone);
+        }
+    }
+
+    #[test]
+    fn confirmation_moves_all_on() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let before = keypairs(bits);
+
+            for other in [1, 2, 4] {
+                assert_eq!(keypairs_.confirm(|&k| k == other), Err(NotNext));
+            }
+            check(before, None, &keypairs_, &[]);
+
+            let before = keypairs(bits);
+            let gone = keypairs_.confirm(|&k| k == 3);
+            if before.next.is_none() {
+                assert_eq!(gone, Err(NotNext));
+                continue;
+            }
+            assert_eq!(gone, Ok(before.previous));
+            assert_eq!(keypairs_.current, Some(3));
+            assert_eq!(keypairs_.next, None);
+            assert_eq!(keypairs_.previous, before.current);
+        }
+    }
+
+    #[test]
+    fn all_can_be_removed() {
+        for bits in 0..8 {
+            let mut keypairs_ = keypairs(bits);
+            let gone = keypairs_.clear();
+
+            check(keypairs(bits), None, &keypairs_, &gone);
+            assert_eq!(
+                keypairs_.next.or(keypairs_.previous).or(keypairs_.current),
+                None
+            );
+        }
+        assert_eq!(Keypairs::<u32>::default().clear(), [None; 3]);
+    }
+}

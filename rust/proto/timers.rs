@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which event arms or stops which timer, and what is to be done when one fires.
+//!
+//! Each peer has five timers. Whether one is pending is the state of this machine, and it is the
+//! caller's: asked through [`View`], and changed as [`Effects`] say. Nothing is armed for a peer
+//! that is gone or whose interface is down; that is the caller's to know.
+
+use crate::limits::{
+    KEEPALIVE_TIMEOUT,
+    MAX_TIMER_HANDSHAKES,
+    REJECT_AFTER_TIME,
+    REKEY_TIMEOUT, //
+};
+
+/// Milliseconds of jitter, at most, where there is any: below a third of a second.
+pub const MAX_JITTER_MS: u32 = 333;
+
+/// The timers of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Sends an initiation again if there was no answer for [`REKEY_TIMEOUT`] and jitter.
+    RetransmitHandshake,
+    /// Sends an empty packet if one was received and none sent since for [`KEEPALIVE_TIMEOUT`].
+    SendKeepalive,
+    /// Begins a new handshake if a packet was sent and none, not even an empty one, received since
+    /// for [`KEEPALIVE_TIMEOUT`], [`REKEY_TIMEOUT`] and jitter.
+    NewHandshake,
+    /// Forgets all keys if there were no new ones for three times [`REJECT_AFTER_TIME`].
+    ZeroKeyMaterial,
+    /// Sends an empty packet if none went either way for as long as the user has set.
+    PersistentKeepalive,
+}
+
+impl Timer {
+    /// Number of timers.
+    pub const COUNT: usize = 5;
+
+    /// Every timer, in the order of [`Self::index`].
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::RetransmitHandshake,
+        Self::SendKeepalive,
+        Self::NewHandshake,
+        Self::ZeroKeyMaterial,
+        Self::PersistentKeepalive,
+    ];
+
+    /// Returns the place of this timer in [`Self::ALL`].
+    #[inline]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::RetransmitHandshake => 0,
+            Self::SendKeepalive => 1,
+            Self::NewHandshake => 2,
+            Self::ZeroKeyMaterial => 3,
+            Self::PersistentKeepalive => 4,
+        }
+    }
+
+    /// Returns the timer at a place in [`Self::ALL`].
+    #[inline]
+    pub const fn from_index(index: usize) -> Option<Self> {
+        match index {
+            0 => Some(Self::RetransmitHandshake),
+            1 => Some(Self::SendKeepalive),
+            2 => Some(Self::NewHandshake),
+            3 => Some(Self::ZeroKeyMaterial),
+            4 => Some(Self::PersistentKeepalive),
+            _ => None,
+        }
+    }
+}
+
+/// What happened to a peer.
+///
+/// A packet is an occasion of more than one of them: see [`on`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A packet that is not empty was sent, successfully.
+    DataSent,
+    /// A packet that is not empty was received.
+    DataReceived,
+    /// A packet is about to be sent: data, empty or handshake.
+    AnyAuthenticatedPacketSent,
+    /// A packet was received: data, empty or handshake.
+    AnyAuthenticatedPacketReceived,
+    /// An initiation was sent.
+    HandshakeInitiated,
+    /// A response was received and processed, or the first packet under the keys of ours.
+    HandshakeComplete,
+    /// There are new keys: a response is about to be sent, or was received.
+    SessionDerived,
+    /// A packet is about to be sent, or was received: data, empty or handshake.
+    AnyAuthenticatedPacketTraversal,
+}
+
+/// How long a timer is to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay {
+    /// Seconds.
+    pub seconds: u32,
+    /// Whether jitter is to be added, lest two peers collide for ever.
+    pub jitter: bool,
+}
+
+impl Delay {
+    /// Until an initiation is sent again.
+    pub const RETRANSMIT_HANDSHAKE: Self = Self::new(REKEY_TIMEOUT, true);
+    /// Until what was received is answered.
+    pub const SEND_KEEPALIVE: Self = Self::new(KEEPALIVE_TIMEOUT, false);
+    /// Until silence is answered by a handshake.
+    pub const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
+    /// Until keys are forgotten.
+    pub const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
+
+    /// Makes a delay of constants of the protocol, which are small.
+    const fn new(seconds: u64, jitter: bool) -> Self {
+        let [.., a, b, c, d] = seconds.to_be_bytes();
+
+        Self {
+            seconds: u32::from_be_bytes([a, b, c, d]),
+            jitter,
+        }
+    }
+
+    /// Returns the delay in milliseconds, given a random number up to [`MAX_JITTER_MS`].
+    #[inline]
+    pub const fn milliseconds(self, jitter_ms: u32) -> u32 {
+        let milliseconds = self.seconds.saturating_mul(1000);
+
+        if self.jitter {
+            milliseconds.saturating_add(jitter_ms)
+        } else {
+            milliseconds
+        }
+    }
+}
+
+/// What [`on`] needs to know of a peer.
+pub trait View {
+    /// Returns whether `timer` is armed and has not fired yet.
+    fn is_pending(&self, timer: Timer) -> bool;
+
+    /// Returns how many seconds may pass without a packet, or 0 for any number.
+    fn persistent_keepalive(&self) -> u16;
+}
+
+/// What is to be done for an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Timer to stop.
+    pub cancel: Option<Timer>,
+    /// Timer to start, or to start over.
+    pub arm: Option<(Timer, Delay)>,
+    /// Whether to remember that [`Timer::SendKeepalive`] is to be armed again when it fires.
+    pub need_another_keepalive: bool,
+    /// Whether a handshake is complete: to be counted as the latest, the attempts at one and the
+    /// initiation of the last minute to be forgotten.
+    pub handshake_complete: bool,
+}
+
+impl Effects {
+    /// Nothing but stopping a timer.
+    const fn cancel(timer: Timer) -> Self {
+        Self {
+            cancel: Some(timer),
+            ..Self::none()
+        }
+    }
+
+    /// Nothing but starting a timer.
+    const fn arm(timer: Timer, delay: Delay) -> Self {
+        Self {
+            arm: Some((timer, delay)),
+            ..Self::none()
+        }
+    }
+
+    /// Nothing at all.
+    const fn none() -> Self {
+        Self {
+            cancel: None,
+            arm: None,
+            need_another_keepalive: false,
+            handshake_complete: false,
+        }
+    }
+}
+
+/// Tells what is to be done for `event`.
+///
+/// The events of a packet, in this order:
+///
+/// - before one or more data or empty packets are sent: [`Event::AnyAuthenticatedPacketTraversal`],
+///   [`Event::AnyAuthenticatedPacketSent`]; afterwards, if one of them was data and went out:
+///   [`Event::DataSent`].
+/// - data or an empty packet was received: [`Event::HandshakeComplete`] if it is the first one under
+///   these keys, [`Event::AnyAuthenticatedPacketReceived`],
+///   [`Event::AnyAuthenticatedPacketTraversal`] and, if it is not empty, [`Event::DataReceived`].
+/// - around an initiation: [`Event::AnyAuthenticatedPacketTraversal`],
+///   [`Event::AnyAuthenticatedPacketSent`]; afterwards [`Event::HandshakeInitiated`].
+/// - before a response is sent: [`Event::SessionDerived`],
+///   [`Event::AnyAuthenticatedPacketTraversal`], [`Event::AnyAuthenticatedPacketSent`].
+/// - after a response was received: [`Event::SessionDerived`], [`Event::HandshakeComplete`].
+/// - after either was received and dealt with: [`Event::AnyAuthenticatedPacketReceived`],
+///   [`Event::AnyAuthenticatedPacketTraversal`].
+#[inline]
+pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
+    match event {
+        Event::DataSent if !peer.is_pending(Timer::NewHandshake) => {
+            Effects::arm(Timer::NewHandshake, Delay::NEW_HANDSHAKE)
+        }
+        Event::DataSent => Effects::none(),
+        Event::DataReceived if !peer.is_pending(Timer::SendKeepalive) => {
+            Effects::arm(Timer::SendKeepalive, Delay::SEND_KEEPALIVE)
+        }
+        Event::DataReceived => Effects {
+            need_another_keepalive: true,
+            ..Effects::none()
+        },
+        Event::AnyAuthenticatedPacketSent => Effects::cancel(Timer::SendKeepalive),
+        Event::AnyAuthenticatedPacketReceived => Effects::cancel(Timer::NewHandshake),
+        Event::HandshakeInitiated => {
+            Effects::arm(Timer::RetransmitHandshake, Delay::RETRANSMIT_HANDSHAKE)
+        }
+        Event::HandshakeComplete => Effects {
+            handshake_complete: true,
+            ..Effects::cancel(Timer::RetransmitHandshake)
+        },
+        Event::SessionDerived => Effects::arm(Timer::ZeroKeyMaterial, Delay::ZERO_KEY_MATERIAL),
+        Event::AnyAuthenticatedPacketTraversal => match peer.persistent_keepalive() {
+            0 => Effects::none(),
+            seconds => Effects::arm(
+                Timer::PersistentKeepalive,
+                Delay {
+                    seconds: u32::from(seconds),
+                    jitter: false,
+                },
+            ),
+        },
+    }
+}
+
+/// What is to be done when a timer fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Remember this number of attempts, forget the source address (it may be the cause of the
+    /// trouble), and send an initiation, the number of attempts left alone.
+    RetryHandshake {
+        /// Attempts at this handshake after the first.
+        attempts: u32,
+    },
+    /// Stop [`Timer::SendKeepalive`] and drop all packets that wait for a handshake.
+    GiveUp {
+        /// When to forget what is left of the exchange, unless that is pending: for
+        /// [`Timer::ZeroKeyMaterial`].
+        zero_key_material: Option<Delay>,
+    },
+    /// Send an empty packet.
+    SendKeepalive {
+        /// Afterwards forget that another one is needed and arm [`Timer::SendKeepalive`] again.
+        again: Option<Delay>,
+    },
+    /// Forget the source address, and send an initiation, the first of its series: the number of
+    /// attempts is 0.
+    NewHandshake,
+    /// Forget all keys and the state of the handshake.
+    ZeroKeyMaterial,
+    /// Nothing: the user has turned it off.
+    Nothing,
+}
+
+/// Tells what is to be done when `timer` fires.
+///
+/// `attempts` are those at this handshake after the first; `need_another_keepalive` is what an
+/// event has asked to remember; `zero_pending` tells whether [`Timer::ZeroKeyMaterial`] is pending;
+/// `persistent_keepalive` is as in [`View`].
+pub fn expired(
+    timer: Timer,
+    attempts: u32,
+    need_another_keepalive: bool,
+    zero_pending: bool,
+    persistent_keepalive: u16,
+) -> Expired {
+    match timer {
+        Timer::RetransmitHandshake if attempts > MAX_TIMER_HANDSHAKES => Expired::GiveUp {
+            zero_key_material: (!zero_pending).then_some(Delay::ZERO_KEY_MATERIAL),
+        },
+        Timer::RetransmitHandshake => Expired::RetryHandshake {
+            attempts: attempts.saturating_add(1),
+        },
+        Timer::SendKeepalive => Expired::SendKeepalive {
+            again: need_another_keepalive.then_some(Delay::SEND_KEEPALIVE),
+        },
+        Timer::NewHandshake => Expired::NewHandshake,
+        Timer::ZeroKeyMaterial => Expired::ZeroKeyMaterial,
+        Timer::PersistentKeepalive if persistent_keepalive != 0 => {
+            Expired::SendKeepalive { again: None }
+        }
+        Timer::PersistentKeepalive => Expired::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests;

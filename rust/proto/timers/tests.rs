@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use super::*;
+
+/// A peer of which some timers are pending.
+struct Peer {
+    pending: [bool; Timer::COUNT],
+    persistent_keepalive: u16,
+}
+
+impl View for Peer {
+    fn is_pending(&self, timer: Timer) -> bool {
+        self.pending[timer.index()]
+    }
+
+    fn persistent_keepalive(&self) -> u16 {
+        self.persistent_keepalive
+    }
+}
+
+/// Returns every peer, as far as it is of interest.
+fn peers() -> impl Iterator<Item = Peer> {
+    [0, 1, 25, u16::MAX].into_iter().flat_map(|seconds| {
+        (0..1 << Timer::COUNT).map(move |bits: u32| Peer {
+            pending: core::array::from_fn(|i| bits >> i & 1 != 0),
+            persistent_keepalive: seconds,
+        })
+    })
+}
+
+fn seconds(seconds: u32) -> Delay {
+    Delay {
+        seconds,
+        jitter: false,
+    }
+}
+
+fn jittery(seconds: u32) -> Delay {
+    Delay {
+        seconds,
+        jitter: true,
+    }
+}
+
+#[test]
+fn timers_have_places() {
+    for (i, timer) in Timer::ALL.into_iter().enumerate() {
+        assert_eq!(timer.index(), i);
+        assert_eq!(Timer::from_index(i), Some(timer));
+    }
+    assert_eq!(Timer::from_index(Timer::COUNT), None);
+}
+
+#[test]
+fn delays_are_in_milliseconds() {
+    assert_eq!(Delay::new(10, false), seconds(10));
+    assert_eq!(Delay::new(5, true), jittery(5));
+    assert_eq!(jittery(5).milliseconds(0), 5000);
+    assert_eq!(jittery(5).milliseconds(MAX_JITTER_MS), 5333);
+    assert_eq!(seconds(10).milliseconds(MAX_JITTER_MS), 10_000);
+    assert_eq!(seconds(u32::from(u16::MAX)).milliseconds(0), 65_535_000);
+}
+
+#[test]
+fn sent_data_wants_an_answer() {
+    for peer in peers() {
+        let expected = if peer.pending[2] {
+            Effects::default()
+        } else {
+            Effects::arm(Timer::NewHandshake, jittery(15))
+        };
+
+        assert_eq!(on(Event::DataSent, &peer), expected);
+    }
+}
+
+#[test]
+fn received_data_is_answered() {
+    for peer in peers() {
+        let expected = if peer.pending[1] {
+            Effects {
+                need_another_keepalive: true,
+                ..Effects::default()
+            }
+        } else {
+            Effects::arm(Timer::SendKeepalive, seconds(10))
+        };
+
+        assert_eq!(on(Event::DataReceived, &peer), expected);
+    }
+}
+
+#[test]
+fn any_packet_is_an_answer() {
+    for peer in peers() {
+        assert_eq!(
+            on(Event::AnyAuthenticatedPacketSent, &peer),
+            Effects::cancel(Timer::SendKeepalive)
+        );
+        assert_eq!(
+            on(Event::AnyAuthenticatedPacketReceived, &peer),
+            Effects::cancel(Timer::NewHandshake)
+        );
+    }
+}
+
+#[test]
+fn any_packet_puts_off_the_persistent_keepalive() {
+    for peer in peers() {
+        let expected = match peer.persistent_keepalive {
+            0 => Effects::default(),
+            n => Effects::arm(Timer::PersistentKeepalive, seconds(n.into())),
+        };
+
+        assert_eq!(on(Event::AnyAuthenticatedPacketTraversal, &peer), expected);
+    }
+}
+
+#[test]
+fn handshakes_are_retried_until_complete() {
+    for peer in peers() {
+        assert_eq!(
+            on(Event::HandshakeInitiated, &peer),
+            Effects::arm(Timer::RetransmitHandshake, jittery(5))
+        );
+        assert_eq!(
+            on(Event::HandshakeComplete, &peer),
+            Effects {
+                cancel: Some(Timer::RetransmitHandshake),
+                handshake_complete: true,
+                ..Effects::default()
+            }
+        );
+        assert_eq!(
+            on(Event::SessionDerived, &peer),
+            Effects::arm(Timer::ZeroKeyMaterial, seconds(540))
+        );
+    }
+}
+
+#[test]
+fn gives_up_after_twenty_initiations() {
+    let mut attempts = 0;
+    let mut initiations = 1;
+
+    while let Expired::RetryHandshake { attempts: next } =
+        expired(Timer::RetransmitHandshake, attempts, true, false, 1)
+    {
+        assert_eq!(next, attempts + 1);
+        attempts = next;
+        initiations += 1;
+    }
+    assert_eq!(initiations, 20);
+
+    for attempts in [attempts, u32::MAX] {
+        assert_eq!(
+            expired(Timer::RetransmitHandshake, attempts, false, false, 0),
+            Expired::GiveUp {
+                zero_key_material: Some(seconds(540))
+            }
+        );
+        assert_eq!(
+            expired(Timer::RetransmitHandshake, attempts, false, true, 0),
+            Expired::GiveUp {
+                zero_key_material: None
+            }
+        );
+    }
+}
+
+#[test]
+fn answers_once_more_if_needed() {
+    assert_eq!(
+        expired(Timer::SendKeepalive, 0, false, false, 0),
+        Expired::SendKeepalive { again: None }
+    );
+    assert_eq!(
+        expired(Timer::SendKeepalive, 0, true, false, 0),
+        Expired::SendKeepalive {
+            again: Some(seconds(10))
+        }
+    );
+}
+
+#[test]
+fn acts_on_the_other_timers() {
+    for other in [false, true] {
+        assert_eq!(
+            expired(Timer::NewHandshake, 20, other, other, 0),
+            Expired::NewHandshake
+        );
+        assert_eq!(
+            expired(Timer::ZeroKeyMaterial, 20, other, other, 0),
+            Expired::ZeroKeyMaterial
+        );
+        assert_eq!(
+            expired(Timer::PersistentKeepalive, 20, other, other, 1),
+            Expired::SendKeepalive { again: None }
+        );
+        assert_eq!(
+            expired(Timer::PersistentKeepalive, 20, other, other, 0),
+            Expired::Nothing
+        );
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which addresses belong to which peer.
+//!
+//! The tables are immutable: a change makes a new one, which takes the place of the old one for
+//! RCU readers, and shares with it all that did not change.
+
+use crate::peer::Peer;
+use kernel::{
+    fmt,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
+};
+use wg_kernel::{
+    net::addr::{
+        Ipv4,
+        Ipv6, //
+    },
+    rcu_object,
+    sync::rcu::{
+        RcuArc,
+        Release, //
+    }, //
+};
+use wg_proto::allowed_ips::{
+    Addr,
+    Family,
+    OutOfMemory,
+    Prefix,
+    Table, //
+};
+
+/// Nodes of the tables are shared by [`Arc`]s.
+pub(crate) struct KernelArc;
+
+impl Family for KernelArc {
+    type Ptr<T> = Arc<T>;
+
+    fn new<T>(value: T) -> Result<Arc<T>, OutOfMemory> {
+        Arc::new(value, GFP_KERNEL).map_err(|_| OutOfMemory)
+    }
+
+    fn drop_last<T: Unpin, R>(ptr: Arc<T>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let unique: Pin<UniqueArc<T>> = Arc::into_unique_or_drop(ptr)?;
+        let mut unique = Pin::into_inner(unique);
+        Some(f(&mut unique))
+    }
+}
+
+/// Who a prefix belongs to.
+#[derive(Clone)]
+struct Owner {
+    peer: RcuArc<Peer>,
+    /// When it was added, among the prefixes of the device.
+    sequence: u64,
+}
+
+/// The allowed IPs of a device, for lookups.
+pub(crate) struct AllowedIps {
+    table: Table<KernelArc, Owner>,
+}
+
+rcu_object!(AllowedIps);
+impl Release for AllowedIps {}
+
+impl AllowedIps {
+    /// Returns the peer with the longest prefix of `addr`.
+    #[inline]
+    pub(crate) fn lookup(&self, addr: &Addr) -> Option<&RcuArc<Peer>> {
+        self.table.lookup(addr).map(|owner| &owner.peer)
+    }
+}
+
+/// The allowed IPs of a peer, in the order in which they were added.
+pub(crate) type Prefixes = RBTree<u64, Prefix>;
+
+/// The allowed IPs of a device, for changes. They take effect once they are published.
+pub(crate) struct Editor {
+    table: Table<KernelArc, Owner>,
+    /// Rises with each change; 0 never occurs.
+    sequence: u64,
+}
+
+impl Editor {
+    /// Creates an editor of no allowed IPs.
+    pub(crate) fn new() -> Self {
+        Self {
+            table: Table::new(),
+            sequence: 1,
+        }
+    }
+
+    /// Returns a number that changes with each change.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Returns what readers are to see from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn publication(&self) -> Result<RcuArc<AllowedIps>> {
+        let table = self.table.clone();
+        RcuArc::pin_init(AllowedIps { table }, GFP_KERNEL)
+    }
+
+    /// Makes `prefix` one of `peer`, as the last of its `prefixes`.
+    ///
+    /// Returns who had it before, if it was another peer, and the key of the prefix there.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case nothing is changed.
+    pub(crate) fn insert(
+        &mut self,
+        prefix: Prefix,
+        peer: &RcuArc<Peer>,
+        prefixes: &mut Prefixes,
+    ) -> Result<Option<(u64, u64)>> {
+        let sequence = self.sequence.wrapping_add(1);
+        let old = self.table.get(&prefix).cloned();
+        let owner = Owner {
+            peer: peer.clone(),
+            sequence,
+        };
+        let table = self.table.insert(prefix, owner).map_err(|_| ENOMEM)?;
+        prefixes.try_create_and_insert(sequence, prefix, GFP_KERNEL)?;
+        self.table = table;
+        self.sequence = sequence;
+        match old {
+            Some(old) if RcuArc::ptr_eq(&old.peer, peer) => {
+                prefixes.remove(&old.sequence);
+                Ok(None)
+            }
+            old => Ok(old.map(|old| (old.peer.id(), old.sequence))),
+        }
+    }
+
+    /// Takes `prefix` from `peer`, if it has it.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case nothing is changed.
+    pub(crate) fn remove(
+        &mut self,
+        prefix: Prefix,
+        peer: &RcuArc<Peer>,
+        prefixes: &mut Prefixes,
+    ) -> Result {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = match self.table.get(&prefix) {
+            Some(owner) if RcuArc::ptr_eq(&owner.peer, peer) => owner.sequence,
+            _ => return Ok(()),
+        };
+        if let Some(table) = self.table.remove(&prefix).map_err(|_| ENOMEM)? {
+            self.table = table;
+        }
+        prefixes.remove(&sequence);
+        Ok(())
+    }
+
+    /// Takes all `prefixes` from the peer that they belong to.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case the peer has lost some of them.
+    pub(crate) fn remove_all(&mut self, prefixes: &mut Prefixes) -> Result {
+        if prefixes.is_empty() {
+            return Ok(());
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        while let Some(first) = prefixes.cursor_front() {
+            let (&sequence, &prefix) = first.current();
+            if let Some(table) = self.table.remove(&prefix).map_err(|_| ENOMEM)? {
+                self.table = table;
+            }
+            prefixes.remove(&sequence);
+        }
+        Ok(())
+    }
+
+    /// Takes all prefixes from all peers.
+    pub(crate) fn clear(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.table = Table::new();
+    }
+}
+
+/// An address, as messages show it.
+pub(crate) struct AddrForLog(pub(crate) Addr);
+
+impl fmt::Display for AddrForLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Addr::V4(addr) => fmt::Display::fmt(&Ipv4(addr), f),
+            Addr::V6(addr) => fmt::Display::fmt(&Ipv6(addr), f),
+        }
+    }
+}

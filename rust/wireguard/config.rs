@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What user space has configured: the peers of a device, their allowed IPs, the port.
+//!
+//! All of it is in a [`Config`], under the device's mutex. What packets need of it is repeated in
+//! tables that RCU readers see.
+
+use crate::{
+    allowed_ips::{
+        Editor,
+        Prefixes, //
+    },
+    crypto::{
+        Identity,
+        Kernel, //
+    },
+    device::Device,
+    peer::Peer, //
+};
+use kernel::{
+    prelude::*,
+    rbtree::RBTree,
+    sync::Arc, //
+};
+use wg_kernel::sync::rcu::{
+    self,
+    RcuArc, //
+};
+use wg_proto::{
+    allowed_ips::Prefix,
+    handshake,
+    limits, //
+};
+
+/// What user space has configured.
+pub(crate) struct Config {
+    /// The peers by number, and thus in the order in which they were created.
+    peers: RBTree<u64, PeerConfig>,
+    peer_count: usize,
+    allowed_ips: Editor,
+    /// Rises with each request for changes.
+    generation: u32,
+    port: u16,
+    /// Peers that were removed, to be buried at the end of the request.
+    dead: RBTree<u64, PeerConfig>,
+}
+
+/// A peer, and its allowed IPs.
+pub(crate) struct PeerConfig {
+    peer: RcuArc<Peer>,
+    prefixes: Prefixes,
+}
+
+impl PeerConfig {
+    /// Returns the peer.
+    pub(crate) fn peer(&self) -> &RcuArc<Peer> {
+        &self.peer
+    }
+
+    /// Returns its first allowed IP that was added as number `number` or later, and its number.
+    pub(crate) fn prefix_from(&self, number: u64) -> Option<(u64, &Prefix)> {
+        first_from(&self.prefixes, number)
+    }
+}
+
+impl Config {
+    /// Creates the configuration of a new device.
+    pub(crate) fn new() -> Self {
+        Self {
+            peers: RBTree::new(),
+            peer_count: 0,
+            allowed_ips: Editor::new(),
+            generation: 1,
+            port: 0,
+            dead: RBTree::new(),
+        }
+    }
+
+    /// Returns a number that changes with each request for changes.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Notes that there is a request for changes.
+    pub(crate) fn begin_change(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Returns the port that the sockets are bound to, or are to be bound to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sets the port that the sockets are bound to, or are to be bound to.
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+
+    /// Returns the peers in the order in which they were created.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &RcuArc<Peer>> {
+        self.peers.values().map(PeerConfig::peer)
+    }
+
+    /// Returns whether there is no peer.
+    pub(crate) fn has_no_peers(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// Returns whether there is a peer of that number.
+    pub(crate) fn has_peer(&self, id: u64) -> bool {
+        self.peers.get(&id).is_some()
+    }
+
+    /// Returns the first peer of number `id` or above, and its number.
+    pub(crate) fn peer_from(&self, id: u64) -> Option<(u64, &PeerConfig)> {
+        first_from(&self.peers, id)
+    }
+
+    /// Returns a number that changes with each change of allowed IPs.
+    pub(crate) fn allowed_ips_sequence(&self) -> u64 {
+        self.allowed_ips.sequence()
+    }
+}
+
+/// Returns the first entry whose key is `key` or above, and its key.
+fn first_from<V>(tree: &RBTree<u64, V>, key: u64) -> Option<(u64, &V)> {
+    let cursor = tree.cursor_lower_bound(&key)?;
+    let (&key, _) = cursor.current();
+    Some((key, tree.get(&key)?))
+}
+
+impl Device {
+    /// Creates a peer.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it, or if there are too many peers.
+    pub(crate) fn create_peer(
+        self: &Arc<Self>,
+        config: &mut Config,
+        public_key: &[u8; 32],
+        preshared_key: Option<&[u8; 32]>,
+    ) -> Result<RcuArc<Peer>> {
+        if config.peer_count >= limits::MAX_PEERS {
+            return Err(ENOMEM);
+        }
+        let peer = Peer::new(self, public_key, preshared_key, self.identity())?;
+        let peer_config = PeerConfig {
+            peer: peer.clone(),
+            prefixes: RBTree::new(),
+        };
+        config
+            .peers
+            .try_create_and_insert(peer.id(), peer_config, GFP_KERNEL)?;
+        if let Err(error) = self.peers().insert(*public_key, peer.clone()) {
+            config.peers.remove(&peer.id());
+            return Err(error);
+        }
+        config.peer_count = config.peer_count.wrapping_add(1);
+        Ok(peer)
+    }
+
+    /// Removes a peer. It is buried with [`Device::bury_dead`].
+    pub(crate) fn remove_peer(&self, config: &mut Config, peer: &Peer) {
+        // Without memory for a table without them, some prefixes lead to a dead peer until there
+        // is one, and packets to them are dropped.
+        let _ = self.clear_allowed_ips(config, peer);
+        self.kill(config, peer.id());
+    }
+
+    /// Removes all peers. They are buried with [`Device::bury_dead`].
+    pub(crate) fn remove_all_peers(&self, config: &mut Config) {
+        config.allowed_ips.clear();
+        // Readers that find no table find no peer, which is what they should.
+        drop(self.allowed_ips().swap(None));
+        while let Some((id, _)) = config.peer_from(0) {
+            self.kill(config, id);
+        }
+    }
+
+    /// Takes a peer out of the tables that are left, and puts it with the dead.
+    fn kill(&self, config: &mut Config, id: u64) {
+        let Some(removed) = config.peers.remove_node(&id) else {
+            return;
+        };
+        config.peer_count = config.peer_count.wrapping_sub(1);
+        config.dead.insert(removed);
+        if let Some(PeerConfig { peer, .. }) = config.dead.get(&id) {
+            self.peers()
+                .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
+            peer.make_dead();
+        }
+    }
+
+    /// Stops all that still runs on behalf of peers that were removed: one grace period for all.
+    pub(crate) fn bury_dead(&self, config: &mut Config) {
+        if config.dead.is_empty() {
+            return;
+        }
+        rcu::synchronize_net();
+        for removed in config.dead.values() {
+            removed.peer.bury();
+        }
+        config.dead = RBTree::new();
+    }
+
+    /// Gives a prefix to a peer, or takes it from the peer. It takes effect with
+    /// [`Device::publish_allowed_ips`].
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case nothing is changed.
+    pub(crate) fn change_allowed_ip(
+        &self,
+        config: &mut Config,
+        peer: &RcuArc<Peer>,
+        prefix: Prefix,
+        remove: bool,
+    ) -> Result {
+        let Some(own) = config.peers.get_mut(&peer.id()) else {
+            return Ok(());
+        };
+        if remove {
+            return config.allowed_ips.remove(prefix, peer, &mut own.prefixes);
+        }
+        let former = config.allowed_ips.insert(prefix, peer, &mut own.prefixes)?;
+        if let Some((id, sequence)) = former {
+            if let Some(former) = config.peers.get_mut(&id) {
+                former.prefixes.remove(&sequence);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all prefixes from a peer, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case it may have lost some.
+    pub(crate) fn clear_allowed_ips(&self, config: &mut Config, peer: &Peer) -> Result {
+        let Some(own) = config.peers.get_mut(&peer.id()) else {
+            return Ok(());
+        };
+        if own.prefixes.is_empty() {
+            return Ok(());
+        }
+        let cleared = config.allowed_ips.remove_all(&mut own.prefixes);
+        self.publish_allowed_ips(config)?;
+        cleared
+    }
+
+    /// Lets changes of allowed IPs take effect.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], in which case they take effect with the next ones.
+    pub(crate) fn publish_allowed_ips(&self, config: &Config) -> Result {
+        let table = config.allowed_ips.publication()?;
+        drop(self.allowed_ips().swap(Some(table)));
+        Ok(())
+    }
+
+    /// Sets the port to listen on, at once if the interface is up.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Device::open_sockets`].
+    pub(crate) fn change_port(self: &Arc<Self>, config: &mut Config, port: u16) -> Result {
+        if config.port == port {
+            return Ok(());
+        }
+        config.peers().for_each(|peer| peer.clear_source());
+        if !self.is_running() {
+            config.port = port;
+            return Ok(());
+        }
+        self.open_sockets(config, port)
+    }
+
+    /// Sets our static identity, unless `private_key` is the one we have.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn change_private_key(&self, config: &mut Config, private_key: &[u8; 32]) -> Result {
+        let old = self.identity();
+        let unchanged = match &old {
+            Some(old) => wg_kernel::crypto::eq(old.private(), private_key),
+            None => wg_kernel::crypto::eq(&[0; 32], private_key),
+        };
+        if unchanged {
+            return Ok(());
+        }
+
+        // Before it is ours, nobody else may have it.
+        if let Some(public_key) = handshake::public_key::<Kernel>(private_key) {
+            if let Some(peer) = self.find_peer(&public_key) {
+                self.remove_peer(config, &peer);
+            }
+        }
+
+        let new: Option<Identity> = match handshake::Identity::new::<Kernel>(private_key) {
+            Some(identity) => Some(Arc::new(identity, GFP_KERNEL)?),
+            None => None,
+        };
+        let send_staged = old.is_none() && new.is_some() && self.is_running();
+        self.set_identity(new.clone());
+        for peer in config.peers() {
+            peer.handshake.lock().set_identity::<Kernel>(new.clone());
+            peer.expire_sessions();
+            if send_staged {
+                Peer::send_staged(peer.borrow());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the peer with that public key.
+    pub(crate) fn find_peer(&self, public_key: &[u8; 32]) -> Option<RcuArc<Peer>> {
+        let guard = rcu::read_lock();
+        self.peers().get(public_key, &guard).cloned()
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's cryptographic library, as the protocol wants it.
+
+use kernel::sync::Arc;
+use wg_kernel::{
+    crypto::{
+        self,
+        blake2s,
+        chacha20poly1305,
+        curve25519, //
+    },
+    random, //
+};
+use wg_proto::{
+    crypto::Suite,
+    handshake,
+    secret::Secret, //
+};
+
+/// What the protocol needs of cryptography, by means of `lib/crypto`.
+pub(crate) struct Kernel;
+
+/// Our static identity, shared by all peers of a device.
+pub(crate) type Identity = Arc<handshake::Identity>;
+
+/// The handshake with one peer.
+pub(crate) type Handshake = handshake::Handshake<Identity>;
+
+impl Suite for Kernel {
+    fn hash(parts: &[&[u8]], out: &mut [u8; 32]) {
+        blake2s::hash(parts, out);
+    }
+
+    fn mac(key: &[u8], parts: &[&[u8]], out: &mut [u8; 16]) {
+        blake2s::mac(key, parts, out);
+    }
+
+    fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; 32]) {
+        chacha20poly1305::seal(dst, src, ad, nonce, key);
+    }
+
+    fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; 32]) -> bool {
+        chacha20poly1305::open(dst, src, ad, nonce, key)
+    }
+
+    fn xseal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: &[u8; 24], key: &[u8; 32]) {
+        chacha20poly1305::xseal(dst, src, ad, nonce, key);
+    }
+
+    fn xopen(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: &[u8; 24], key: &[u8; 32]) -> bool {
+        chacha20poly1305::xopen(dst, src, ad, nonce, key)
+    }
+
+    fn x25519(out: &mut [u8; 32], secret: &[u8; 32], public: &[u8; 32]) -> bool {
+        curve25519::x25519(out, secret, public)
+    }
+
+    fn x25519_public(out: &mut [u8; 32], secret: &[u8; 32]) -> bool {
+        curve25519::x25519_public(out, secret)
+    }
+
+    fn eq(a: &[u8], b: &[u8]) -> bool {
+        crypto::eq(a, b)
+    }
+}
+
+/// Draws 32 secret bytes. [`random::wait`] must have returned before, in process context.
+pub(crate) fn random_secret() -> Secret<32> {
+    let mut secret = Secret::zero();
+    random::fill(secret.as_mut_bytes());
+    secret
+}
+
+/// Draws a private ephemeral key, clamped.
+pub(crate) fn ephemeral() -> Secret<32> {
+    let mut secret = random_secret();
+    let [first, .., last] = secret.as_mut_bytes();
+    *first &= 0xf8;
+    *last = (*last & 0x7f) | 0x40;
+    secret
+}

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An interface: its state, up, down, and its end.
+
+use crate::{
+    allowed_ips::AllowedIps,
+    config::Config,
+    crypto::{
+        random_secret,
+        Identity, //
+    },
+    globals::{
+        Globals,
+        Place, //
+    },
+    lookup::{
+        Indices,
+        Peers, //
+    },
+    peer::Peer,
+    queue::Parallel,
+    receive::Inbox,
+    send,
+    socket::Sockets, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    }, //
+};
+use wg_kernel::{
+    cpu,
+    net::{
+        namespace::{
+            Net,
+            PernetOperations,
+            WeakNet, //
+        },
+        napi::Napi,
+        netdevice::{
+            self,
+            Link,
+            LinkOps,
+            Name,
+            Operations,
+            Setup, //
+        },
+        rtnetlink,
+        skbuff::SkBuff, //
+    },
+    new_spinlock_bh,
+    notifier::{
+        PmNotifier,
+        VmForkNotifier, //
+    },
+    pr_debug,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            hash::HashTable,
+            Guard,
+            Slot, //
+        },
+        SpinLockBh, //
+    },
+    time,
+    workqueue::{
+        Flags,
+        OwnedQueue, //
+    }, //
+};
+use wg_proto::{
+    cookie::Checker,
+    wire, //
+};
+
+/// What our headers and those below add to a packet: UDP and IPv6.
+const OVERHEAD: u32 = wire::DATA_MIN_LEN as u32 + 8 + 40;
+
+/// MTU of Ethernet.
+const ETHERNET_MTU: u32 = 1500;
+
+/// The largest MTU: what is padded to fits a signed integer.
+const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_MULTIPLE - OVERHEAD;
+
+/// Number of interfaces of this boot.
+static COUNT: Atomic<u64> = Atomic::new(0);
+
+/// The workqueues of a device.
+pub(crate) struct Queues {
+    /// Handshake messages that came in.
+    pub(crate) receive: OwnedQueue,
+    /// Initiations to send, and keys to wipe.
+    pub(crate) send: OwnedQueue,
+    /// Packets to encrypt or to decrypt.
+    pub(crate) crypt: OwnedQueue,
+}
+
+impl Queues {
+    fn new(name: &CStr) -> Result<Self> {
+        let exclusive = Flags::PERCPU.or(Flags::CPU_INTENSIVE);
+        Ok(Self {
+            receive: OwnedQueue::new(c"wg-kex", name, exclusive.or(Flags::FREEZABLE), 1)?,
+            send: OwnedQueue::new(c"wg-kex", name, Flags::UNBOUND.or(Flags::FREEZABLE), 0)?,
+            crypt: OwnedQueue::new(c"wg-crypt", name, exclusive.or(Flags::MEM_RECLAIM), 1)?,
+        })
+    }
+}
+
+/// An interface.
+#[pin_data]
+pub(crate) struct Device {
+    /// A number that no other interface of this boot has.
+    id: u64,
+    link: Link,
+    transport_net: WeakNet,
+    /// A place in the list of devices, until it is taken: once others can see the interface, it
+    /// must not be missing there for want of memory.
+    #[pin]
+    place: Mutex<Option<Place>>,
+    #[pin]
+    pub(crate) config: Mutex<Config>,
+    /// Who we are; a copy of the pointer is taken before it is used.
+    #[pin]
+    identity: SpinLockBh<Option<Identity>>,
+    #[pin]
+    cookies: Mutex<Checker>,
+
+    #[pin]
+    peers: Peers,
+    #[pin]
+    indices: Indices,
+    allowed_ips: Slot<AllowedIps>,
+    sockets: Slot<Sockets>,
+    fwmark: Atomic<u32>,
+    inboxes: KVec<Pin<KBox<Inbox>>>,
+    parallel: Parallel,
+    last_cpu: Atomic<u32>,
+
+    /// How often the interface has gone down.
+    epoch: Atomic<u32>,
+    /// Number of handshake messages that came in and are not answered yet.
+    handshakes_queued: Atomic<i32>,
+    last_handshake_cpu: Atomic<u32>,
+    queues: Queues,
+    /// Number of peers that are not freed yet.
+    live_peers: Atomic<i64>,
+}
+
+impl Device {
+    fn new(link: Link, net: &Net, name: Name) -> Result<Arc<Self>> {
+        let name = CString::try_from_fmt(fmt!("{}", name))?;
+        let queues = Queues::new(&name)?;
+        let mut inboxes = KVec::with_capacity(cpu::ids() as usize, GFP_KERNEL)?;
+        for _ in 0..cpu::ids() {
+            let inbox = KBox::pin_init(Inbox::new(), GFP_KERNEL)?;
+            inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
+        }
+        let transport_net = WeakNet::new(net);
+        let place = Place::new(GFP_KERNEL)?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                id: COUNT.fetch_add(1, Relaxed),
+                link,
+                transport_net,
+                place <- new_mutex!(Some(place), "Device::place"),
+                config <- new_mutex!(Config::new(), "Device::config"),
+                identity <- new_spinlock_bh!(None, "Device::identity"),
+                cookies <- new_mutex!(
+                    Checker::new(random_secret(), time::boottime_coarse_ns()),
+                    "Device::cookies"
+                ),
+                peers <- HashTable::new(),
+                indices <- Indices::new(),
+                allowed_ips: Slot::new(None),
+                sockets: Slot::new(None),
+                fwmark: Atomic::new(0),
+                inboxes,
+                parallel: Parallel::from_parameter(),
+                last_cpu: Atomic::new(0),
+                epoch: Atomic::new(0),
+                handshakes_queued: Atomic::new(0),
+                last_handshake_cpu: Atomic::new(0),
+                queues,
+                live_peers: Atomic::new(0),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns a number that no other interface of this boot has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns the way to the network device.
+    #[inline]
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Returns the name of the interface.
+    pub(crate) fn name(&self) -> Name {
+        self.link.name()
+    }
+
+    /// Returns the namespace that the sockets are in.
+    pub(crate) fn transport_net(&self) -> &WeakNet {
+        &self.transport_net
+    }
+
+    /// Returns a number that stands for the namespace that the interface is in.
+    pub(crate) fn namespace_id(&self) -> usize {
+        let guard = rcu::read_lock();
+        self.link
+            .get(&guard)
+            .map_or(0, |netdev| netdev.net(&guard).id())
+    }
+
+    /// Returns whether the interface is up.
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        let guard = rcu::read_lock();
+        self.link
+            .get(&guard)
+            .is_some_and(netdevice::Device::is_running)
+    }
+
+    /// Returns who we are.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.identity.lock().clone()
+    }
+
+    /// Sets who we are.
+    pub(crate) fn set_identity(&self, new: Option<Identity>) {
+        let old = core::mem::replace(&mut *self.identity.lock(), new);
+        drop(old);
+    }
+
+    /// Returns the side that gives cookies.
+    pub(crate) fn cookies(&self) -> &Mutex<Checker> {
+        &self.cookies
+    }
+
+    /// Returns the peers by public key.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// Returns what indices stand for.
+    #[inline]
+    pub(crate) fn indices(&self) -> &Indices {
+        &self.indices
+    }
+
+    /// Returns the allowed IPs.
+    #[inline]
+    pub(crate) fn allowed_ips(&self) -> &Slot<AllowedIps> {
+        &self.allowed_ips
+    }
+
+    /// Returns the sockets, which are there while the interface is up.
+    #[inline]
+    pub(crate) fn sockets(&self) -> &Slot<Sockets> {
+        &self.sockets
+    }
+
+    /// Returns the mark of what is sent.
+    #[inline]
+    pub(crate) fn fwmark(&self) -> u32 {
+        self.fwmark.load(Relaxed)
+    }
+
+    /// Sets the mark of what is sent.
+    pub(crate) fn set_fwmark(&self, mark: u32) {
+        self.fwmark.store(mark, Relaxed);
+    }
+
+    /// Returns the inboxes, one for each NAPI instance.
+    #[inline]
+    pub(crate) fn inboxes(&self) -> &[Pin<KBox<Inbox>>] {
+        &self.inboxes
+    }
+
+    /// Returns when other CPUs are used for encryption.
+    #[inline]
+    pub(crate) fn parallel(&self) -> Parallel {
+        self.parallel
+    }
+
+    /// Returns the CPU that was given a job last.
+    pub(crate) fn last_cpu(&self) -> &Atomic<u32> {
+        &self.last_cpu
+    }
+
+    /// Returns how often the interface has gone down.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Relaxed)
+    }
+
+    /// Returns the number of handshake messages that are not answered yet.
+    pub(crate) fn handshakes_queued(&self) -> &Atomic<i32> {
+        &self.handshakes_queued
+    }
+
+    /// Returns the CPU that was given a handshake message last.
+    pub(crate) fn last_handshake_cpu(&self) -> &Atomic<u32> {
+        &self.last_handshake_cpu
+    }
+
+    /// Returns the workqueues.
+    #[inline]
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// Notes that a peer was allocated.
+    pub(crate) fn peer_allocated(&self) {
+        self.live_peers.add(1, Relaxed);
+    }
+
+    /// Notes that a peer is about to be freed.
+    pub(crate) fn peer_freed(&self) {
+        self.live_peers.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts packets that were dropped on their way out.
+    pub(crate) fn count_tx_dropped(&self, count: u64) {
+        let guard = rcu::read_lock();
+        if let Some(netdev) = self.link.get(&guard) {
+            netdev.tx_dropped_add(count);
+        }
+    }
+
+    /// Removes all peers and waits until they are freed. Process context only.
+    fn remove_peers_and_wait(&self) {
+        let mut config = self.config.lock();
+        self.remove_all_peers(&mut config);
+        self.bury_dead(&mut config);
+        drop(config);
+
+        self.queues.receive.flush();
+        self.queues.send.flush();
+        self.queues.crypt.flush();
+        while self.live_peers.load(Relaxed) > 0 {
+            rcu::barrier();
+        }
+        // The last of them has been counted, but may not have dropped its reference to us yet.
+        rcu::barrier();
+    }
+}
+
+/// The kind of interfaces that this module makes.
+pub(crate) struct WireGuard;
+
+/// By which our interfaces are recognised.
+static LINK_OPS: LinkOps<WireGuard> = LinkOps::new();
+
+#[vtable]
+impl Operations for WireGuard {
+    const KIND: &'static CStr = c"wireguard";
+
+    type Data = Device;
+
+    fn link_ops() -> &'static LinkOps<Self> {
+        &LINK_OPS
+    }
+
+    fn setup(setup: &mut Setup<'_>) {
+        setup.ip_tunnel();
+        setup.room(send::HEADROOM as u16, send::TAILROOM as u16);
+        setup.mtu(ETHERNET_MTU - OVERHEAD, MAX_MTU);
+    }
+
+    fn new_link(link: Link, net: &Net, name: Name) -> Result<Arc<Device>> {
+        Device::new(link, net, name)
+    }
+
+    fn registered(data: &Arc<Device>, _rtnl: &rtnetlink::Guard) {
+        let place = data.place.lock().take();
+        if let (Some(globals), Some(place)) = (Globals::get(), place) {
+            globals.add_device(data.clone(), place);
+        }
+        pr_debug!("{}: Interface created\n", data.name());
+    }
+
+    fn open(data: &Arc<Device>, dev: &netdevice::Device, rtnl: &rtnetlink::Guard) -> Result {
+        dev.disable_redirects(rtnl);
+        dev.disable_address_generation(rtnl);
+
+        let mut config = data.config.lock();
+        let port = config.port();
+        data.open_sockets(&mut config, port)?;
+        for peer in config.peers() {
+            Peer::send_staged(peer.borrow());
+            if peer.persistent_keepalive() != 0 {
+                Peer::send_keepalive(peer.borrow());
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(data: &Arc<Device>, _dev: &netdevice::Device, _rtnl: &rtnetlink::Guard) {
+        let config = data.config.lock();
+        data.epoch.add(1, Relaxed);
+        data.close_sockets();
+        data.queues.receive.flush();
+        config.peers().for_each(|peer| peer.stop());
+    }
+
+    #[inline]
+    fn start_xmit(
+        data: &Arc<Device>,
+        dev: &netdevice::Device,
+        skb: SkBuff,
+        rcu: &Guard,
+        bh: &bh::Guard,
+    ) -> Result {
+        data.transmit(dev, skb, rcu, bh)
+    }
+
+    #[inline]
+    fn poll(data: &Arc<Device>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize {
+        data.poll(instance, napi, budget)
+    }
+
+    fn destruct(data: Arc<Device>) {
+        if let Some(globals) = Globals::get() {
+            globals.remove_device(&data);
+        }
+        data.transport_net.clear();
+        data.close_sockets();
+        data.remove_peers_and_wait();
+        data.set_identity(None);
+        pr_debug!("{}: Interface destroyed\n", data.name());
+    }
+}
+
+impl PernetOperations for WireGuard {
+    fn exit_rtnl(net: &Net, _rtnl: &rtnetlink::Guard) {
+        Globals::for_each_device(|device| {
+            if !device.transport_net.is(net) {
+                return;
+            }
+            pr_debug!("{}: Creating namespace exiting\n", device.name());
+            let guard = rcu::read_lock();
+            if let Some(netdev) = device.link.get(&guard) {
+                netdev.carrier_off();
+            }
+            drop(guard);
+            let config = device.config.lock();
+            device.transport_net.clear();
+            device.close_sockets();
+            config.peers().for_each(|peer| peer.clear_source());
+        });
+    }
+}
+
+impl PmNotifier for WireGuard {
+    fn prepare() {
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            config.peers().for_each(|peer| peer.forget_keys());
+        });
+        rcu::barrier();
+    }
+}
+
+impl VmForkNotifier for WireGuard {
+    fn forked() {
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            config.peers().for_each(|peer| peer.expire_sessions());
+        });
+    }
+}

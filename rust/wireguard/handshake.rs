@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Handshake messages: sending them, and answering those that come in.
+//!
+//! All of this happens in process context, on the device's workqueues: one message that came in is
+//! one work item, on the CPU whose turn it is.
+
+use crate::{
+    crypto::{
+        ephemeral,
+        random_secret,
+        Identity,
+        Kernel, //
+    },
+    device::Device,
+    globals::Globals,
+    lookup::Entry,
+    peer::Peer,
+    socket, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
+    workqueue::{
+        impl_has_work,
+        new_work,
+        Work,
+        WorkItem, //
+    }, //
+};
+use wg_kernel::{
+    cpu,
+    net::{
+        addr::SocketAddr,
+        skbuff::{
+            Outer,
+            SkBuff, //
+        }, //
+    },
+    pr_debug_ratelimited,
+    random,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            RcuArc, //
+        }, //
+    },
+    time, //
+};
+use wg_proto::{
+    handshake::Claim,
+    limits,
+    secret,
+    tai64n::Timestamp,
+    timers::Event,
+    wire::{
+        self,
+        CookieReply,
+        Index,
+        Initiation,
+        Kind,
+        Response, //
+    }, //
+};
+
+/// A handshake message that came in.
+#[pin_data]
+struct Incoming {
+    #[pin]
+    work: Work<Incoming>,
+    device: Arc<Device>,
+    /// How often the interface had gone down when the message came in.
+    epoch: u32,
+    kind: Kind,
+    skb: SkBuff,
+}
+
+impl_has_work! {
+    impl HasWork<Incoming> for Incoming { self.work }
+}
+
+impl WorkItem for Incoming {
+    type Pointer = Pin<KBox<Self>>;
+
+    fn run(this: Pin<KBox<Self>>) {
+        // What came in before the interface went down is void.
+        if this.epoch == this.device.epoch() {
+            this.device.answer(this.kind, &this.skb);
+            secret::wipe_stack();
+        }
+        this.device.handshakes_queued().fetch_sub(1, Relaxed);
+    }
+}
+
+impl Device {
+    /// Queues a handshake message that came in, unless there are too many.
+    #[cold]
+    pub(crate) fn queue_handshake(self: &Arc<Self>, kind: Kind, skb: SkBuff) {
+        let queued = self.handshakes_queued();
+        let full = queued.load(Relaxed) as usize >= limits::MAX_QUEUED_INCOMING_HANDSHAKES;
+        if full || !random::is_initialized() {
+            return self.log_dropped(&skb);
+        }
+        let incoming = KBox::pin_init(
+            try_pin_init!(Incoming {
+                work <- new_work!("Incoming::work"),
+                device: self.clone(),
+                epoch: self.epoch(),
+                kind,
+                skb,
+            }? Error),
+            GFP_ATOMIC,
+        );
+        let Ok(incoming) = incoming else {
+            return;
+        };
+        queued.fetch_add(1, Relaxed);
+        let cpu = cpu::Online::after(self.last_handshake_cpu().load(Relaxed));
+        self.last_handshake_cpu().store(cpu.as_raw(), Relaxed);
+        self.queues().receive.enqueue_on::<_, 0>(cpu, incoming);
+    }
+
+    /// Says in the log that a message was dropped.
+    fn log_dropped(&self, skb: &SkBuff) {
+        if let Some(outer) = skb.outer() {
+            pr_debug_ratelimited!(
+                "{}: Dropping handshake packet from {}\n",
+                self.name(),
+                outer.source
+            );
+        }
+    }
+
+    /// Does what a handshake message asks for.
+    fn answer(self: &Arc<Self>, kind: Kind, skb: &SkBuff) {
+        let Some(outer) = skb.outer() else {
+            return;
+        };
+        let peer = match kind {
+            Kind::Initiation => self.answer_initiation(skb, &outer),
+            Kind::Response => self.answer_response(skb, &outer),
+            Kind::CookieReply => {
+                pr_debug_ratelimited!(
+                    "{}: Receiving cookie response from {}\n",
+                    self.name(),
+                    outer.source
+                );
+                return self.take_cookie(skb);
+            }
+            Kind::Data => None,
+        };
+        let Some(peer) = peer else {
+            return;
+        };
+
+        let len = u64::from(skb.len());
+        let bh = bh::disable();
+        let guard = rcu::read_lock();
+        if let Some(netdev) = self.link().get(&guard) {
+            netdev.sw_rx_add(1, len, &bh);
+        }
+        peer.add_rx_bytes(len);
+        drop(guard);
+        drop(bh);
+        peer.on(Event::AnyAuthenticatedPacketReceived);
+        peer.on(Event::AnyAuthenticatedPacketTraversal);
+    }
+
+    /// Answers an initiation, and returns who it is by if it is accepted.
+    fn answer_initiation(self: &Arc<Self>, skb: &SkBuff, outer: &Outer) -> Option<RcuArc<Peer>> {
+        let bytes = skb.head::<{ wire::INITIATION_LEN }>()?;
+        let message = Initiation::from_bytes(&bytes)?;
+        let identity = self.admit(&bytes, message.sender, outer)?;
+        let Some(peer) = self.consume_initiation(&identity, &message) else {
+            pr_debug_ratelimited!(
+                "{}: Invalid handshake initiation from {}\n",
+                self.name(),
+                outer.source
+            );
+            return None;
+        };
+
+        let (addr, source) = socket::answer_to(outer);
+        peer.set_endpoint(addr, source);
+        pr_debug_ratelimited!(
+            "{}: Receiving handshake initiation from peer {} ({})\n",
+            self.name(),
+            peer.id(),
+            peer.endpoint_for_log()
+        );
+        Peer::send_response(&peer);
+        Some(peer)
+    }
+
+    /// Accepts an initiation, and returns who it is by.
+    fn consume_initiation(
+        &self,
+        identity: &Identity,
+        message: &Initiation,
+    ) -> Option<RcuArc<Peer>> {
+        let claim = Claim::open::<Kernel>(identity, message)?;
+        let guard = rcu::read_lock();
+        let peer = self.peers().get(claim.remote_static(), &guard)?.clone();
+        drop(guard);
+        let now_ns = time::boottime_coarse_ns();
+        let result = peer
+            .handshake
+            .lock()
+            .consume_initiation::<Kernel>(claim, now_ns);
+        result.ok().map(|()| peer)
+    }
+
+    /// Takes in a response, and returns who it is by if it is accepted.
+    fn answer_response(self: &Arc<Self>, skb: &SkBuff, outer: &Outer) -> Option<RcuArc<Peer>> {
+        let bytes = skb.head::<{ wire::RESPONSE_LEN }>()?;
+        let message = Response::from_bytes(&bytes)?;
+        self.admit(&bytes, message.sender, outer)?;
+        let peer = self.handshake_of(message.receiver);
+        let accepted = peer.and_then(|peer| {
+            let mut handshake = peer.handshake.lock();
+            handshake.consume_response::<Kernel>(&message)?;
+            let (addr, source) = socket::answer_to(outer);
+            peer.set_endpoint(addr, source);
+            pr_debug_ratelimited!(
+                "{}: Receiving handshake response from peer {} ({})\n",
+                self.name(),
+                peer.id(),
+                peer.endpoint_for_log()
+            );
+            let installed = handshake
+                .begin_session::<Kernel>()
+                .is_some_and(|keys| peer.sessions.install(&peer, keys));
+            drop(handshake);
+            Some((peer, installed))
+        });
+        let Some((peer, installed)) = accepted else {
+            pr_debug_ratelimited!(
+                "{}: Invalid handshake response from {}\n",
+                self.name(),
+                outer.source
+            );
+            return None;
+        };
+
+        if installed {
+            peer.on(Event::SessionDerived);
+            peer.on(Event::HandshakeComplete);
+            // Confirms the session: by what waits for it or, if nothing does, by an empty message.
+            Peer::send_keepalive(peer.borrow());
+        }
+        Some(peer)
+    }
+
+    /// Takes in a cookie reply.
+    fn take_cookie(&self, skb: &SkBuff) {
+        let Some(reply) = skb
+            .head::<{ wire::COOKIE_REPLY_LEN }>()
+            .and_then(|bytes| CookieReply::from_bytes(&bytes))
+        else {
+            return;
+        };
+        let guard = rcu::read_lock();
+        let entry = self.indices().get(reply.receiver, &guard);
+        let Some(peer) = entry.map(|entry| entry.peer().clone()) else {
+            return;
+        };
+        drop(guard);
+        let now_ns = time::boottime_coarse_ns();
+        let result = peer.cookies.lock().consume_reply::<Kernel>(&reply, now_ns);
+        if result == Err(wg_proto::cookie::CookieRefusal::Invalid) {
+            pr_debug_ratelimited!(
+                "{}: Could not decrypt invalid cookie response\n",
+                self.name()
+            );
+        }
+    }
+
+    /// Returns the peer that a pending handshake with our index `index` is with.
+    fn handshake_of(&self, index: Index) -> Option<RcuArc<Peer>> {
+        let guard = rcu::read_lock();
+        match self.indices().get(index, &guard)? {
+            Entry::Handshake(peer) => Some(peer.clone()),
+            Entry::Keypair(_) => None,
+        }
+    }
+
+    /// Checks the MACs of a message, and under load its cookie, too.
+    ///
+    /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
+    fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
+        let identity = self.identity();
+        let identity = identity.filter(|identity| identity.check_mac1::<Kernel>(message));
+        let Some(identity) = identity else {
+            self.log_invalid(outer);
+            return None;
+        };
+        let globals = Globals::get()?;
+        let now_ns = time::boottime_coarse_ns();
+        let queued = self.handshakes_queued().load(Relaxed) as usize;
+        if !globals.is_under_load(queued, now_ns) {
+            return Some(identity);
+        }
+
+        let source = SourceBytes::new(&outer.source);
+        let mut checker = self.cookies().lock();
+        if checker.needs_secret(now_ns) {
+            checker.rotate(random_secret(), now_ns);
+        }
+        if checker.check_mac2::<Kernel>(message, source.as_slice()) {
+            drop(checker);
+            if !globals.allows(self.namespace_id(), &outer.source, now_ns) {
+                self.log_invalid(outer);
+                return None;
+            }
+            return Some(identity);
+        }
+
+        pr_debug_ratelimited!(
+            "{}: Sending cookie response for denied handshake message for {}\n",
+            self.name(),
+            outer.source
+        );
+        let mut nonce = [0; 24];
+        random::fill(&mut nonce);
+        let source = source.as_slice();
+        let reply = checker.reply::<Kernel>(&identity, message, sender, source, &nonce);
+        drop(checker);
+        if let Some(reply) = reply {
+            self.send_reply(outer, &reply.to_bytes());
+        }
+        None
+    }
+
+    /// Says in the log that the MAC of a message is wrong.
+    fn log_invalid(&self, outer: &Outer) {
+        pr_debug_ratelimited!(
+            "{}: Invalid MAC of handshake, dropping packet from {}\n",
+            self.name(),
+            outer.source
+        );
+    }
+}
+
+/// The source of a datagram, as cookies are made from it: address, then port, as on the wire.
+struct SourceBytes {
+    bytes: [u8; 18],
+    len: usize,
+}
+
+impl SourceBytes {
+    fn new(source: &SocketAddr) -> Self {
+        let mut bytes = [0; 18];
+        let (addr, port): (&[u8], u16) = match source {
+            SocketAddr::V4 { addr, port } => (addr, *port),
+            SocketAddr::V6 { addr, port, .. } => (addr, *port),
+        };
+        let port = port.to_be_bytes();
+        let all = [addr, &port].into_iter().flatten();
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
+        Self {
+            bytes,
+            len: addr.len().saturating_add(2),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Peer {
+    /// Sends an initiation, unless a handshake message was sent a short while ago.
+    pub(crate) fn send_initiation(this: &RcuArc<Self>) {
+        if !this.may_initiate() {
+            return;
+        }
+        this.note_handshake_sent();
+        pr_debug_ratelimited!(
+            "{}: Sending handshake initiation to peer {} ({})\n",
+            this.device().name(),
+            this.id(),
+            this.endpoint_for_log()
+        );
+
+        let Some(message) = Self::create_initiation(this) else {
+            return;
+        };
+        let mut bytes = message.to_bytes();
+        this.cookies
+            .lock()
+            .add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
+        this.on(Event::AnyAuthenticatedPacketTraversal);
+        this.on(Event::AnyAuthenticatedPacketSent);
+        this.note_handshake_sent();
+        this.send_bytes(&bytes, wire::HANDSHAKE_DSCP);
+        this.on(Event::HandshakeInitiated);
+    }
+
+    /// Begins a handshake, whose index takes the place of that of an earlier one.
+    fn create_initiation(this: &RcuArc<Self>) -> Option<Initiation> {
+        // It may take long, so no lock is held yet.
+        random::wait().ok()?;
+        let indices = this.device().indices();
+        let mut handshake = this.handshake.lock();
+        if this.is_dead() || handshake.identity().is_none() {
+            return None;
+        }
+        let old = handshake.local_index();
+        let index = indices.insert(this).ok()?;
+        let (seconds, nanoseconds) = time::real_time();
+        let now = Timestamp::from_unix(seconds, nanoseconds);
+        let message = handshake.create_initiation::<Kernel>(ephemeral(), index, now);
+        let unused = match message {
+            Some(_) => old,
+            None => Some(index),
+        };
+        if let Some(unused) = unused {
+            indices.remove_handshake(unused, this);
+        }
+        message
+    }
+
+    /// Answers the initiation that was just accepted.
+    fn send_response(this: &RcuArc<Self>) {
+        this.note_handshake_sent();
+        pr_debug_ratelimited!(
+            "{}: Sending handshake response to peer {} ({})\n",
+            this.device().name(),
+            this.id(),
+            this.endpoint_for_log()
+        );
+
+        let Some(message) = Self::create_response(this) else {
+            return;
+        };
+        let mut bytes = message.to_bytes();
+        this.cookies
+            .lock()
+            .add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
+        this.on(Event::SessionDerived);
+        this.on(Event::AnyAuthenticatedPacketTraversal);
+        this.on(Event::AnyAuthenticatedPacketSent);
+        this.note_handshake_sent();
+        this.send_bytes(&bytes, wire::HANDSHAKE_DSCP);
+    }
+
+    /// Creates the response to an initiation, and the session that follows from both.
+    fn create_response(this: &RcuArc<Self>) -> Option<Response> {
+        random::wait().ok()?;
+        let indices = this.device().indices();
+        let mut handshake = this.handshake.lock();
+        if this.is_dead() {
+            return None;
+        }
+        let old = handshake.local_index();
+        let index = indices.insert(this).ok()?;
+        let message = handshake.create_response::<Kernel>(ephemeral(), index);
+        let unused = match message {
+            Some(_) => old,
+            None => Some(index),
+        };
+        if let Some(unused) = unused {
+            indices.remove_handshake(unused, this);
+        }
+        let keys = message.as_ref().and(handshake.begin_session::<Kernel>())?;
+        let installed = this.sessions.install(this, keys);
+        message.filter(|_| installed)
+    }
+}

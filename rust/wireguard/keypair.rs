@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A session: the keys that a handshake has led to, and the three of them that a peer may have.
+
+use crate::peer::Peer;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use wg_kernel::{
+    new_spinlock_bh,
+    pr_debug_ratelimited,
+    rcu_object,
+    sync::{
+        rcu::{
+            self,
+            Borrow,
+            Guard,
+            RcuArc,
+            Release,
+            Slot, //
+        },
+        SpinLockBh, //
+    },
+    time, //
+};
+use wg_proto::{
+    handshake::{
+        Derived,
+        Role, //
+    },
+    replay::Window,
+    secret::Secret,
+    session::{
+        self,
+        Keypairs, //
+    },
+    wire::Index, //
+};
+
+/// Number of sessions of this boot, for messages.
+static COUNT: Atomic<u64> = Atomic::new(0);
+
+/// What sending changes, apart from what receiving reads.
+#[repr(align(64))]
+struct Sending {
+    /// Number of messages sent, which is the nonce of the next.
+    counter: Atomic<u64>,
+    valid: Atomic<bool>,
+    key: Secret<32>,
+}
+
+/// What receiving needs.
+#[repr(align(64))]
+struct Receiving {
+    valid: Atomic<bool>,
+    /// A copy of the window's upper end, to be read without its lock.
+    highest: Atomic<u64>,
+    key: Secret<32>,
+}
+
+/// The keys of one session with a peer.
+#[pin_data]
+pub(crate) struct Keypair {
+    sending: Sending,
+    receiving: Receiving,
+    #[pin]
+    window: SpinLockBh<Window>,
+    peer: RcuArc<Peer>,
+    born_ns: u64,
+    id: u64,
+    local_index: Index,
+    remote_index: Index,
+    role: Role,
+}
+
+rcu_object!(Keypair);
+
+impl Release for Keypair {
+    fn release(&self) {
+        pr_debug_ratelimited!(
+            "{}: Keypair {} destroyed for peer {}\n",
+            self.peer.device().name(),
+            self.id,
+            self.peer.id()
+        );
+    }
+}
+
+impl Keypair {
+    /// Creates a session from the keys that a handshake with `peer` has led to.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    fn new(peer: RcuArc<Peer>, keys: Derived) -> Result<RcuArc<Self>> {
+        let Derived {
+            sending,
+            receiving,
+            local_index,
+            remote_index,
+            role,
+        } = keys;
+        RcuArc::pin_init(
+            try_pin_init!(Self {
+                sending: Sending {
+                    counter: Atomic::new(0),
+                    valid: Atomic::new(true),
+                    key: sending,
+                },
+                receiving: Receiving {
+                    valid: Atomic::new(true),
+                    highest: Atomic::new(0),
+                    key: receiving,
+                },
+                window <- new_spinlock_bh!(Window::new(), "Keypair::window"),
+                peer,
+                born_ns: time::boottime_coarse_ns(),
+                id: COUNT.fetch_add(1, Relaxed).wrapping_add(1),
+                local_index,
+                remote_index,
+                role,
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns the peer the session is with.
+    #[inline]
+    pub(crate) fn peer(&self) -> &RcuArc<Peer> {
+        &self.peer
+    }
+
+    /// Returns the index by which the peer calls the session.
+    #[inline]
+    pub(crate) fn local_index(&self) -> Index {
+        self.local_index
+    }
+
+    /// Returns the index by which we call the session.
+    #[inline]
+    pub(crate) fn remote_index(&self) -> Index {
+        self.remote_index
+    }
+
+    /// Returns the key of what we send.
+    #[inline]
+    pub(crate) fn sending_key(&self) -> &[u8; 32] {
+        self.sending.key.as_bytes()
+    }
+
+    /// Returns the key of what we receive.
+    #[inline]
+    pub(crate) fn receiving_key(&self) -> &[u8; 32] {
+        self.receiving.key.as_bytes()
+    }
+
+    /// Returns whether messages may be sent now, as far as age goes, and forbids it if not.
+    #[inline]
+    pub(crate) fn may_send(&self, now_ns: u64) -> bool {
+        if !self.sending.valid.load(Relaxed) {
+            return false;
+        }
+        let young = !session::is_too_old(self.born_ns, now_ns);
+        if !young {
+            self.stop_sending();
+        }
+        young
+    }
+
+    /// Hands out the nonces of `count` messages and returns the first, unless they would exceed
+    /// the limit, in which case nothing may be sent any more.
+    #[inline]
+    pub(crate) fn take_nonces(&self, count: u64) -> Option<u64> {
+        let first = self.sending.counter.fetch_add(count, Relaxed);
+        let last = first.checked_add(count)?.wrapping_sub(1);
+        if session::is_exhausted(last) {
+            self.stop_sending();
+            return None;
+        }
+        Some(first)
+    }
+
+    /// Forbids to send anything more.
+    pub(crate) fn stop_sending(&self) {
+        self.sending.valid.store(false, Relaxed);
+    }
+
+    /// Returns whether messages may be received now, and forbids it for good if not.
+    #[inline]
+    pub(crate) fn may_receive(&self, now_ns: u64) -> bool {
+        let receiving = &self.receiving;
+        let ok = receiving.valid.load(Relaxed)
+            && !session::is_too_old(self.born_ns, now_ns)
+            && !session::is_exhausted(receiving.highest.load(Relaxed));
+        if !ok {
+            receiving.valid.store(false, Relaxed);
+        }
+        ok
+    }
+
+    /// Calls `f` with a function that says of an authentic nonce whether it is new.
+    #[inline]
+    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut dyn FnMut(u64) -> bool) -> R) -> R {
+        let mut window = self.window.lock();
+        let result = f(&mut |nonce| window.accept(nonce));
+        self.receiving.highest.store(window.highest(), Relaxed);
+        result
+    }
+
+    /// Returns whether having sent is a reason for a new handshake.
+    #[inline]
+    fn is_stale_for_sending(&self, now_ns: u64) -> bool {
+        self.sending.valid.load(Relaxed)
+            && session::keep_key_fresh_sending(
+                self.sending.counter.load(Relaxed),
+                self.role,
+                self.born_ns,
+                now_ns,
+            )
+    }
+
+    /// Returns whether having received is a reason for a new handshake.
+    #[inline]
+    fn is_stale_for_receiving(&self, now_ns: u64) -> bool {
+        self.sending.valid.load(Relaxed)
+            && session::keep_key_fresh_receiving(self.role, self.born_ns, now_ns)
+    }
+}
+
+/// The sessions of a peer.
+///
+/// Changes happen under the lock, which holds the truth; the slots repeat it for RCU readers.
+#[pin_data]
+pub(crate) struct Sessions {
+    #[pin]
+    all: SpinLockBh<Keypairs<RcuArc<Keypair>>>,
+    current: Slot<Keypair>,
+    next: Slot<Keypair>,
+}
+
+impl Sessions {
+    /// Creates an initialiser for no sessions.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            all <- new_spinlock_bh!(Keypairs::new(), "Sessions::all"),
+            current: Slot::new(None),
+            next: Slot::new(None),
+        })
+    }
+
+    /// Returns the session that messages are sent with.
+    #[inline]
+    pub(crate) fn current<'g>(&'g self, guard: &'g Guard) -> Option<Borrow<'g, Keypair>> {
+        self.current.load(guard)
+    }
+
+    /// Adds the session that a handshake with `peer` has led to, and returns whether it can be
+    /// used.
+    ///
+    /// The caller holds the lock of the handshake, so that `peer` cannot be removed meanwhile
+    /// without noticing.
+    pub(crate) fn install(&self, peer: &RcuArc<Peer>, keys: Derived) -> bool {
+        let index = keys.local_index;
+        let usable = matches!(self.try_install(peer, keys), Ok(true));
+        if !usable {
+            peer.device().indices().remove_handshake(index, peer);
+        }
+        usable
+    }
+
+    fn try_install(&self, peer: &RcuArc<Peer>, keys: Derived) -> Result<bool> {
+        let role = keys.role;
+        let indices = peer.device().indices();
+        let keypair = Keypair::new(peer.clone(), keys)?;
+        pr_debug_ratelimited!(
+            "{}: Keypair {} created for peer {}\n",
+            peer.device().name(),
+            keypair.id,
+            peer.id()
+        );
+
+        // Removing the peer waits for a grace period before it clears the sessions.
+        let guard = rcu::read_lock();
+        if peer.is_dead() {
+            return Ok(false);
+        }
+        let mut all = self.all.lock();
+        let fallen = all.install(keypair.clone(), role);
+        self.publish(&all);
+        drop(all);
+        drop(guard);
+
+        for old in fallen.into_iter().flatten() {
+            indices.remove_keypair(&old);
+        }
+        let usable = indices.replace(&keypair)?;
+        if peer.is_dead() {
+            indices.remove_keypair(&keypair);
+        }
+        Ok(usable)
+    }
+
+    /// Promotes the next session to the current one if it is `keypair`, with which a message was
+    /// just received. Returns whether that is so.
+    #[inline]
+    pub(crate) fn confirm(&self, keypair: Borrow<'_, Keypair>) -> bool {
+        self.next.holds(keypair) && self.confirm_slow(keypair)
+    }
+
+    fn confirm_slow(&self, keypair: Borrow<'_, Keypair>) -> bool {
+        let mut all = self.all.lock();
+        let Ok(old) = all.confirm(|next| keypair.is(next)) else {
+            return false;
+        };
+        self.publish(&all);
+        drop(all);
+        if let Some(old) = old {
+            old.peer.device().indices().remove_keypair(&old);
+        }
+        true
+    }
+
+    /// Removes all sessions.
+    pub(crate) fn clear(&self) {
+        let mut all = self.all.lock();
+        let old = all.clear();
+        self.publish(&all);
+        drop(all);
+        for old in old.into_iter().flatten() {
+            old.peer.device().indices().remove_keypair(&old);
+        }
+    }
+
+    /// Forbids to send with the next and the current session.
+    pub(crate) fn stop_sending(&self) {
+        let all = self.all.lock();
+        for keypair in [&all.next, &all.current].into_iter().flatten() {
+            keypair.stop_sending();
+        }
+    }
+
+    /// Returns whether having sent is a reason for a new handshake.
+    #[inline]
+    pub(crate) fn is_stale_for_sending(&self, now_ns: u64, guard: &Guard) -> bool {
+        self.current(guard)
+            .is_some_and(|keypair| keypair.is_stale_for_sending(now_ns))
+    }
+
+    /// Returns whether having received is a reason for a new handshake.
+    #[inline]
+    pub(crate) fn is_stale_for_receiving(&self, now_ns: u64, guard: &Guard) -> bool {
+        self.current(guard)
+            .is_some_and(|keypair| keypair.is_stale_for_receiving(now_ns))
+    }
+
+    /// Repeats for readers what the lock holds.
+    fn publish(&self, all: &Keypairs<RcuArc<Keypair>>) {
+        // Readers of `next` take the lock and look again; so this order is as good as the other.
+        drop(self.next.swap(all.next.clone()));
+        drop(self.current.swap(all.current.clone()));
+    }
+}

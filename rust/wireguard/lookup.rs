@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Peers by public key, and what an index on the wire stands for.
+
+use crate::{
+    keypair::Keypair,
+    peer::Peer, //
+};
+use kernel::prelude::*;
+use wg_kernel::{
+    random,
+    sync::rcu::{
+        hash::HashTable,
+        Guard,
+        RcuArc, //
+    }, //
+};
+use wg_proto::wire::Index;
+
+/// What an index stands for.
+pub(crate) enum Entry {
+    /// A handshake with that peer.
+    Handshake(RcuArc<Peer>),
+    /// A session.
+    Keypair(RcuArc<Keypair>),
+}
+
+impl Entry {
+    /// Returns the peer that it belongs to.
+    pub(crate) fn peer(&self) -> &RcuArc<Peer> {
+        match self {
+            Self::Handshake(peer) => peer,
+            Self::Keypair(keypair) => keypair.peer(),
+        }
+    }
+
+    /// Returns whether it is a handshake with `peer`.
+    fn is_handshake_of(&self, peer: &Peer) -> bool {
+        matches!(self, Self::Handshake(other) if core::ptr::eq(&**other, peer))
+    }
+
+    /// Returns whether it is `keypair`.
+    fn is_keypair(&self, keypair: &Keypair) -> bool {
+        matches!(self, Self::Keypair(other) if core::ptr::eq(&**other, keypair))
+    }
+}
+
+/// The indices that messages to one device may carry: random, and unique in the device.
+#[pin_data]
+pub(crate) struct Indices {
+    #[pin]
+    table: HashTable<u32, Entry>,
+}
+
+impl Indices {
+    /// Creates an empty table.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self { table <- HashTable::new() }? Error)
+    }
+
+    /// Draws an index that is not in use, and makes it stand for a handshake with `peer`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for the entry.
+    pub(crate) fn insert(&self, peer: &RcuArc<Peer>) -> Result<Index> {
+        loop {
+            let index = random::u32();
+            match self.table.insert(index, Entry::Handshake(peer.clone())) {
+                Ok(()) => return Ok(Index(index)),
+                Err(error) if error == EEXIST => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes the index of `keypair`, which stood for the handshake that led to it, stand for it.
+    ///
+    /// Returns whether the index stood for that still.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for the entry.
+    pub(crate) fn replace(&self, keypair: &RcuArc<Keypair>) -> Result<bool> {
+        self.table.replace(
+            keypair.local_index().0,
+            |entry| entry.is_handshake_of(keypair.peer()),
+            Entry::Keypair(keypair.clone()),
+        )
+    }
+
+    /// Returns what `index` stands for.
+    #[inline]
+    pub(crate) fn get<'g>(&'g self, index: Index, guard: &'g Guard) -> Option<&'g Entry> {
+        self.table.get(&index.0, guard)
+    }
+
+    /// Forgets `index` if it stands for a handshake with `peer`.
+    pub(crate) fn remove_handshake(&self, index: Index, peer: &Peer) {
+        self.table
+            .remove(&index.0, |entry| entry.is_handshake_of(peer));
+    }
+
+    /// Forgets the index of `keypair`.
+    pub(crate) fn remove_keypair(&self, keypair: &Keypair) {
+        self.table
+            .remove(&keypair.local_index().0, |entry| entry.is_keypair(keypair));
+    }
+}
+
+/// The peers of one device, by public key.
+pub(crate) type Peers = HashTable<[u8; 32], RcuArc<Peer>>;

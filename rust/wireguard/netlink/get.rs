@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Showing the configuration of an interface.
+//!
+//! What does not fit into one message goes on in the next, where a dump remembers to be by numbers:
+//! that of the last peer that is complete, and that of the next of its successor's allowed IPs. So
+//! nothing that may be removed meanwhile is held, but for the interface.
+
+use super::{
+    with_config,
+    Interface, //
+};
+use crate::{
+    config::{
+        Config,
+        PeerConfig, //
+    },
+    device::Device, //
+};
+use kernel::prelude::*;
+use wg_kernel::{
+    net::{
+        addr::SocketAddr,
+        genetlink::{
+            DumpMessage,
+            Progress, //
+        }, //
+    },
+    sync::rcu, //
+};
+use wg_proto::{
+    allowed_ips::{
+        Addr,
+        Prefix, //
+    },
+    uapi, //
+};
+
+/// How far a dump has come.
+pub(crate) struct Dump {
+    interface: Interface,
+    /// Number of the last peer that is complete.
+    last_peer: Option<u64>,
+    /// Where the allowed IPs of the next peer go on, if it was begun.
+    next_allowed_ip: Option<Position>,
+}
+
+/// A place among the allowed IPs of a peer.
+#[derive(Clone, Copy)]
+struct Position {
+    /// The number of the next one.
+    next: u64,
+    /// The state of the table, which the number is worth nothing without.
+    sequence: u64,
+}
+
+/// What has become of a peer in a message.
+enum Fit {
+    /// It is complete.
+    Complete,
+    /// It is not: its allowed IPs go on from there in the next message.
+    Cut(Position),
+}
+
+impl Dump {
+    /// Begins a dump.
+    pub(super) fn new(interface: Interface) -> Self {
+        Self {
+            interface,
+            last_peer: None,
+            next_allowed_ip: None,
+        }
+    }
+
+    /// Fills a message.
+    pub(super) fn fill(&mut self, message: &mut DumpMessage<'_>) -> Result<Progress> {
+        let Self {
+            interface,
+            last_peer,
+            next_allowed_ip,
+        } = self;
+        with_config(interface, |config| {
+            message.begin(uapi::WG_CMD_GET_DEVICE, config.generation())?;
+            if last_peer.is_none() {
+                put_device(message, interface, config)?;
+            }
+            let gone = last_peer.is_some_and(|id| !config.has_peer(id));
+            if config.has_no_peers() || gone {
+                return Ok(Progress::Done);
+            }
+            message.nest(uapi::WGDEVICE_A_PEERS, |message| {
+                Ok(put_peers(message, config, last_peer, next_allowed_ip))
+            })
+        })
+    }
+}
+
+/// Adds what is known of the interface itself.
+fn put_device(message: &mut DumpMessage<'_>, interface: &Interface, config: &Config) -> Result {
+    let device: &Device = interface.data();
+
+    message.put_u16(uapi::WGDEVICE_A_LISTEN_PORT, config.port())?;
+    message.put_u32(uapi::WGDEVICE_A_FWMARK, device.fwmark())?;
+    message.put_u32(uapi::WGDEVICE_A_IFINDEX, interface.ifindex())?;
+    message.put(
+        uapi::WGDEVICE_A_IFNAME,
+        interface.name().as_bytes_with_nul(),
+    )?;
+    if let Some(identity) = device.identity() {
+        message.put(uapi::WGDEVICE_A_PRIVATE_KEY, identity.private())?;
+        message.put(uapi::WGDEVICE_A_PUBLIC_KEY, identity.public())?;
+    }
+    Ok(())
+}
+
+/// Adds the peers that fit.
+fn put_peers(
+    message: &mut DumpMessage<'_>,
+    config: &Config,
+    last_peer: &mut Option<u64>,
+    next_allowed_ip: &mut Option<Position>,
+) -> Progress {
+    let mut first = last_peer.map_or(0, |id| id.wrapping_add(1));
+    while let Some((id, peer)) = config.peer_from(first) {
+        let from = next_allowed_ip.take();
+        let fit = message.nest(uapi::WGPEER_A_UNSPEC, |message| {
+            put_peer(message, config, peer, from)
+        });
+        match fit {
+            Ok(Fit::Complete) => {
+                *last_peer = Some(id);
+                first = id.wrapping_add(1);
+            }
+            Ok(Fit::Cut(position)) => {
+                *next_allowed_ip = Some(position);
+                return Progress::More;
+            }
+            Err(_) => {
+                *next_allowed_ip = from;
+                return Progress::More;
+            }
+        }
+    }
+    Progress::Done
+}
+
+/// Adds a peer or, if some of it is in the message before, the rest of it.
+fn put_peer(
+    message: &mut DumpMessage<'_>,
+    config: &Config,
+    peer_config: &PeerConfig,
+    from: Option<Position>,
+) -> Result<Fit> {
+    let peer = peer_config.peer();
+    message.put(uapi::WGPEER_A_PUBLIC_KEY, peer.public_key())?;
+
+    if from.is_none() {
+        let handshake = peer.handshake.lock();
+        message.put(uapi::WGPEER_A_PRESHARED_KEY, handshake.preshared_key())?;
+        drop(handshake);
+
+        let (seconds, nanoseconds) = peer.latest_handshake();
+        let time: [u8; 16] = concat(&[&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);
+        let (rx_bytes, tx_bytes) = peer.transfer();
+        let pad = uapi::WGPEER_A_UNSPEC;
+
+        message.put(uapi::WGPEER_A_LAST_HANDSHAKE_TIME, &time)?;
+        message.put_u16(
+            uapi::WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL,
+            peer.persistent_keepalive(),
+        )?;
+        message.put_u64(uapi::WGPEER_A_TX_BYTES, tx_bytes, pad)?;
+        message.put_u64(uapi::WGPEER_A_RX_BYTES, rx_bytes, pad)?;
+        message.put_u32(uapi::WGPEER_A_PROTOCOL_VERSION, uapi::WG_PROTOCOL_VERSION)?;
+
+        let guard = rcu::read_lock();
+        let endpoint = peer.endpoint(&guard).map(|endpoint| endpoint.addr());
+        drop(guard);
+        if let Some(endpoint) = endpoint {
+            put_endpoint(message, endpoint)?;
+        }
+    }
+
+    let sequence = config.allowed_ips_sequence();
+    let first = match from {
+        // With another table, the rest cannot be told from what was shown already.
+        Some(position) if position.sequence != sequence => return Ok(Fit::Complete),
+        Some(position) => position.next,
+        None => 0,
+    };
+    let Some(mut at) = peer_config.prefix_from(first) else {
+        return Ok(Fit::Complete);
+    };
+    message.nest(uapi::WGPEER_A_ALLOWEDIPS, |message| loop {
+        let (next, prefix) = at;
+        if put_allowed_ip(message, prefix).is_err() {
+            return Ok(Fit::Cut(Position { next, sequence }));
+        }
+        at = match peer_config.prefix_from(next.wrapping_add(1)) {
+            Some(at) => at,
+            None => return Ok(Fit::Complete),
+        };
+    })
+}
+
+/// Adds an address as the C structure that stands for it.
+fn put_endpoint(message: &mut DumpMessage<'_>, endpoint: SocketAddr) -> Result {
+    match endpoint {
+        SocketAddr::V4 { addr, port } => {
+            let family = uapi::AF_INET.to_ne_bytes();
+            let bytes: [u8; 16] = concat(&[&family, &port.to_be_bytes(), &addr]);
+            message.put(uapi::WGPEER_A_ENDPOINT, &bytes)
+        }
+        SocketAddr::V6 {
+            addr,
+            port,
+            flowinfo,
+            scope_id,
+        } => {
+            let bytes: [u8; 28] = concat(&[
+                &uapi::AF_INET6.to_ne_bytes(),
+                &port.to_be_bytes(),
+                &flowinfo.to_ne_bytes(),
+                &addr,
+                &scope_id.to_ne_bytes(),
+            ]);
+            message.put(uapi::WGPEER_A_ENDPOINT, &bytes)
+        }
+    }
+}
+
+/// Returns the concatenation of all parts, with zeros behind it up to the length that is wanted.
+fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut all = [0; N];
+    let bytes = parts.iter().copied().flatten();
+    all.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    all
+}
+
+/// Adds an allowed IP.
+fn put_allowed_ip(message: &mut DumpMessage<'_>, prefix: &Prefix) -> Result {
+    message.nest(0, |message| {
+        message.put_u8(uapi::WGALLOWEDIP_A_CIDR_MASK, prefix.len)?;
+        match &prefix.addr {
+            Addr::V4(addr) => {
+                message.put_u16(uapi::WGALLOWEDIP_A_FAMILY, uapi::AF_INET)?;
+                message.put(uapi::WGALLOWEDIP_A_IPADDR, addr)
+            }
+            Addr::V6(addr) => {
+                message.put_u16(uapi::WGALLOWEDIP_A_FAMILY, uapi::AF_INET6)?;
+                message.put(uapi::WGALLOWEDIP_A_IPADDR, addr)
+            }
+        }
+    })
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changing the configuration of an interface.
+//!
+//! A request is carried out in order, and stops at the first error; what was done before it stays.
+
+use super::{
+    interface,
+    u16_attr,
+    u32_attr,
+    with_config, //
+};
+use crate::{
+    config::Config,
+    device::Device,
+    peer::Peer,
+    socket::Source, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    }, //
+};
+use wg_kernel::{
+    net::{
+        addr::SocketAddr,
+        genetlink::Request, //
+    },
+    sync::rcu::RcuArc, //
+};
+use wg_proto::uapi::{
+    self,
+    AllowedIpRequest,
+    EndpointRequest,
+    PeerRequest, //
+};
+
+/// Carries out a request.
+pub(super) fn set(request: &Request<'_>) -> Result {
+    let interface = interface(request)?;
+    let device = interface.data();
+    with_config(&interface, |config| {
+        let result = change(device, config, request);
+        device.bury_dead(config);
+        result
+    })
+}
+
+fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> Result {
+    let port = u16_attr(request, uapi::WGDEVICE_A_LISTEN_PORT);
+    let fwmark = u32_attr(request, uapi::WGDEVICE_A_FWMARK);
+    let flags = u32_attr(request, uapi::WGDEVICE_A_FLAGS).unwrap_or(0);
+
+    let about_sockets = port.is_some() || fwmark.is_some();
+    if about_sockets && !device.transport_net().ns_capable_net_admin() {
+        return Err(EPERM);
+    }
+    config.begin_change();
+
+    if let Some(mark) = fwmark {
+        device.set_fwmark(mark);
+        config.peers().for_each(|peer| peer.clear_source());
+    }
+    if let Some(port) = port {
+        device.change_port(config, port)?;
+    }
+    if flags & uapi::WGDEVICE_F_REPLACE_PEERS != 0 {
+        device.remove_all_peers(config);
+    }
+    let private_key = request
+        .attr(uapi::WGDEVICE_A_PRIVATE_KEY)
+        .and_then(|key| key.first_chunk());
+    if let Some(private_key) = private_key {
+        device.change_private_key(config, private_key)?;
+    }
+    if let Some(peers) = request.attr(uapi::WGDEVICE_A_PEERS) {
+        for peer in uapi::peers(peers) {
+            let peer = peer.and_then(PeerRequest::parse).map_err(errno)?;
+            change_peer(device, config, &peer)?;
+        }
+    }
+    Ok(())
+}
+
+fn change_peer(device: &Arc<Device>, config: &mut Config, request: &PeerRequest<'_>) -> Result {
+    let mut flags = request.flags;
+    let peer = match device.find_peer(request.public_key) {
+        Some(peer) => peer,
+        None => {
+            let absent_is_fine = uapi::WGPEER_F_REMOVE_ME | uapi::WGPEER_F_UPDATE_ONLY;
+            let ourselves = device
+                .identity()
+                .is_some_and(|identity| identity.public() == request.public_key);
+            if flags & absent_is_fine != 0 || ourselves {
+                return Ok(());
+            }
+            flags &= !uapi::WGPEER_F_REPLACE_ALLOWEDIPS;
+            device.create_peer(config, request.public_key, request.preshared_key)?
+        }
+    };
+    if flags & uapi::WGPEER_F_REMOVE_ME != 0 {
+        device.remove_peer(config, &peer);
+        return Ok(());
+    }
+
+    if let Some(key) = request.preshared_key {
+        peer.handshake.lock().set_preshared_key(key);
+    }
+    if let Some(endpoint) = request.endpoint {
+        peer.set_endpoint(address(endpoint), Source::None);
+    }
+    if flags & uapi::WGPEER_F_REPLACE_ALLOWEDIPS != 0 {
+        device.clear_allowed_ips(config, &peer)?;
+    }
+    if let Some(allowed_ips) = request.allowed_ips {
+        let changed = change_allowed_ips(device, config, &peer, allowed_ips);
+        // Those before an error take effect.
+        device.publish_allowed_ips(config)?;
+        changed?;
+    }
+    if let Some(interval) = request.persistent_keepalive {
+        let state = &peer.timer_state.persistent_keepalive;
+        let old = state.xchg(u32::from(interval), Relaxed);
+        if old == 0 && interval != 0 && device.is_running() {
+            Peer::send_keepalive(peer.borrow());
+        }
+    }
+    if device.is_running() {
+        Peer::send_staged(peer.borrow());
+    }
+    Ok(())
+}
+
+fn change_allowed_ips(
+    device: &Device,
+    config: &mut Config,
+    peer: &RcuArc<Peer>,
+    allowed_ips: &[u8],
+) -> Result {
+    for allowed_ip in uapi::allowed_ips(allowed_ips) {
+        let AllowedIpRequest { prefix, remove } = allowed_ip
+            .and_then(AllowedIpRequest::parse)
+            .map_err(errno)?;
+        device.change_allowed_ip(config, peer, prefix, remove)?;
+    }
+    Ok(())
+}
+
+/// Returns the address that a request names.
+fn address(endpoint: EndpointRequest) -> SocketAddr {
+    match endpoint {
+        EndpointRequest::V4 { addr, port } => SocketAddr::V4 { addr, port },
+        EndpointRequest::V6 {
+            addr,
+            port,
+            flowinfo,
+            scope_id,
+        } => SocketAddr::V6 {
+            addr,
+            port,
+            flowinfo,
+            scope_id,
+        },
+    }
+}
+
+/// Returns the error number that stands for an error in a request.
+fn errno(error: uapi::Error) -> Error {
+    match error {
+        uapi::Error::Invalid => EINVAL,
+        uapi::Error::ProtocolVersion => EPFNOSUPPORT,
+    }
+}

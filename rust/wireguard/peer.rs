@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A peer: its fields, its life and its death.
+//!
+//! A peer is found through the device's tables under RCU, and everything that outlives a lookup
+//! holds a reference. It dies in three steps: [`Peer::make_dead`] takes it out of the tables, a
+//! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
+
+use crate::{
+    crypto::{
+        Handshake,
+        Identity,
+        Kernel, //
+    },
+    device::Device,
+    keypair::Sessions,
+    queue::Outbox,
+    socket::{
+        Endpoint,
+        Source, //
+    }, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+    workqueue::{
+        impl_has_work,
+        new_work,
+        Work, //
+    }, //
+};
+use wg_kernel::{
+    net::{
+        addr::{
+            SocketAddr,
+            Unset, //
+        },
+        skbuff::SkBuffList, //
+    },
+    new_spinlock_bh,
+    pr_debug,
+    rcu_object,
+    sync::{
+        rcu::{
+            self,
+            Borrow,
+            Guard,
+            RcuArc,
+            Release,
+            Slot, //
+        },
+        SpinLockBh, //
+    },
+    time,
+    timer::Timers, //
+};
+use wg_proto::{
+    cookie::Maker,
+    session,
+    timers::Timer, //
+};
+
+/// Number of peers of this boot, for messages and for the order of dumps.
+static COUNT: Atomic<u64> = Atomic::new(0);
+
+/// Work number of sending an initiation.
+pub(crate) const INITIATE: u64 = 0;
+
+/// Work number of wiping all keys.
+pub(crate) const ZERO_KEYS: u64 = 1;
+
+/// What the timers remember besides being pending.
+pub(crate) struct TimerState {
+    /// How often the handshake was retried.
+    pub(crate) attempts: Atomic<u32>,
+    /// Whether data was received while the keepalive timer was pending.
+    pub(crate) need_another_keepalive: Atomic<bool>,
+    /// Whether a handshake was begun because the session we receive with nears its end.
+    pub(crate) sent_lastminute_handshake: Atomic<bool>,
+    /// Seconds between persistent keepalives, or 0.
+    pub(crate) persistent_keepalive: Atomic<u32>,
+}
+
+/// A peer of a device.
+#[pin_data]
+pub(crate) struct Peer {
+    #[pin]
+    pub(crate) timers: Timers<Peer, { Timer::COUNT }>,
+    pub(crate) timer_state: TimerState,
+    membership: Membership,
+    id: u64,
+    public_key: [u8; 32],
+    dead: Atomic<bool>,
+
+    #[pin]
+    pub(crate) handshake: Mutex<Handshake>,
+    #[pin]
+    pub(crate) cookies: Mutex<Maker>,
+    #[pin]
+    pub(crate) sessions: Sessions,
+    /// When a handshake message was sent last, in nanoseconds since boot.
+    last_sent_handshake_ns: Atomic<u64>,
+    /// When a handshake was completed last, in nanoseconds since the epoch, or 0.
+    latest_handshake_ns: Atomic<i64>,
+
+    endpoint: Slot<Endpoint>,
+    #[pin]
+    endpoint_change: SpinLockBh<()>,
+
+    #[pin]
+    pub(crate) staged: SpinLockBh<SkBuffList>,
+    /// Whether `staged` holds anything; a copy to be read without the lock.
+    pub(crate) has_staged: Atomic<bool>,
+    #[pin]
+    pub(crate) outbox: Outbox,
+
+    rx_bytes: Atomic<u64>,
+    tx_bytes: Atomic<u64>,
+
+    #[pin]
+    initiate: Work<Peer, INITIATE>,
+    #[pin]
+    zero_keys: Work<Peer, ZERO_KEYS>,
+}
+
+rcu_object!(Peer, timers: timers);
+
+impl_has_work! {
+    impl HasWork<Peer, 0> for Peer { self.initiate }
+    impl HasWork<Peer, 1> for Peer { self.zero_keys }
+}
+
+impl Release for Peer {
+    fn release(&self) {
+        pr_debug!(
+            "{}: Peer {} ({}) destroyed\n",
+            self.device().name(),
+            self.id,
+            self.endpoint_for_log()
+        );
+        self.purge_staged();
+    }
+}
+
+/// The device of a peer, which counts it for as long as it is allocated.
+struct Membership(Arc<Device>);
+
+impl Membership {
+    fn new(device: &Arc<Device>) -> Self {
+        device.peer_allocated();
+        Self(device.clone())
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.0.peer_freed();
+    }
+}
+
+impl Peer {
+    /// Creates a peer that is in no table yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new(
+        device: &Arc<Device>,
+        public_key: &[u8; 32],
+        preshared_key: Option<&[u8; 32]>,
+        identity: Option<Identity>,
+    ) -> Result<RcuArc<Self>> {
+        let peer = RcuArc::pin_init(
+            try_pin_init!(Self {
+                timers <- Timers::new(),
+                timer_state: TimerState {
+                    attempts: Atomic::new(0),
+                    need_another_keepalive: Atomic::new(false),
+                    sent_lastminute_handshake: Atomic::new(false),
+                    persistent_keepalive: Atomic::new(0),
+                },
+                membership: Membership::new(device),
+                id: COUNT.fetch_add(1, Relaxed).wrapping_add(1),
+                public_key: *public_key,
+                dead: Atomic::new(false),
+                handshake <- new_mutex!(
+                    Handshake::new::<Kernel>(public_key, &[0; 32], None),
+                    "Peer::handshake"
+                ),
+                cookies <- new_mutex!(Maker::new::<Kernel>(public_key), "Peer::cookies"),
+                sessions <- Sessions::new(),
+                last_sent_handshake_ns: Atomic::new(session::may_initiate_at_once(
+                    time::boottime_coarse_ns()
+                )),
+                latest_handshake_ns: Atomic::new(0),
+                endpoint: Slot::new(None),
+                endpoint_change <- new_spinlock_bh!((), "Peer::endpoint_change"),
+                staged <- new_spinlock_bh!(SkBuffList::new(), "Peer::staged"),
+                has_staged: Atomic::new(false),
+                outbox <- Outbox::new(),
+                rx_bytes: Atomic::new(0),
+                tx_bytes: Atomic::new(0),
+                initiate <- new_work!("Peer::initiate"),
+                zero_keys <- new_work!("Peer::zero_keys"),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+
+        let mut handshake = peer.handshake.lock();
+        if let Some(key) = preshared_key {
+            handshake.set_preshared_key(key);
+        }
+        handshake.set_identity::<Kernel>(identity);
+        drop(handshake);
+
+        pr_debug!("{}: Peer {} created\n", device.name(), peer.id);
+        Ok(peer)
+    }
+
+    /// Returns the device the peer belongs to.
+    #[inline]
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.membership.0
+    }
+
+    /// Returns the number of the peer, which rises with each that is created.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns the peer's public key.
+    pub(crate) fn public_key(&self) -> &[u8; 32] {
+        &self.public_key
+    }
+
+    /// Returns whether the peer was removed. Nothing new may be begun on its behalf then.
+    #[inline]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Relaxed)
+    }
+
+    /// Marks the peer as removed. It must be in no table any more, and a grace period must pass
+    /// before [`Peer::bury`].
+    pub(crate) fn make_dead(&self) {
+        self.dead.store(true, Relaxed);
+    }
+
+    /// Stops what still runs on behalf of a dead peer, except for work that is queued.
+    pub(crate) fn bury(&self) {
+        self.sessions.clear();
+        self.timers.cancel_all_sync();
+        self.clear_handshake();
+        self.purge_staged();
+    }
+
+    /// Stops all activity, as when the interface goes down.
+    pub(crate) fn stop(&self) {
+        self.purge_staged();
+        self.timers.cancel_all_sync();
+        self.clear_handshake();
+        self.sessions.clear();
+        self.allow_initiation();
+    }
+
+    /// Abandons the handshake in progress.
+    pub(crate) fn clear_handshake(&self) {
+        let mut handshake = self.handshake.lock();
+        if let Some(index) = handshake.clear() {
+            self.device().indices().remove_handshake(index, self);
+        }
+    }
+
+    /// Wipes the handshake and all sessions.
+    pub(crate) fn wipe_keys(&self) {
+        self.clear_handshake();
+        self.sessions.clear();
+    }
+
+    /// Wipes the handshake and all sessions, which are then not to be wiped later.
+    pub(crate) fn forget_keys(&self) {
+        self.timers.cancel(Timer::ZeroKeyMaterial.index());
+        self.wipe_keys();
+    }
+
+    /// Makes the next packet begin a new handshake, at once.
+    pub(crate) fn expire_sessions(&self) {
+        self.clear_handshake();
+        self.allow_initiation();
+        self.sessions.stop_sending();
+    }
+
+    /// Forgets that a handshake message was sent a moment ago.
+    fn allow_initiation(&self) {
+        let now_ns = time::boottime_coarse_ns();
+        self.last_sent_handshake_ns
+            .store(session::may_initiate_at_once(now_ns), Relaxed);
+    }
+
+    /// Returns whether enough time has passed since the last handshake message.
+    pub(crate) fn may_initiate(&self) -> bool {
+        session::may_initiate(
+            self.last_sent_handshake_ns.load(Relaxed),
+            time::boottime_coarse_ns(),
+        )
+    }
+
+    /// Notes that a handshake message is sent now.
+    pub(crate) fn note_handshake_sent(&self) {
+        self.last_sent_handshake_ns
+            .store(time::boottime_coarse_ns(), Relaxed);
+    }
+
+    /// Notes that a handshake is complete now.
+    pub(crate) fn note_handshake_complete(&self) {
+        let (seconds, nanoseconds) = time::real_time();
+        let now = seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(nanoseconds));
+        self.latest_handshake_ns.store(now, Relaxed);
+    }
+
+    /// Returns when a handshake was completed last, in seconds and nanoseconds since the epoch.
+    pub(crate) fn latest_handshake(&self) -> (i64, i64) {
+        let ns = self.latest_handshake_ns.load(Relaxed);
+        (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000))
+    }
+
+    /// Returns the bytes received from and sent to the peer.
+    pub(crate) fn transfer(&self) -> (u64, u64) {
+        (self.rx_bytes.load(Relaxed), self.tx_bytes.load(Relaxed))
+    }
+
+    /// Counts bytes received.
+    #[inline]
+    pub(crate) fn add_rx_bytes(&self, bytes: u64) {
+        self.rx_bytes.add(bytes, Relaxed);
+    }
+
+    /// Counts bytes sent.
+    #[inline]
+    pub(crate) fn add_tx_bytes(&self, bytes: u64) {
+        self.tx_bytes.add(bytes, Relaxed);
+    }
+
+    /// Returns the seconds between persistent keepalives, or 0.
+    pub(crate) fn persistent_keepalive(&self) -> u16 {
+        u16::try_from(self.timer_state.persistent_keepalive.load(Relaxed)).unwrap_or(u16::MAX)
+    }
+
+    /// Drops all packets that wait for a session, and counts them.
+    pub(crate) fn purge_staged(&self) {
+        let mut staged = self.staged.lock();
+        let dropped = core::mem::replace(&mut *staged, SkBuffList::new());
+        self.has_staged.store(false, Relaxed);
+        drop(staged);
+        if !dropped.is_empty() {
+            self.device().count_tx_dropped(dropped.len() as u64);
+        }
+    }
+
+    /// Returns where the peer is.
+    #[inline]
+    pub(crate) fn endpoint<'g>(&'g self, guard: &'g Guard) -> Option<Borrow<'g, Endpoint>> {
+        self.endpoint.load(guard)
+    }
+
+    /// Returns the address of the peer in a form to be printed.
+    pub(crate) fn endpoint_for_log(&self) -> Unset {
+        let guard = rcu::read_lock();
+        Unset(self.endpoint(&guard).map(|endpoint| endpoint.addr()))
+    }
+
+    /// Makes `addr` the peer's address, and `source` ours, unless they are already.
+    ///
+    /// If there is no memory for that, all stays as it is.
+    #[inline]
+    pub(crate) fn set_endpoint(&self, addr: SocketAddr, source: Source) {
+        let guard = rcu::read_lock();
+        let same = self
+            .endpoint(&guard)
+            .is_some_and(|old| old.has(addr, source));
+        drop(guard);
+        if !same {
+            let _change = self.endpoint_change.lock();
+            if let Ok(new) = Endpoint::new(addr, source, GFP_ATOMIC) {
+                drop(self.endpoint.swap(Some(new)));
+            }
+        }
+    }
+
+    /// Forgets which of our addresses the peer was last heard at, and the route to it.
+    pub(crate) fn clear_source(&self) {
+        let _change = self.endpoint_change.lock();
+        let guard = rcu::read_lock();
+        let Some(addr) = self.endpoint(&guard).map(|endpoint| endpoint.addr()) else {
+            return;
+        };
+        if let Ok(new) = Endpoint::new(addr, Source::None, GFP_ATOMIC) {
+            drop(self.endpoint.swap(Some(new)));
+        }
+    }
+
+    /// Does the same as [`Peer::clear_source`] if the endpoint still is `old`.
+    pub(crate) fn clear_source_of(&self, old: Borrow<'_, Endpoint>) {
+        if self.endpoint.holds(old) {
+            self.clear_source();
+        }
+    }
+}

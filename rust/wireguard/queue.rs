@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Work done in parallel and delivered in order.
+//!
+//! The unit of work is a [`Job`]: some packets that are encrypted or decrypted with one session. It
+//! is a work item of the device's per-CPU workqueue and, at the same time, an element of an
+//! [`Ordered`] list, from whose front finished jobs are taken. Packets that find their list empty
+//! need no job: they are worked on where they are.
+
+use crate::{
+    device::Device,
+    keypair::Keypair,
+    peer::Peer, //
+};
+use kernel::{
+    list::{
+        impl_list_arc_safe,
+        impl_list_item,
+        List,
+        ListArc,
+        ListLinks, //
+    },
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
+    },
+    workqueue::{
+        impl_has_work,
+        new_work,
+        Work,
+        WorkItem, //
+    }, //
+};
+use wg_kernel::{
+    cpu,
+    net::skbuff::SkBuffList,
+    new_spinlock_bh,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            RcuArc, //
+        },
+        SpinLockBh, //
+    }, //
+};
+use wg_proto::limits;
+
+/// How many messages must wait to be decrypted on one CPU for others to be asked to help.
+const PARALLEL_BACKLOG: usize = 256;
+
+/// When other CPUs are used for encryption.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parallel {
+    /// Never, save for tunnels in tunnels.
+    Never,
+    /// If one has more to do than it can.
+    IfOverloaded,
+    /// Always; for tests.
+    Always,
+}
+
+impl Parallel {
+    /// Returns what the module's parameter says.
+    pub(crate) fn from_parameter() -> Self {
+        match crate::module_parameters::parallel.value() {
+            0 => Self::Never,
+            1 => Self::IfOverloaded,
+            _ => Self::Always,
+        }
+    }
+}
+
+/// What is to be done with the packets of a job.
+#[derive(Clone, Copy)]
+pub(crate) enum Task {
+    /// Encrypt them, the first with this nonce, and send them in the peer's order.
+    Encrypt {
+        /// Nonce of the first packet.
+        nonce: u64,
+    },
+    /// Decrypt them, and deliver them in the order of a NAPI instance.
+    Decrypt {
+        /// Number of the instance.
+        instance: usize,
+    },
+}
+
+/// Packets that are encrypted or decrypted with one session.
+#[pin_data]
+pub(crate) struct Job {
+    #[pin]
+    work: Work<Job>,
+    #[pin]
+    links: ListLinks,
+    task: Task,
+    keypair: RcuArc<Keypair>,
+    #[pin]
+    packets: SpinLockBh<SkBuffList>,
+    done: Atomic<bool>,
+}
+
+impl_has_work! {
+    impl HasWork<Job> for Job { self.work }
+}
+
+impl_list_arc_safe! {
+    impl ListArcSafe<0> for Job { untracked; }
+}
+
+impl_list_item! {
+    impl ListItem<0> for Job { using ListLinks { self.links }; }
+}
+
+impl Job {
+    /// Puts packets at the end of `order` and has them worked on by another CPU.
+    ///
+    /// Drops them if there is no memory, or if the list is full.
+    pub(crate) fn submit(
+        device: &Device,
+        order: &Ordered,
+        task: Task,
+        keypair: RcuArc<Keypair>,
+        packets: SkBuffList,
+    ) {
+        let job = ListArc::pin_init(
+            try_pin_init!(Self {
+                work <- new_work!("Job::work"),
+                links <- ListLinks::new(),
+                task,
+                keypair,
+                packets <- new_spinlock_bh!(packets, "Job::packets"),
+                done: Atomic::new(false),
+            }? Error),
+            GFP_ATOMIC,
+        );
+        let Ok(job) = job else {
+            return;
+        };
+        let work = job.clone_arc();
+        if order.push(job).is_ok() {
+            // A job is enqueued once, so this cannot fail.
+            let _ = device
+                .queues()
+                .crypt
+                .enqueue_on::<_, 0>(device.next_cpu(), work);
+        }
+    }
+
+    /// Returns the session the packets belong to.
+    pub(crate) fn keypair(&self) -> &RcuArc<Keypair> {
+        &self.keypair
+    }
+
+    /// Returns the packets, or what is left of them.
+    pub(crate) fn take_packets(&self) -> SkBuffList {
+        core::mem::replace(&mut *self.packets.lock(), SkBuffList::new())
+    }
+
+    /// Hands the packets on to whoever delivers the job.
+    fn finish(&self, packets: SkBuffList) {
+        drop(core::mem::replace(&mut *self.packets.lock(), packets));
+        // Pairs with `Acquire` in `Ordered::pop_done`.
+        self.done.store(true, Release);
+    }
+}
+
+impl WorkItem for Job {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let mut packets = this.take_packets();
+        let keypair = &this.keypair;
+        match this.task {
+            Task::Encrypt { nonce } => {
+                if !keypair.seal(&mut packets, nonce) {
+                    packets = SkBuffList::new();
+                }
+                let peer = keypair.peer().clone();
+                this.finish(packets);
+                peer.outbox.drain();
+            }
+            Task::Decrypt { instance } => {
+                keypair.open(&mut packets);
+                let device = keypair.peer().device().clone();
+                this.finish(packets);
+                device.link().schedule_napi(instance, &bh::disable());
+            }
+        }
+    }
+}
+
+/// Jobs in the order in which they are to be delivered.
+#[pin_data]
+pub(crate) struct Ordered {
+    #[pin]
+    jobs: SpinLockBh<List<Job>>,
+    count: Atomic<u32>,
+}
+
+impl Ordered {
+    /// Creates an initialiser for an empty list.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            jobs <- new_spinlock_bh!(List::new(), "Ordered::jobs"),
+            count: Atomic::new(0),
+        })
+    }
+
+    /// Returns whether no job is under way.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// Adds a job, or gives it back if there are too many.
+    fn push(&self, job: ListArc<Job>) -> Result<(), ListArc<Job>> {
+        let mut jobs = self.jobs.lock();
+        let count = self.count.load(Relaxed);
+        if count as usize >= limits::MAX_QUEUED_PACKETS {
+            return Err(job);
+        }
+        self.count.store(count.wrapping_add(1), Relaxed);
+        jobs.push_back(job);
+        Ok(())
+    }
+
+    /// Takes the first job if it is done.
+    ///
+    /// It goes on to count until [`Ordered::delivered`] is called for it: packets that find the
+    /// list empty may overtake it otherwise.
+    pub(crate) fn pop_done(&self) -> Option<Arc<Job>> {
+        let mut jobs = self.jobs.lock();
+        match is_front_done(&jobs) {
+            true => jobs.pop_front().map(ListArc::into_arc),
+            false => None,
+        }
+    }
+
+    /// Returns whether the first job is done.
+    fn is_front_done(&self) -> bool {
+        is_front_done(&self.jobs.lock())
+    }
+
+    /// Notes that a job that was taken is delivered.
+    pub(crate) fn delivered(&self) {
+        self.count.fetch_sub(1, Release);
+    }
+}
+
+/// Returns whether the first job is done.
+fn is_front_done(jobs: &List<Job>) -> bool {
+    // Pairs with `Release` in `Job::finish`.
+    jobs.iter().next().is_some_and(|job| job.done.load(Acquire))
+}
+
+/// The jobs of a peer that send packets. Whoever finishes one sends those that are in turn.
+#[pin_data]
+pub(crate) struct Outbox {
+    #[pin]
+    order: Ordered,
+    draining: Atomic<bool>,
+}
+
+impl Outbox {
+    /// Creates an initialiser for an empty outbox.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            order <- Ordered::new(),
+            draining: Atomic::new(false),
+        })
+    }
+
+    /// Returns the list that jobs are put on.
+    #[inline]
+    pub(crate) fn order(&self) -> &Ordered {
+        &self.order
+    }
+
+    /// Sends the packets of all jobs at the front that are done.
+    ///
+    /// To be called after a job was finished. If somebody else is at it, he will see the job: the
+    /// exchanges order his last look after our finishing, or our exchange after his.
+    fn drain(&self) {
+        while !self.draining.xchg(true, Full) {
+            while let Some(job) = self.order.pop_done() {
+                let bh = bh::disable();
+                let guard = rcu::read_lock();
+                Peer::transmit(job.keypair.peer().borrow(), job.take_packets(), &guard, &bh);
+                drop(guard);
+                drop(bh);
+                self.order.delivered();
+            }
+            self.draining.xchg(false, Full);
+            if !self.order.is_front_done() {
+                return;
+            }
+        }
+    }
+}
+
+impl Device {
+    /// Returns whether packets are to be encrypted by other CPUs.
+    #[inline]
+    pub(crate) fn wants_parallel_encryption(&self) -> bool {
+        self.parallel() == Parallel::Always
+    }
+
+    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait.
+    #[inline]
+    pub(crate) fn wants_parallel_decryption(&self, waiting: usize) -> bool {
+        match self.parallel() {
+            Parallel::Never => false,
+            Parallel::IfOverloaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
+            Parallel::Always => true,
+        }
+    }
+
+    /// Returns the CPU whose turn it is to work on a job.
+    fn next_cpu(&self) -> cpu::Online {
+        let cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        self.last_cpu().store(cpu.as_raw(), Relaxed);
+        cpu
+    }
+}

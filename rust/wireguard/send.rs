@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A packet's way out: stage, encrypt, transmit.
+
+use crate::{
+    device::Device,
+    keypair::Keypair,
+    peer::{
+        Peer,
+        INITIATE, //
+    },
+    queue::{
+        Job,
+        Task, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    }, //
+};
+use wg_kernel::{
+    crypto::chacha20poly1305,
+    net::{
+        netdevice,
+        skbuff::{
+            SkBuff,
+            SkBuffList,
+            NET_SKB_PAD, //
+        }, //
+    },
+    pr_debug_ratelimited,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            Borrow,
+            Guard, //
+        }, //
+    },
+    time, //
+};
+use wg_proto::{
+    ip,
+    limits,
+    timers::Event,
+    wire::{
+        self,
+        DataHeader, //
+    }, //
+};
+
+/// Room that a packet needs in front: our header, UDP, IPv6, and what the stack wants.
+pub(crate) const HEADROOM: usize =
+    (wire::DATA_HEADER_LEN + 8 + 40 + NET_SKB_PAD).next_multiple_of(4);
+
+/// Room that a packet needs behind: padding and the tag.
+pub(crate) const TAILROOM: usize = wire::PADDING_MULTIPLE as usize + wire::TAG_LEN;
+
+/// Length of the start of a packet that is looked at.
+const HEAD_LEN: usize = ip::V6_HEADER_LEN;
+
+/// How deep transmissions may be nested for packets to be encrypted on the spot. A tunnel in
+/// another one gets there; the queue then takes the place of the stack.
+const MAX_INLINE_DEPTH: u32 = 3;
+
+/// What a packet is refused with, and whether its sender is told by ICMP.
+struct Refusal {
+    error: Error,
+    skb: SkBuff,
+    unreachable: bool,
+}
+
+impl Device {
+    /// Sends a packet that the stack wants to leave through the tunnel.
+    ///
+    /// # Errors
+    ///
+    /// [`EPROTONOSUPPORT`] if it is not what it says it is, [`ENOKEY`] if it is for no peer,
+    /// [`EDESTADDRREQ`] if it is not known where the peer is, and those of segmentation.
+    #[inline]
+    pub(crate) fn transmit(
+        self: &Arc<Self>,
+        netdev: &netdevice::Device,
+        skb: SkBuff,
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) -> Result {
+        self.route(netdev, skb, guard, bh).map_err(|refusal| {
+            let Refusal {
+                error,
+                mut skb,
+                unreachable,
+            } = refusal;
+            if unreachable {
+                skb.icmp_unreachable();
+            }
+            netdev.tx_errors_inc();
+            error
+        })
+    }
+
+    /// Finds the peer a packet is for, and hands it on.
+    #[inline]
+    fn route(
+        &self,
+        netdev: &netdevice::Device,
+        skb: SkBuff,
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) -> Result<(), Refusal> {
+        let protocol = skb.protocol();
+        if protocol == 0 || protocol != skb.real_protocol() {
+            pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
+            return Err(Refusal {
+                error: EPROTONOSUPPORT,
+                skb,
+                unreachable: false,
+            });
+        }
+
+        let mut head = [0; HEAD_LEN];
+        let head = head
+            .get_mut(..HEAD_LEN.min(skb.len() as usize))
+            .unwrap_or_default();
+        let header = match skb.copy_bits(0, head) {
+            true => ip::Header::read(head),
+            false => None,
+        };
+        let refused = |error, skb| Refusal {
+            error,
+            skb,
+            unreachable: true,
+        };
+        let table = self.allowed_ips().load(guard);
+        let Some(header) = header else {
+            return Err(refused(ENOKEY, skb));
+        };
+        let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination()))
+        else {
+            pr_debug_ratelimited!(
+                "{}: No peer has allowed IPs matching {}\n",
+                self.name(),
+                crate::allowed_ips::AddrForLog(header.destination())
+            );
+            return Err(refused(ENOKEY, skb));
+        };
+        if peer.endpoint(guard).is_none() {
+            pr_debug_ratelimited!(
+                "{}: No valid endpoint has been configured or discovered for peer {}\n",
+                self.name(),
+                peer.id()
+            );
+            return Err(refused(EDESTADDRREQ, skb));
+        }
+
+        let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());
+        let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
+        packets.for_each_mut(|skb| set_mtu(skb, mtu));
+        Peer::stage(peer.borrow(), packets, guard, bh);
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// Sends packets, after those that wait for a session if there are any.
+    #[inline]
+    fn stage(this: Borrow<'_, Self>, packets: SkBuffList, guard: &Guard, bh: &bh::Guard) {
+        let packets = match this.has_staged.load(Relaxed) {
+            true => packets,
+            false => match Self::encrypt(this, packets, guard, bh) {
+                Ok(()) => return,
+                Err(packets) => packets,
+            },
+        };
+        this.stage_slow(packets);
+        Self::send_staged(this);
+    }
+
+    /// Puts packets with those that wait for a session, of which the oldest go if there are too
+    /// many.
+    #[cold]
+    fn stage_slow(&self, mut packets: SkBuffList) {
+        let mut excess = SkBuffList::new();
+        let mut staged = self.staged.lock();
+        // Before the new ones are added, so that these are not cut short.
+        while staged.len() > limits::MAX_STAGED_PACKETS {
+            match staged.pop_front() {
+                Some(skb) => excess.push_back(skb),
+                None => break,
+            }
+        }
+        staged.append(&mut packets);
+        self.has_staged.store(true, Relaxed);
+        drop(staged);
+        if !excess.is_empty() {
+            self.device().count_tx_dropped(excess.len() as u64);
+        }
+    }
+
+    /// Sends the packets that wait for a session if there is one now, and otherwise begins a
+    /// handshake.
+    pub(crate) fn send_staged(this: Borrow<'_, Self>) {
+        let mut staged = this.staged.lock();
+        let packets = core::mem::replace(&mut *staged, SkBuffList::new());
+        this.has_staged.store(false, Relaxed);
+        drop(staged);
+        if packets.is_empty() {
+            return;
+        }
+
+        let bh = bh::disable();
+        let guard = rcu::read_lock();
+        let Err(mut packets) = Self::encrypt(this, packets, &guard, &bh) else {
+            return;
+        };
+        // While they wait, their sockets may go on to send elsewhere.
+        packets.for_each_mut(SkBuff::orphan);
+        let mut staged = this.staged.lock();
+        staged.prepend(&mut packets);
+        this.has_staged.store(true, Relaxed);
+        drop(staged);
+        Self::queue_initiation(this, false);
+    }
+
+    /// Encrypts and sends packets, or gives them back if there is no session to do so with.
+    #[inline]
+    fn encrypt(
+        this: Borrow<'_, Self>,
+        packets: SkBuffList,
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) -> Result<(), SkBuffList> {
+        let Some(keypair) = this.into_ref().sessions.current(guard) else {
+            return Err(packets);
+        };
+        if !keypair.may_send(time::boottime_coarse_ns()) {
+            return Err(packets);
+        }
+        let Some(nonce) = keypair.take_nonces(packets.len() as u64) else {
+            return Err(packets);
+        };
+        if this.is_dead() {
+            return Ok(());
+        }
+
+        let mut packets = packets;
+        let inline = this.outbox.order().is_empty()
+            && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
+            && !this.device().wants_parallel_encryption();
+        if inline {
+            if keypair.seal(&mut packets, nonce) {
+                Self::transmit(this, packets, guard, bh);
+            }
+        } else if let Some(keypair) = keypair.get() {
+            let task = Task::Encrypt { nonce };
+            Job::submit(this.device(), this.outbox.order(), task, keypair, packets);
+        }
+        Ok(())
+    }
+
+    /// Sends encrypted packets to where the peer is.
+    #[inline]
+    pub(crate) fn transmit(
+        this: Borrow<'_, Self>,
+        mut packets: SkBuffList,
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) {
+        if packets.is_empty() {
+            return;
+        }
+        let mut data_sent = false;
+
+        this.on(Event::AnyAuthenticatedPacketTraversal);
+        this.on(Event::AnyAuthenticatedPacketSent);
+        while let Some(skb) = packets.pop_front() {
+            let keepalive = skb.len() as usize == wire::DATA_MIN_LEN;
+            let ds = dsfield(&skb);
+            data_sent |= this.send(skb, ds, guard, bh) && !keepalive;
+        }
+        if data_sent {
+            this.on(Event::DataSent);
+        }
+        let now_ns = time::boottime_coarse_ns();
+        if this.sessions.is_stale_for_sending(now_ns, guard) {
+            Self::queue_initiation(this, false);
+        }
+    }
+
+    /// Sends what waits for a session or, if nothing does, an empty message.
+    pub(crate) fn send_keepalive(this: Borrow<'_, Self>) {
+        if !this.has_staged.load(Relaxed) {
+            let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
+                return;
+            };
+            let guard = rcu::read_lock();
+            let Some(netdev) = this.device().link().get(&guard) else {
+                return;
+            };
+            skb.set_device(netdev);
+            set_mtu(&mut skb, netdev.mtu());
+            drop(guard);
+
+            let mut staged = this.staged.lock();
+            staged.push_back(skb);
+            this.has_staged.store(true, Relaxed);
+            drop(staged);
+            pr_debug_ratelimited!(
+                "{}: Sending keepalive packet to peer {} ({})\n",
+                this.device().name(),
+                this.id(),
+                this.endpoint_for_log()
+            );
+        }
+        Self::send_staged(this);
+    }
+
+    /// Has an initiation sent, unless a handshake message was sent a short while ago.
+    pub(crate) fn queue_initiation(this: Borrow<'_, Self>, is_retry: bool) {
+        if !is_retry {
+            this.timer_state.attempts.store(0, Relaxed);
+        }
+        let _guard = rcu::read_lock();
+        if !this.may_initiate() || this.is_dead() {
+            return;
+        }
+        if let Some(peer) = this.get() {
+            let device = peer.device().clone();
+            // If it is queued already, the reference is just dropped.
+            let _ = device.queues().send.enqueue::<_, INITIATE>(peer);
+        }
+    }
+}
+
+impl Keypair {
+    /// Encrypts packets in place, the first with nonce `nonce`. If that fails, they are all to be
+    /// dropped.
+    pub(crate) fn seal(&self, packets: &mut SkBuffList, nonce: u64) -> bool {
+        let mut counter = nonce;
+        let mut sealed = true;
+        packets.for_each_mut(|skb| {
+            sealed = sealed && self.seal_one(skb, counter);
+            counter = counter.wrapping_add(1);
+        });
+        sealed
+    }
+
+    /// Encrypts a packet in place.
+    #[inline]
+    fn seal_one(&self, skb: &mut SkBuff, counter: u64) -> bool {
+        let header = DataHeader {
+            receiver: self.remote_index(),
+            counter,
+        };
+        let ds = skb.ecn_encap();
+        let sealed = chacha20poly1305::seal_skb(
+            skb,
+            &header.to_bytes(),
+            wire::padding(skb.len(), mtu(skb)),
+            counter,
+            self.sending_key(),
+            HEADROOM as u32,
+        );
+        if sealed {
+            skb.scrub(true);
+            set_dsfield(skb, ds);
+        }
+        sealed
+    }
+}
+
+/// Notes the MTU of the route that a packet takes inside the tunnel.
+#[inline]
+fn set_mtu(skb: &mut SkBuff, mtu: u32) {
+    let [word, ..] = skb.cb_mut();
+    *word = mtu;
+}
+
+/// Returns what [`set_mtu`] noted.
+#[inline]
+fn mtu(skb: &SkBuff) -> u32 {
+    let [word, ..] = skb.cb();
+    *word
+}
+
+/// Notes the DS field that a message is to be sent with.
+#[inline]
+fn set_dsfield(skb: &mut SkBuff, ds: u8) {
+    let [_, word, ..] = skb.cb_mut();
+    *word = u32::from(ds);
+}
+
+/// Returns what [`set_dsfield`] noted.
+#[inline]
+fn dsfield(skb: &SkBuff) -> u8 {
+    let [_, word, ..] = skb.cb();
+    let [.., ds] = word.to_be_bytes();
+    ds
+}

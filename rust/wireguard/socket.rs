@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The two UDP sockets of a device, and where a peer is.
+
+use crate::{
+    config::Config,
+    device::Device,
+    peer::Peer, //
+};
+use kernel::{
+    alloc::Flags,
+    prelude::*,
+    sync::Arc, //
+};
+use wg_kernel::{
+    net::{
+        addr::SocketAddr,
+        netdevice,
+        route::{
+            DstCache,
+            Flow4,
+            Flow6,
+            Route4,
+            Route6, //
+        },
+        skbuff::{
+            Local,
+            Outer,
+            SkBuff,
+            NET_SKB_PAD, //
+        },
+        udp_tunnel::{
+            self,
+            Receive,
+            Sender,
+            Socket, //
+        }, //
+    },
+    pr_debug_ratelimited,
+    rcu_object,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            Borrow,
+            Guard,
+            RcuArc,
+            Release, //
+        }, //
+    }, //
+};
+
+/// How often both sockets are bound anew if the port that was free for IPv4 is taken for IPv6.
+const BIND_RETRIES: usize = 100;
+
+/// Our address, as a peer addressed it last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Not known: routing decides.
+    None,
+    /// An IPv4 address, and the interface that the peer's packet came in through.
+    V4([u8; 4], u32),
+    /// An IPv6 address.
+    V6([u8; 16]),
+}
+
+/// Where a peer is. Never changed, only replaced: with it goes the cache of routes to it.
+pub(crate) struct Endpoint {
+    addr: SocketAddr,
+    source: Source,
+    cache: Option<DstCache>,
+}
+
+rcu_object!(Endpoint);
+impl Release for Endpoint {}
+
+impl Endpoint {
+    /// Creates an endpoint.
+    ///
+    /// Without memory for the cache of routes it works without.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
+        let cache = DstCache::new().ok();
+        let endpoint = Self {
+            addr,
+            source,
+            cache,
+        };
+        RcuArc::pin_init(endpoint, flags)
+    }
+
+    /// Returns the peer's address.
+    #[inline]
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Returns whether the addresses are these.
+    #[inline]
+    pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
+        self.source == source && self.addr == addr
+    }
+}
+
+/// Returns the addresses that an answer to a datagram is sent to and from.
+#[inline]
+pub(crate) fn answer_to(outer: &Outer) -> (SocketAddr, Source) {
+    let source = match outer.destination {
+        Local::V4 { addr, ifindex } => Source::V4(addr, ifindex),
+        Local::V6 { addr } => Source::V6(addr),
+    };
+    (outer.source, source)
+}
+
+/// The sockets of a device that is up.
+pub(crate) struct Sockets {
+    v4: Option<Socket<Device>>,
+    v6: Option<Socket<Device>>,
+}
+
+rcu_object!(Sockets);
+impl Release for Sockets {}
+
+impl Sockets {
+    /// Binds both to `port`, or to the same random one if it is 0.
+    ///
+    /// Says in the log which of them could not be made.
+    ///
+    /// # Errors
+    ///
+    /// [`ENONET`] if the namespace is gone, [`EADDRINUSE`] if the port is taken.
+    fn bind(device: &Arc<Device>, port: u16) -> Result<(RcuArc<Self>, u16)> {
+        let net = device.transport_net().upgrade().ok_or(ENONET)?;
+        let mut retries = 0;
+        loop {
+            let v4 = Socket::bind4(&net, port, device.clone()).inspect_err(|_| {
+                pr_err!("{}: Could not create IPv4 socket\n", device.name());
+            })?;
+            let bound = v4.port();
+            let v6 = match udp_tunnel::ipv6_enabled() {
+                false => None,
+                true => match Socket::bind6(&net, bound, device.clone()) {
+                    Ok(v6) => Some(v6),
+                    Err(error) => {
+                        v4.close();
+                        if error == EADDRINUSE && port == 0 && retries < BIND_RETRIES {
+                            retries = retries.wrapping_add(1);
+                            continue;
+                        }
+                        pr_err!("{}: Could not create IPv6 socket\n", device.name());
+                        return Err(error);
+                    }
+                },
+            };
+            let sockets = Self { v4: Some(v4), v6 };
+            return Ok((RcuArc::pin_init(sockets, GFP_KERNEL)?, bound));
+        }
+    }
+
+    /// Closes both, and waits until nothing is sent or received by them. Process context only.
+    fn close(&self) {
+        udp_tunnel::close([self.v4.as_ref(), self.v6.as_ref()]);
+    }
+}
+
+impl Receive for Device {
+    #[inline]
+    fn receive(data: &Arc<Self>, skb: SkBuff, _guard: &Guard, bh: &bh::Guard) {
+        data.receive(skb, bh);
+    }
+}
+
+impl Device {
+    /// Opens new sockets, bound to `port`, in place of the ones there are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sockets::bind`]; the old sockets stay then.
+    pub(crate) fn open_sockets(self: &Arc<Self>, config: &mut Config, port: u16) -> Result {
+        let (sockets, bound) = Sockets::bind(self, port)?;
+        config.set_port(bound);
+        self.replace_sockets(Some(sockets));
+        Ok(())
+    }
+
+    /// Closes the sockets. Process context only.
+    pub(crate) fn close_sockets(&self) {
+        self.replace_sockets(None);
+    }
+
+    fn replace_sockets(&self, new: Option<RcuArc<Sockets>>) {
+        if let Some(old) = self.sockets().swap(new) {
+            old.close();
+        }
+    }
+
+    /// Sends a message from one of the sockets, and says how many bytes it has if that worked.
+    ///
+    /// `peer` is who it is for, if that is known: it forgets our address if that does not work.
+    pub(crate) fn send<'g>(
+        &'g self,
+        skb: SkBuff,
+        endpoint: Borrow<'_, Endpoint>,
+        peer: Option<&Peer>,
+        ds: u8,
+        guard: &'g Guard,
+        bh: &bh::Guard,
+    ) -> Result<u32> {
+        let len = skb.len();
+        let netdev = self.link().get(guard).ok_or(ENODEV)?;
+        let sockets = self.sockets().load(guard).ok_or(ENONET)?.into_ref();
+        let sender = |socket: &'g Option<Socket<Self>>| socket.as_ref()?.sender(guard);
+        let path = Path {
+            device: self,
+            netdev,
+            endpoint,
+            peer,
+            ds,
+            bh,
+        };
+        match endpoint.addr {
+            SocketAddr::V4 { addr, port } => {
+                let flow = Flow4 {
+                    saddr: [0; 4],
+                    daddr: addr,
+                    dport: port,
+                    mark: self.fwmark(),
+                };
+                path.send4(&sender(&sockets.v4).ok_or(ENONET)?, skb, flow)?;
+            }
+            SocketAddr::V6 {
+                addr,
+                port,
+                scope_id,
+                ..
+            } => {
+                let flow = Flow6 {
+                    saddr: [0; 16],
+                    daddr: addr,
+                    dport: port,
+                    mark: self.fwmark(),
+                    oif: scope_id,
+                };
+                path.send6(&sender(&sockets.v6).ok_or(ENONET)?, skb, flow)?;
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// What a message's way to its destination depends on, besides the destination.
+struct Path<'a> {
+    device: &'a Device,
+    netdev: &'a netdevice::Device,
+    endpoint: Borrow<'a, Endpoint>,
+    peer: Option<&'a Peer>,
+    ds: u8,
+    bh: &'a bh::Guard,
+}
+
+impl Path<'_> {
+    /// Sends a message by IPv4.
+    #[inline]
+    fn send4(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow4) -> Result {
+        let cached = self
+            .cache()
+            .and_then(|cache| cache.get4(&mut flow, self.bh));
+        let route = match cached {
+            Some(route) => route,
+            None => self.route4(sender, &mut flow)?,
+        };
+        route.send(sender, skb, &flow, self.ds, Some(self.netdev), self.bh);
+        Ok(())
+    }
+
+    /// Looks up the route, from the address that the peer knows if that is possible still.
+    #[cold]
+    fn route4(&self, sender: &Sender<'_>, flow: &mut Flow4) -> Result<Route4> {
+        if let Source::V4(saddr, ifindex) = self.endpoint.source {
+            flow.saddr = saddr;
+            if sender.has_addr4(saddr) {
+                let route = Route4::lookup(sender, flow);
+                let unusable = match &route {
+                    Ok(route) => route.oif() != ifindex,
+                    Err(error) => *error == EINVAL,
+                };
+                if ifindex == 0 || !unusable {
+                    return self.cached4(route, flow);
+                }
+            }
+            // The cache goes with the endpoint that is forgotten.
+            self.forget_source();
+            flow.saddr = [0; 4];
+            return self.reported(Route4::lookup(sender, flow));
+        }
+        self.cached4(Route4::lookup(sender, flow), flow)
+    }
+
+    /// Keeps the route for the next message.
+    fn cached4(&self, route: Result<Route4>, flow: &Flow4) -> Result<Route4> {
+        let route = self.reported(route)?;
+        if let Some(cache) = self.cache() {
+            cache.set4(&route, flow, self.bh);
+        }
+        Ok(route)
+    }
+
+    /// Sends a message by IPv6.
+    #[inline]
+    fn send6(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow6) -> Result {
+        let cached = self
+            .cache()
+            .and_then(|cache| cache.get6(&mut flow, self.bh));
+        let route = match cached {
+            Some(route) => route,
+            None => self.route6(sender, &mut flow)?,
+        };
+        route.send(sender, skb, &flow, self.ds, Some(self.netdev), self.bh);
+        Ok(())
+    }
+
+    /// Looks up the route, from the address that the peer knows if we have that still.
+    #[cold]
+    fn route6(&self, sender: &Sender<'_>, flow: &mut Flow6) -> Result<Route6> {
+        if let Source::V6(saddr) = self.endpoint.source {
+            if !sender.has_addr6(saddr) {
+                self.forget_source();
+                return self.reported(Route6::lookup(sender, flow));
+            }
+            flow.saddr = saddr;
+        }
+        let route = self.reported(Route6::lookup(sender, flow))?;
+        if let Some(cache) = self.cache() {
+            cache.set6(&route, flow, self.bh);
+        }
+        Ok(route)
+    }
+
+    /// Returns where routes are kept, which is for messages to peers only.
+    #[inline]
+    fn cache(&self) -> Option<&DstCache> {
+        self.peer.and(self.endpoint.cache.as_ref())
+    }
+
+    /// Makes the peer forget which of our addresses it was heard at.
+    fn forget_source(&self) {
+        if let Some(peer) = self.peer {
+            peer.clear_source_of(self.endpoint);
+        }
+    }
+
+    /// Says in the log that there is no route.
+    fn reported<R>(&self, route: Result<R>) -> Result<R> {
+        route.inspect_err(|error| {
+            pr_debug_ratelimited!(
+                "{}: No route to {}, error {}\n",
+                self.device.name(),
+                self.endpoint.addr,
+                error.to_errno()
+            );
+        })
+    }
+}
+
+impl Peer {
+    /// Sends a message to the peer, and counts it. Returns whether that worked.
+    #[inline]
+    pub(crate) fn send(&self, skb: SkBuff, ds: u8, guard: &Guard, bh: &bh::Guard) -> bool {
+        let Some(endpoint) = self.endpoint(guard) else {
+            return false;
+        };
+        let sent = self.device().send(skb, endpoint, Some(self), ds, guard, bh);
+        if let Ok(len) = sent {
+            self.add_tx_bytes(u64::from(len));
+        }
+        sent.is_ok()
+    }
+
+    /// Sends the bytes of a message to the peer.
+    pub(crate) fn send_bytes(&self, message: &[u8], ds: u8) {
+        let Some(skb) = message_skb(message) else {
+            return;
+        };
+        let bh = bh::disable();
+        let guard = rcu::read_lock();
+        self.send(skb, ds, &guard, &bh);
+    }
+}
+
+impl Device {
+    /// Answers a datagram with the bytes of a message.
+    pub(crate) fn send_reply(&self, outer: &Outer, message: &[u8]) {
+        let (addr, source) = answer_to(outer);
+        let (Some(skb), Ok(endpoint)) = (
+            message_skb(message),
+            Endpoint::new(addr, source, GFP_KERNEL),
+        ) else {
+            return;
+        };
+        let bh = bh::disable();
+        let guard = rcu::read_lock();
+        let _ = self.send(skb, endpoint.borrow(), None, 0, &guard, &bh);
+    }
+}
+
+/// Room for the headers below ours: IPv6, UDP, and what the stack wants in front.
+const HEADROOM: usize = 40 + 8 + NET_SKB_PAD;
+
+/// Makes a packet of the bytes of a message.
+fn message_skb(message: &[u8]) -> Option<SkBuff> {
+    let mut skb = SkBuff::alloc(HEADROOM, message.len())?;
+    skb.put_data(message).then_some(skb)
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The protocol's decisions about timers, applied to a peer's five.
+
+use crate::peer::{
+    Peer,
+    INITIATE,
+    ZERO_KEYS, //
+};
+use kernel::{
+    sync::atomic::Relaxed,
+    workqueue::WorkItem, //
+};
+use wg_kernel::{
+    pr_debug,
+    random,
+    sync::rcu::{
+        self,
+        Borrow,
+        RcuArc, //
+    },
+    time,
+    timer::Expire, //
+};
+use wg_proto::{
+    limits,
+    secret,
+    timers::{
+        self,
+        Delay,
+        Event,
+        Expired,
+        Timer,
+        View, //
+    }, //
+};
+
+impl View for Peer {
+    #[inline]
+    fn is_pending(&self, timer: Timer) -> bool {
+        self.timers.is_pending(timer.index())
+    }
+
+    #[inline]
+    fn persistent_keepalive(&self) -> u16 {
+        Peer::persistent_keepalive(self)
+    }
+}
+
+impl Peer {
+    /// Applies to the timers what follows from `event`.
+    #[inline]
+    pub(crate) fn on(&self, event: Event) {
+        let effects = timers::on(event, self);
+        if let Some(timer) = effects.cancel {
+            self.timers.cancel(timer.index());
+        }
+        if let Some((timer, delay)) = effects.arm {
+            self.arm(timer, delay);
+        }
+        if effects.need_another_keepalive && self.device().is_running() {
+            self.timer_state.need_another_keepalive.store(true, Relaxed);
+        }
+        if effects.handshake_complete {
+            self.timer_state.attempts.store(0, Relaxed);
+            self.timer_state
+                .sent_lastminute_handshake
+                .store(false, Relaxed);
+            self.note_handshake_complete();
+        }
+    }
+
+    /// Arms a timer, unless the peer is dead or the interface down.
+    fn arm(&self, timer: Timer, delay: Delay) {
+        // Whoever sets `dead`, or takes the interface down, waits for a grace period before the
+        // timers are cancelled.
+        let _guard = rcu::read_lock();
+        if self.is_dead() || !self.device().is_running() {
+            return;
+        }
+        let jitter = match delay.jitter {
+            true => random::u32_below(time::HZ as u32 / 3),
+            false => 0,
+        };
+        let jiffies = delay
+            .seconds
+            .saturating_mul(time::HZ as u32)
+            .saturating_add(jitter);
+        self.timers.arm(timer.index(), jiffies as usize);
+    }
+
+    /// Begins the handshake anew, `attempts` being the number of retries.
+    fn retry_handshake(&self, attempts: u32, this: Borrow<'_, Self>) {
+        self.timer_state.attempts.store(attempts, Relaxed);
+        pr_debug!(
+            "{}: Handshake for peer {} ({}) did not complete after {} seconds, retrying (try {})\n",
+            self.device().name(),
+            self.id(),
+            self.endpoint_for_log(),
+            limits::REKEY_TIMEOUT,
+            attempts.wrapping_add(1)
+        );
+        // Our address may be the cause of the trouble.
+        self.clear_source();
+        Self::queue_initiation(this, true);
+    }
+
+    /// Stops trying to make a handshake, and drops what waits for it.
+    fn give_up_handshake(&self, zero_key_material: Option<Delay>) {
+        pr_debug!(
+            "{}: Handshake for peer {} ({}) did not complete after {} attempts, giving up\n",
+            self.device().name(),
+            self.id(),
+            self.endpoint_for_log(),
+            limits::MAX_TIMER_HANDSHAKES.wrapping_add(2)
+        );
+        self.timers.cancel(Timer::SendKeepalive.index());
+        self.purge_staged();
+        if let Some(delay) = zero_key_material {
+            self.arm(Timer::ZeroKeyMaterial, delay);
+        }
+    }
+}
+
+impl Expire<{ Timer::COUNT }> for Peer {
+    fn expired(this: Borrow<'_, Self>, timer: usize) {
+        let Some(timer) = Timer::from_index(timer) else {
+            return;
+        };
+        let state = &this.timer_state;
+        let expired = timers::expired(
+            timer,
+            state.attempts.load(Relaxed),
+            state.need_another_keepalive.load(Relaxed),
+            this.timers.is_pending(Timer::ZeroKeyMaterial.index()),
+            Peer::persistent_keepalive(&this),
+        );
+
+        match expired {
+            Expired::RetryHandshake { attempts } => this.retry_handshake(attempts, this),
+            Expired::GiveUp { zero_key_material } => this.give_up_handshake(zero_key_material),
+            Expired::SendKeepalive { again } => {
+                Self::send_keepalive(this);
+                if let Some(delay) = again {
+                    state.need_another_keepalive.store(false, Relaxed);
+                    this.arm(Timer::SendKeepalive, delay);
+                }
+            }
+            Expired::NewHandshake => {
+                pr_debug!(
+                    "{}: Retrying handshake with peer {} ({}) because we stopped hearing back after {} seconds\n",
+                    this.device().name(),
+                    this.id(),
+                    this.endpoint_for_log(),
+                    limits::KEEPALIVE_TIMEOUT + limits::REKEY_TIMEOUT
+                );
+                this.clear_source();
+                Self::queue_initiation(this, false);
+            }
+            Expired::ZeroKeyMaterial => {
+                let guard = rcu::read_lock();
+                if !this.is_dead() {
+                    if let Some(peer) = this.get() {
+                        let device = peer.device().clone();
+                        // If it is queued already, the reference is just dropped.
+                        let _ = device.queues().send.enqueue::<_, ZERO_KEYS>(peer);
+                    }
+                }
+                drop(guard);
+            }
+            Expired::Nothing => (),
+        }
+    }
+}
+
+impl WorkItem<ZERO_KEYS> for Peer {
+    type Pointer = RcuArc<Self>;
+
+    fn run(this: RcuArc<Self>) {
+        pr_debug!(
+            "{}: Zeroing out all keys for peer {} ({}), since we haven't received a new one in {} seconds\n",
+            this.device().name(),
+            this.id(),
+            this.endpoint_for_log(),
+            3 * limits::REJECT_AFTER_TIME
+        );
+        this.wipe_keys();
+    }
+}
+
+impl WorkItem<INITIATE> for Peer {
+    type Pointer = RcuArc<Self>;
+
+    fn run(this: RcuArc<Self>) {
+        Self::send_initiation(&this);
+        secret::wipe_stack();
+    }
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts share: the cache, progress, locks, and entering the build root.
+# Sourced by bash scripts.
+
+set -euo pipefail
+
+# The checkout.
+WG_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# Everything that is made once lives here, each piece named by a hash of what it is made from.
+WG_CACHE=${RUST_WIREGUARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rust-wireguard}
+
+# What guests and builds see as their environment; nothing of the caller's leaks in.
+WG_ENV=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}")
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# Hashes standard input to a short key.
+key() {
+	sha256sum | cut -c 1-12
+}
+
+# Prints files without comments and blank lines: their wording is no input.
+recipe() {
+	sed -e '/^[[:space:]]*#/d' -e '/^[[:space:]]*$/d' "$@"
+}
+
+# step TITLE COMMAND...: runs COMMAND with its output in a log, and prints how long it took.
+# Shows the end of the log if it fails.
+step() {
+	local title=$1 log start=$SECONDS status=0
+	shift
+	log=$(mktemp "${TMPDIR:-/tmp}/rust-wireguard.XXXXXX.log")
+	printf '  %-52s' "$title" >&2
+	# In the background, so that a signal is acted on at once.
+	"$@" </dev/null >"$log" 2>&1 &
+	wait $! || status=$?
+	if [ "$status" -ne 0 ]; then
+		printf ' failed\n' >&2
+		tail -n 40 "$log" >&2
+		die "$title: failed with status $status; the whole log is $log"
+	fi
+	rm -f "$log"
+	printf '%5d s\n' $((SECONDS - start)) >&2
+}
+
+# locked FILE: holds a lock until the shell (or subshell) ends.
+locked() {
+	exec 9>"$1"
+	flock --nonblock 9 && return
+	say "  waiting for another run that holds $1"
+	flock 9
+}
+
+# cached DIRECTORY FUNCTION: has FUNCTION make DIRECTORY unless it is there. FUNCTION gets a
+# temporary name, which an interrupted run leaves for the next one to go on with or to clear.
+cached() {
+	local directory=$1 make=$2
+	[ ! -d "$directory" ] || return 0
+	mkdir -p "$WG_CACHE"
+	(
+		locked "$directory.lock"
+		[ ! -d "$directory" ] || exit 0
+		"$make" "$directory.part"
+		mv "$directory.part" "$directory"
+	)
+}
+
+# need_space DIRECTORY MEGABYTES
+need_space() {
+	local free
+	free=$(df --output=avail --block-size=1M "$1" | tail -n 1)
+	[ "$free" -ge "$2" ] ||
+		die "$1 has $free MB free and $2 MB are needed; make room, or set RUST_WIREGUARD_CACHE to another place"
+}
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] ||
+		die "must run as root (it makes mounts and a Debian root); try: sudo -E $0 $*"
+	setpriv --pdeathsig KILL unshare --mount --pid --fork true 2>/dev/null ||
+		die "may not make mount and PID namespaces; in a container, start it with: --privileged"
+}
+
+# need_command COMMAND PACKAGE: installs PACKAGE if COMMAND is missing and apt is there.
+need_command() {
+	! command -v "$1" >/dev/null || return 0
+	command -v apt-get >/dev/null ||
+		die "$1 is missing, and there is no apt-get to install it with; install the package $2"
+	step "apt-get install $2" sh -c '
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get install --yes --no-install-recommends "$1" ||
+			{ apt-get update && apt-get install --yes --no-install-recommends "$1"; }' sh "$2"
+	command -v "$1" >/dev/null || die "$1 is missing; try: apt-get install $2"
+}
+
+# Runs as PID 1 of new namespaces: $1 root, $2 checkout, $3 cache, $4 working directory, command.
+# The paths are the same inside as outside. Everything ends when this shell does.
+# shellcheck disable=SC2016
+WG_ENTER='
+	set -eu
+	root=$1 top=$2 cache=$3 directory=$4
+	shift 4
+	mount --bind "$root" "$root"
+	mount -t proc proc "$root/proc"
+	mount --rbind /dev "$root/dev"
+	mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+	for path in "$cache" "$top" ${WG_BINDS:-}; do
+		mkdir -p "$root$path"
+		mount --bind "$path" "$root$path"
+	done
+	for file in /etc/resolv.conf /etc/hosts; do
+		[ ! -e "$file" ] || { touch "$root$file" && mount --bind "$file" "$root$file"; }
+	done
+	trap "exit 130" INT
+	trap "exit 143" TERM
+	chroot "$root" /usr/bin/env -i ${WG_PASS:-} "$@" <&0 &
+	wait $! && exit 0 || exit $?
+'
+
+# in_root ROOT COMMAND...: runs COMMAND in the build root, where the checkout and the cache have
+# the paths that they have outside. WG_BINDS names further directories.
+in_root() {
+	local root=$1 directory=$PWD
+	shift
+	case $directory/ in "$WG_TOP"/*) ;; *) directory=$WG_TOP ;; esac
+	WG_BINDS=${WG_BINDS:-} setpriv --pdeathsig KILL \
+		unshare --mount --pid --fork --kill-child --propagation private \
+		bash -c "$WG_ENTER" enter "$root" "$WG_TOP" "$WG_CACHE" "$directory" \
+		"${WG_ENV[@]}" sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
+}

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An interface: what it has, and its timers.
+
+use std::{
+    collections::{
+        HashMap,
+        VecDeque, //
+    },
+    rc::Rc,
+    sync::Arc, //
+};
+
+use wg_proto::{
+    allowed_ips::{
+        Addr,
+        Family,
+        OutOfMemory,
+        Prefix,
+        Table, //
+    },
+    cookie::{
+        Checker,
+        Maker, //
+    },
+    handshake::{
+        Handshake,
+        Identity, //
+    },
+    ratelimit::{
+        Bucket,
+        Load, //
+    },
+    secret::Secret,
+    session::{
+        may_initiate_at_once,
+        Keypairs, //
+    },
+    timers::{
+        self,
+        Delay,
+        Event,
+        Expired,
+        Timer,
+        MAX_JITTER_MS, //
+    },
+    wire::Index, //
+};
+
+use super::{
+    link::{
+        Datagram,
+        Endpoint, //
+    },
+    peer::{
+        Peer,
+        Session, //
+    },
+    random::Random,
+    MS, //
+};
+use crate::suite::RustCrypto;
+
+/// Pointers of the standard library.
+pub struct Shared;
+
+impl Family for Shared {
+    type Ptr<T> = Arc<T>;
+
+    fn new<T>(value: T) -> Result<Self::Ptr<T>, OutOfMemory> {
+        Ok(Arc::new(value))
+    }
+
+    fn drop_last<T: Unpin, R>(ptr: Self::Ptr<T>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        Arc::into_inner(ptr).map(|mut value| f(&mut value))
+    }
+}
+
+/// Whom an index stands for.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// The handshake of a peer.
+    Handshake(usize),
+    /// A session of a peer.
+    Session(usize, Rc<Session>),
+}
+
+impl Entry {
+    /// Returns the peer.
+    pub(super) fn peer(&self) -> usize {
+        match self {
+            Self::Handshake(peer) | Self::Session(peer, _) => *peer,
+        }
+    }
+}
+
+/// What is counted of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets that were dropped while they waited.
+    pub tx_dropped: u64,
+    /// Packets from a source that is not its peer's, or that are none.
+    pub rx_frame_errors: u64,
+    /// Packets that lie about their length.
+    pub rx_length_errors: u64,
+    /// Messages that were not what they seemed, or not for us.
+    pub rx_ignored: u64,
+    /// Packets that were authentic, but a replay.
+    pub rx_replayed: u64,
+}
+
+/// An interface.
+pub struct Device {
+    /// The time since boot, in nanoseconds.
+    pub now: u64,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Who it is.
+    pub identity: Option<Arc<Identity>>,
+    /// Its peers.
+    pub peers: Vec<Peer>,
+    /// How many handshake messages are said to wait.
+    pub queued: usize,
+    /// What is counted.
+    pub counters: Counters,
+    /// Packets that it has given out.
+    pub delivered: Vec<Vec<u8>>,
+    /// Datagrams that it has sent, but that are not on the link yet.
+    pub(super) outbox: Vec<Datagram>,
+    /// Makes cookies.
+    pub(super) checker: Checker,
+    /// Whether cookies are wanted.
+    pub(super) load: Load,
+    /// Handshakes by source.
+    pub(super) buckets: HashMap<u64, Bucket>,
+    /// Which peer has which addresses.
+    pub(super) table: Table<Shared, usize>,
+    /// What its indices stand for.
+    pub(super) indices: HashMap<Index, Entry>,
+    /// Chance.
+    pub(super) random: Random,
+    /// Whether it is up.
+    pub(super) up: bool,
+}
+
+impl Device {
+    /// Returns an interface that is down.
+    pub(super) fn new(endpoint: Endpoint, random: &mut Random, now: u64) -> Self {
+        let identity = Identity::new::<RustCrypto>(&random.bytes()).map(Arc::new);
+
+        Self {
+            now,
+            endpoint,
+            mtu: 1420,
+            identity,
+            peers: Vec::new(),
+            queued: 0,
+            counters: Counters::default(),
+            delivered: Vec::new(),
+            outbox: Vec::new(),
+            checker: Checker::new(Secret::from(&random.bytes()), now),
+            load: Load::default(),
+            buckets: HashMap::new(),
+            table: Table::new(),
+            indices: HashMap::new(),
+            random: Random::new(random.next()),
+            up: false,
+        }
+    }
+
+    /// Returns its public key.
+    pub fn public(&self) -> &[u8; 32] {
+        self.identity.as_ref().expect("an identity").public()
+    }
+
+    /// Adds a peer and returns its place.
+    pub fn add_peer(
+        &mut self,
+        public: &[u8; 32],
+        psk: &[u8; 32],
+        endpoint: Option<Endpoint>,
+    ) -> usize {
+        self.peers.push(Peer {
+            handshake: Handshake::new::<RustCrypto>(public, psk, self.identity.clone()),
+            maker: Maker::new::<RustCrypto>(public),
+            keypairs: Keypairs::new(),
+            endpoint,
+            staged: VecDeque::new(),
+            deadlines: [None; Timer::COUNT],
+            persistent_keepalive: 0,
+            attempts: 0,
+            need_another_keepalive: false,
+            sent_lastminute_handshake: false,
+            last_sent_handshake: may_initiate_at_once(self.now),
+            latest_handshake: None,
+            source_cleared: 0,
+            rx_bytes: 0,
+            tx_bytes: 0,
+        });
+        self.peers.len() - 1
+    }
+
+    /// Gives a peer an address.
+    pub fn allow(&mut self, addr: Addr, peer: usize) {
+        let len = match addr {
+            Addr::V4(_) => 32,
+            Addr::V6(_) => 128,
+        };
+        let prefix = Prefix::new(addr, len).expect("a whole address");
+
+        self.table = self.table.insert(prefix, peer).expect("memory");
+    }
+
+    /// Takes it up.
+    pub(super) fn up(&mut self) {
+        self.up = true;
+        for peer in 0..self.peers.len() {
+            self.send_staged(peer);
+            if self.peers[peer].persistent_keepalive != 0 {
+                self.send_keepalive(peer);
+            }
+        }
+    }
+
+    /// Takes it down.
+    pub(super) fn down(&mut self) {
+        self.up = false;
+        for peer in 0..self.peers.len() {
+            self.purge(peer);
+            self.peers[peer].deadlines = [None; Timer::COUNT];
+            self.zero_keys(peer);
+            self.peers[peer].last_sent_handshake = may_initiate_at_once(self.now);
+        }
+    }
+
+    /// Sets the persistent keepalive of a peer.
+    pub fn set_persistent_keepalive(&mut self, peer: usize, seconds: u16) {
+        let before = std::mem::replace(&mut self.peers[peer].persistent_keepalive, seconds);
+
+        if before == 0 && seconds != 0 && self.up {
+            self.send_keepalive(peer);
+        }
+    }
+
+    /// Replaces the private key.
+    pub fn set_private_key(&mut self, private: &[u8; 32]) {
+        self.identity = Identity::new::<RustCrypto>(private).map(Arc::new);
+        for peer in &mut self.peers {
+            peer.handshake
+                .set_identity::<RustCrypto>(self.identity.clone());
+            if let Some(index) = peer.handshake.clear() {
+                self.indices.remove(&index);
+            }
+            peer.last_sent_handshake = may_initiate_at_once(self.now);
+            for session in [&peer.keypairs.next, &peer.keypairs.current] {
+                session
+                    .iter()
+                    .for_each(|session| session.may_send.set(false));
+            }
+        }
+    }
+
+    /// Returns how many indices are in use.
+    pub fn indices(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Returns whether there is a session of that index, in which what is sealed with that key can
+    /// be received.
+    pub(super) fn has_session(&self, index: Index, key: &[u8; 32]) -> bool {
+        match self.indices.get(&index) {
+            Some(Entry::Session(_, session)) => session.receiving.as_bytes() == key,
+            _ => false,
+        }
+    }
+
+    /// Drops the packets that wait for a session.
+    pub(super) fn purge(&mut self, peer: usize) {
+        let count = self.peers[peer].staged.drain(..).count();
+
+        self.counters.tx_dropped += count as u64;
+    }
+
+    /// Forgets all keys of a peer.
+    pub(super) fn zero_keys(&mut self, peer: usize) {
+        let peer = &mut self.peers[peer];
+
+        if let Some(index) = peer.handshake.clear() {
+            self.indices.remove(&index);
+        }
+        for session in peer.keypairs.clear().into_iter().flatten() {
+            self.indices.remove(&session.local_index);
+        }
+    }
+
+    /// Returns when the next timer fires.
+    pub(super) fn next_timer(&self) -> Option<u64> {
+        let peers = self.peers.iter();
+
+        peers
+            .flat_map(|peer| peer.deadlines.iter().flatten())
+            .min()
+            .copied()
+    }
+
+    /// Fires the timers whose time has come.
+    pub(super) fn fire(&mut self) {
+        for peer in 0..self.peers.len() {
+            for timer in Timer::ALL {
+                let deadline = &mut self.peers[peer].deadlines[timer.index()];
+
+                if deadline.take_if(|at| *at <= self.now).is_some() {
+                    self.expired(peer, timer);
+                }
+            }
+        }
+    }
+
+    /// Does what an event of a peer asks for.
+    pub(super) fn on(&mut self, peer: usize, event: Event) {
+        let effects = timers::on(event, &self.peers[peer]);
+
+        if let Some(timer) = effects.cancel {
+            self.peers[peer].deadlines[timer.index()] = None;
+        }
+        if let Some((timer, delay)) = effects.arm {
+            self.arm(peer, timer, delay);
+        }
+        if effects.need_another_keepalive && self.up {
+            self.peers[peer].need_another_keepalive = true;
+        }
+        if effects.handshake_complete {
+            self.peers[peer].attempts = 0;
+            self.peers[peer].sent_lastminute_handshake = false;
+            self.peers[peer].latest_handshake = Some(self.now);
+        }
+    }
+
+    /// Does what a timer that fires asks for.
+    fn expired(&mut self, peer: usize, timer: Timer) {
+        let state = &self.peers[peer];
+        let zero_pending = state.deadlines[Timer::ZeroKeyMaterial.index()].is_some();
+
+        match timers::expired(
+            timer,
+            state.attempts,
+            state.need_another_keepalive,
+            zero_pending,
+            state.persistent_keepalive,
+        ) {
+            Expired::RetryHandshake { attempts } => {
+                self.peers[peer].attempts = attempts;
+                self.peers[peer].source_cleared += 1;
+                self.initiate(peer, true);
+            }
+            Expired::GiveUp { zero_key_material } => {
+                self.peers[peer].deadlines[Timer::SendKeepalive.index()] = None;
+                self.purge(peer);
+                if let Some(delay) = zero_key_material {
+                    self.arm(peer, Timer::ZeroKeyMaterial, delay);
+                }
+            }
+            Expired::SendKeepalive { again } => {
+                self.send_keepalive(peer);
+                if let Some(delay) = again {
+                    self.peers[peer].need_another_keepalive = false;
+                    self.arm(peer, Timer::SendKeepalive, delay);
+                }
+            }
+            Expired::NewHandshake => {
+                self.peers[peer].source_cleared += 1;
+                self.initiate(peer, false);
+            }
+            Expired::ZeroKeyMaterial => self.zero_keys(peer),
+            Expired::Nothing => {}
+        }
+    }
+
+    /// Starts a timer, or starts it over.
+    fn arm(&mut self, peer: usize, timer: Timer, delay: Delay) {
+        if self.up {
+            let jitter = self.random.below(u64::from(MAX_JITTER_MS) + 1) as u32;
+            let ms = u64::from(delay.milliseconds(jitter));
+
+            self.peers[peer].deadlines[timer.index()] = Some(self.now + ms * MS);
+        }
+    }
+}

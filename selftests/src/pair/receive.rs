@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A datagram's way in.
+
+use std::rc::Rc;
+
+use wg_proto::{
+    allowed_ips::Addr,
+    cookie::MacState,
+    crypto::Suite,
+    handshake::Claim,
+    ip::{
+        ecn_decap,
+        set_dsfield,
+        Header,
+        Malformed, //
+    },
+    ratelimit::{
+        source_v4,
+        source_v6,
+        Bucket, //
+    },
+    secret::Secret,
+    session::{
+        is_exhausted,
+        is_too_old,
+        keep_key_fresh_receiving, //
+    },
+    timers::Event,
+    wire::{
+        classify,
+        CookieReply,
+        DataHeader,
+        Index,
+        Initiation,
+        Kind,
+        Response,
+        DATA_MIN_LEN,
+        TAG_LEN, //
+    }, //
+};
+
+use super::{
+    device::{
+        Device,
+        Entry, //
+    },
+    link::{
+        Datagram,
+        Endpoint, //
+    },
+    peer::Session, //
+};
+use crate::suite::RustCrypto;
+
+impl Device {
+    /// Takes a datagram.
+    pub(super) fn receive(&mut self, datagram: &Datagram) {
+        if !self.up {
+            return;
+        }
+
+        let bytes = &datagram.bytes[..];
+        let head = bytes.first_chunk();
+        let accepted = match head.and_then(|head| classify(head, bytes.len())) {
+            Some(kind @ (Kind::Initiation | Kind::Response)) => {
+                self.receive_handshake(kind, datagram)
+            }
+            Some(Kind::CookieReply) => self.receive_cookie(bytes),
+            Some(Kind::Data) => self.receive_data(datagram),
+            None => None,
+        };
+
+        if accepted.is_none() {
+            self.counters.rx_ignored += 1;
+        }
+    }
+
+    /// Takes a handshake message.
+    fn receive_handshake(&mut self, kind: Kind, datagram: &Datagram) -> Option<()> {
+        let bytes = &datagram.bytes[..];
+        let source = datagram.src.source();
+        let identity = self.identity.clone()?;
+        let under_load = self.load.is_high(self.queued, self.now);
+
+        if self.checker.needs_secret(self.now) {
+            let secret = Secret::from(&self.random.bytes());
+            self.checker.rotate(secret, self.now);
+        }
+        match self
+            .checker
+            .check::<RustCrypto>(&identity, bytes, &source, under_load)
+        {
+            MacState::Invalid => return None,
+            MacState::ValidWithCookie if !self.is_allowed(&datagram.src) => return None,
+            MacState::ValidWithoutCookie if under_load => {
+                let sender = match kind {
+                    Kind::Initiation => Initiation::from_bytes(bytes.try_into().ok()?)?.sender,
+                    _ => Response::from_bytes(bytes.try_into().ok()?)?.sender,
+                };
+                self.send_cookie(datagram, sender);
+                return Some(());
+            }
+            MacState::ValidWithCookie | MacState::ValidWithoutCookie => {}
+        }
+
+        let peer = match kind {
+            Kind::Initiation => {
+                let message = Initiation::from_bytes(bytes.try_into().ok()?)?;
+                let claim = Claim::open::<RustCrypto>(&identity, &message)?;
+                let mut peers = self.peers.iter();
+                let peer = peers
+                    .position(|peer| peer.handshake.remote_static() == claim.remote_static())?;
+                let handshake = &mut self.peers[peer].handshake;
+
+                handshake
+                    .consume_initiation::<RustCrypto>(claim, self.now)
+                    .ok()?;
+                self.peers[peer].endpoint = Some(datagram.src);
+                self.respond(peer);
+                peer
+            }
+            _ => {
+                let message = Response::from_bytes(bytes.try_into().ok()?)?;
+                let Some(&Entry::Handshake(peer)) = self.indices.get(&message.receiver) else {
+                    return None;
+                };
+
+                self.peers[peer]
+                    .handshake
+                    .consume_response::<RustCrypto>(&message)?;
+                self.peers[peer].endpoint = Some(datagram.src);
+                if self.begin_session(peer) {
+                    self.on(peer, Event::SessionDerived);
+                    self.on(peer, Event::HandshakeComplete);
+                    self.send_keepalive(peer);
+                }
+                peer
+            }
+        };
+        self.peers[peer].rx_bytes += bytes.len() as u64;
+        self.on(peer, Event::AnyAuthenticatedPacketReceived);
+        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+        Some(())
+    }
+
+    /// Returns whether a source may have another handshake.
+    fn is_allowed(&mut self, source: &Endpoint) -> bool {
+        let key = match &source.addr {
+            Addr::V4(addr) => source_v4(addr),
+            Addr::V6(addr) => source_v6(addr),
+        };
+        let now = self.now;
+
+        self.buckets.retain(|_, bucket| !bucket.is_idle(now));
+        match self.buckets.get_mut(&key) {
+            Some(bucket) => bucket.allow(now),
+            None => {
+                self.buckets.insert(key, Bucket::new(now));
+                true
+            }
+        }
+    }
+
+    /// Answers a handshake message by a cookie.
+    fn send_cookie(&mut self, datagram: &Datagram, sender: Index) {
+        let source = datagram.src.source();
+        let nonce = self.random.bytes();
+        let reply = self.identity.as_ref().and_then(|identity| {
+            let bytes = &datagram.bytes;
+
+            self.checker
+                .reply::<RustCrypto>(identity, bytes, sender, &source, &nonce)
+        });
+
+        if let Some(reply) = reply {
+            self.outbox.push(Datagram {
+                src: self.endpoint,
+                dst: datagram.src,
+                ds: 0,
+                bytes: reply.to_bytes().to_vec(),
+            });
+        }
+    }
+
+    /// Takes a cookie reply.
+    fn receive_cookie(&mut self, bytes: &[u8]) -> Option<()> {
+        let reply = CookieReply::from_bytes(bytes.try_into().ok()?)?;
+        let peer = self.indices.get(&reply.receiver)?.peer();
+        let maker = &mut self.peers[peer].maker;
+
+        maker.consume_reply::<RustCrypto>(&reply, self.now).ok()
+    }
+
+    /// Takes a data message.
+    fn receive_data(&mut self, datagram: &Datagram) -> Option<()> {
+        let (header, sealed) = datagram.bytes.split_first_chunk()?;
+        let header = DataHeader::from_bytes(header)?;
+        let Some(Entry::Session(peer, session)) = self.indices.get(&header.receiver).cloned()
+        else {
+            return None;
+        };
+        let mut packet = vec![0; sealed.len().checked_sub(TAG_LEN)?];
+
+        if !session.may_receive.get()
+            || is_too_old(session.born, self.now)
+            || is_exhausted(session.window.borrow().highest())
+        {
+            session.may_receive.set(false);
+            return None;
+        }
+        let key = session.receiving.as_bytes();
+        if !RustCrypto::open(&mut packet, sealed, &[], header.counter, key) {
+            return None;
+        }
+        if !session.window.borrow_mut().accept(header.counter) {
+            self.counters.rx_replayed += 1;
+            return None;
+        }
+        self.consume_data(peer, &session, datagram, packet);
+        Some(())
+    }
+
+    /// Takes what was in a data message.
+    fn consume_data(
+        &mut self,
+        peer: usize,
+        session: &Rc<Session>,
+        datagram: &Datagram,
+        packet: Vec<u8>,
+    ) {
+        let len = packet.len();
+
+        self.peers[peer].endpoint = Some(datagram.src);
+        let confirmed = self.peers[peer]
+            .keypairs
+            .confirm(|next| Rc::ptr_eq(next, session));
+        if let Ok(gone) = confirmed {
+            if let Some(gone) = gone {
+                self.indices.remove(&gone.local_index);
+            }
+            self.on(peer, Event::HandshakeComplete);
+            self.send_staged(peer);
+        }
+        self.keep_key_fresh_on_receipt(peer);
+        self.on(peer, Event::AnyAuthenticatedPacketReceived);
+        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+
+        if packet.is_empty() {
+            self.peers[peer].rx_bytes += DATA_MIN_LEN as u64;
+            return;
+        }
+        self.on(peer, Event::DataReceived);
+
+        match self.deliver(peer, datagram.ds, packet) {
+            Ok(()) => self.peers[peer].rx_bytes += (len + DATA_MIN_LEN) as u64,
+            Err(Malformed::Type) => self.counters.rx_frame_errors += 1,
+            Err(Malformed::Size) => self.counters.rx_length_errors += 1,
+        }
+    }
+
+    /// Gives out a packet.
+    fn deliver(&mut self, peer: usize, outer: u8, mut packet: Vec<u8>) -> Result<(), Malformed> {
+        let head = &mut packet[..];
+        let header = Header::parse(head, head.len())?;
+
+        if let Some(tos) = ecn_decap(outer, header.tos()) {
+            set_dsfield(head, tos);
+        }
+        packet.truncate(header.total_len() as usize);
+        if self.table.lookup(&header.source()) != Some(&peer) {
+            return Err(Malformed::Type);
+        }
+        self.delivered.push(packet);
+        Ok(())
+    }
+
+    /// Begins a handshake if the current session would end before there is an answer.
+    fn keep_key_fresh_on_receipt(&mut self, peer: usize) {
+        let now = self.now;
+        let state = &mut self.peers[peer];
+
+        if state.sent_lastminute_handshake {
+            return;
+        }
+        if state.keypairs.current.as_ref().is_some_and(|session| {
+            session.may_send.get() && keep_key_fresh_receiving(session.role, session.born, now)
+        }) {
+            state.sent_lastminute_handshake = true;
+            self.initiate(peer, false);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A packet's way out.
+
+use std::{
+    cell::{
+        Cell,
+        RefCell, //
+    },
+    rc::Rc, //
+};
+
+use wg_proto::{
+    crypto::Suite,
+    ip::{
+        ecn_encap,
+        Header, //
+    },
+    limits::MAX_STAGED_PACKETS,
+    replay::Window,
+    secret::Secret,
+    session::{
+        is_exhausted,
+        is_too_old,
+        keep_key_fresh_sending,
+        may_initiate, //
+    },
+    tai64n::Timestamp,
+    timers::Event,
+    wire::{
+        self,
+        DataHeader,
+        Index,
+        DATA_MIN_LEN,
+        HANDSHAKE_DSCP,
+        TAG_LEN, //
+    }, //
+};
+
+use super::{
+    device::{
+        Device,
+        Entry, //
+    },
+    link::Datagram,
+    peer::Session,
+    SECOND, //
+};
+use crate::suite::RustCrypto;
+
+/// Why a packet is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransmitError {
+    /// It is neither IPv4 nor IPv6.
+    Protocol,
+    /// Its destination is no peer's.
+    NoPeer,
+    /// It is not known where the peer is.
+    NoEndpoint,
+}
+
+impl Device {
+    /// Sends a packet.
+    pub fn transmit(&mut self, packet: Vec<u8>) -> Result<(), TransmitError> {
+        let header = Header::read(&packet).ok_or(TransmitError::Protocol)?;
+        let peer = self.table.lookup(&header.destination());
+        let peer = *peer.ok_or(TransmitError::NoPeer)?;
+        let state = &mut self.peers[peer];
+
+        state.endpoint.ok_or(TransmitError::NoEndpoint)?;
+        while state.staged.len() > MAX_STAGED_PACKETS {
+            state.staged.pop_front();
+            self.counters.tx_dropped += 1;
+        }
+        state.staged.push_back(packet);
+        self.send_staged(peer);
+        Ok(())
+    }
+
+    /// Sends an empty packet, or those that wait.
+    pub fn send_keepalive(&mut self, peer: usize) {
+        if self.peers[peer].staged.is_empty() {
+            self.peers[peer].staged.push_back(Vec::new());
+        }
+        self.send_staged(peer);
+    }
+
+    /// Sends the packets that wait, or begins a handshake.
+    pub(super) fn send_staged(&mut self, peer: usize) {
+        if self.peers[peer].staged.is_empty() {
+            return;
+        }
+
+        let current = self.peers[peer].keypairs.current.clone();
+        let Some(session) = current.filter(|session| session.may_send.get()) else {
+            return self.initiate(peer, false);
+        };
+        let count = self.peers[peer].staged.len() as u64;
+        let first = session.sent.get();
+
+        // The counter of the last one is looked at; those before are lower.
+        session.sent.set(first + count);
+        if is_too_old(session.born, self.now) || is_exhausted(first + count - 1) {
+            session.may_send.set(false);
+            return self.initiate(peer, false);
+        }
+
+        let packets = std::mem::take(&mut self.peers[peer].staged);
+        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+        self.on(peer, Event::AnyAuthenticatedPacketSent);
+        let mut data_sent = false;
+        for (packet, counter) in packets.into_iter().zip(first..) {
+            let ds = Header::read(&packet).map_or(0, |header| ecn_encap(header.tos()));
+            let message = self.seal(&session, packet, counter);
+            let is_keepalive = message.len() == DATA_MIN_LEN;
+
+            data_sent |= self.send_to_peer(peer, message, ds) && !is_keepalive;
+        }
+        if data_sent {
+            self.on(peer, Event::DataSent);
+        }
+        self.keep_key_fresh(peer);
+    }
+
+    /// Returns a data message.
+    fn seal(&self, session: &Session, mut packet: Vec<u8>, counter: u64) -> Vec<u8> {
+        let header = DataHeader {
+            receiver: session.remote_index,
+            counter,
+        };
+        let mut message = header.to_bytes().to_vec();
+        let padding = wire::padding(packet.len() as u32, self.mtu) as usize;
+
+        packet.resize(packet.len() + padding, 0);
+        message.resize(message.len() + packet.len() + TAG_LEN, 0);
+        RustCrypto::seal(
+            &mut message[wire::DATA_HEADER_LEN..],
+            &packet,
+            &[],
+            counter,
+            session.sending.as_bytes(),
+        );
+        message
+    }
+
+    /// Begins a handshake if the current session has been sent in for long enough.
+    fn keep_key_fresh(&mut self, peer: usize) {
+        let now = self.now;
+
+        if self.peers[peer]
+            .keypairs
+            .current
+            .as_ref()
+            .is_some_and(|session| {
+                session.may_send.get()
+                    && keep_key_fresh_sending(session.sent.get(), session.role, session.born, now)
+            })
+        {
+            self.initiate(peer, false);
+        }
+    }
+
+    /// Sends an initiation, unless a handshake message was sent just before.
+    pub fn initiate(&mut self, peer: usize, is_retry: bool) {
+        if !is_retry {
+            self.peers[peer].attempts = 0;
+        }
+        if !may_initiate(self.peers[peer].last_sent_handshake, self.now) {
+            return;
+        }
+
+        self.peers[peer].last_sent_handshake = self.now;
+        let ephemeral = Secret::from(&self.random.bytes());
+        let index = self.reserve_index();
+        let before = self.peers[peer].handshake.local_index();
+        let handshake = &mut self.peers[peer].handshake;
+        // As is the clock of the world: it began in 2026.
+        let wall = Timestamp::from_unix(
+            1_800_000_000 + (self.now / SECOND) as i64,
+            (self.now % SECOND) as u32,
+        );
+        let message = handshake.create_initiation::<RustCrypto>(ephemeral, index, wall);
+
+        if let Some(message) = message {
+            let mut message = message.to_bytes();
+
+            self.replace_index(before, index, Entry::Handshake(peer));
+            self.peers[peer]
+                .maker
+                .add_macs::<RustCrypto>(&mut message, self.now);
+            self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+            self.on(peer, Event::AnyAuthenticatedPacketSent);
+            self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
+            self.on(peer, Event::HandshakeInitiated);
+        }
+    }
+
+    /// Answers an initiation that was consumed.
+    pub(super) fn respond(&mut self, peer: usize) {
+        self.peers[peer].last_sent_handshake = self.now;
+        let ephemeral = Secret::from(&self.random.bytes());
+        let index = self.reserve_index();
+        let before = self.peers[peer].handshake.local_index();
+        let handshake = &mut self.peers[peer].handshake;
+
+        if let Some(message) = handshake.create_response::<RustCrypto>(ephemeral, index) {
+            let mut message = message.to_bytes();
+
+            self.replace_index(before, index, Entry::Handshake(peer));
+            self.peers[peer]
+                .maker
+                .add_macs::<RustCrypto>(&mut message, self.now);
+            if self.begin_session(peer) {
+                self.on(peer, Event::SessionDerived);
+                self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+                self.on(peer, Event::AnyAuthenticatedPacketSent);
+                self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
+            }
+        }
+    }
+
+    /// Ends the handshake of a peer, and returns whether there is a new session.
+    pub(super) fn begin_session(&mut self, peer: usize) -> bool {
+        let state = &mut self.peers[peer];
+        let Some(derived) = state.handshake.begin_session::<RustCrypto>() else {
+            return false;
+        };
+        let (index, role) = (derived.local_index, derived.role);
+        let session = Rc::new(Session {
+            sending: derived.sending,
+            receiving: derived.receiving,
+            may_send: Cell::new(true),
+            may_receive: Cell::new(true),
+            born: self.now,
+            role,
+            local_index: index,
+            remote_index: derived.remote_index,
+            sent: Cell::new(0),
+            window: RefCell::new(Window::new()),
+        });
+
+        for gone in state
+            .keypairs
+            .install(session.clone(), role)
+            .into_iter()
+            .flatten()
+        {
+            self.indices.remove(&gone.local_index);
+        }
+        self.indices.insert(index, Entry::Session(peer, session));
+        true
+    }
+
+    /// Sends a message to where a peer is, and returns whether that is known.
+    fn send_to_peer(&mut self, peer: usize, bytes: Vec<u8>, ds: u8) -> bool {
+        let Some(dst) = self.peers[peer].endpoint else {
+            return false;
+        };
+
+        self.peers[peer].tx_bytes += bytes.len() as u64;
+        self.outbox.push(Datagram {
+            src: self.endpoint,
+            dst,
+            ds,
+            bytes,
+        });
+        true
+    }
+
+    /// Returns an index that stands for nothing.
+    fn reserve_index(&mut self) -> Index {
+        loop {
+            let index = Index(self.random.next() as u32);
+
+            if !self.indices.contains_key(&index) {
+                break index;
+            }
+        }
+    }
+
+    /// Lets another index stand for a handshake.
+    fn replace_index(&mut self, before: Option<Index>, index: Index, entry: Entry) {
+        if let Some(before) = before {
+            self.indices.remove(&before);
+        }
+        self.indices.insert(index, entry);
+    }
+}
