@@ -55,7 +55,7 @@ module! {
     params: {
         parallel: u8 {
             default: 1,
-            description: "Use of other CPUs: 0 never, 1 if one cannot decrypt as fast as it receives, 2 always",
+            description: "Use of other CPUs: 0 never, 1 if there is much to do at once, 2 always",
         },
     },
 }

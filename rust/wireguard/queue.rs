@@ -53,16 +53,21 @@ use wg_kernel::{
 };
 use wg_proto::limits;
 
-/// How many messages must wait to be decrypted on one CPU for others to be asked to help.
-const PARALLEL_BACKLOG: usize = 256;
+/// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk
+/// transfer, which come as one large packet, and not those of a conversation.
+const PARALLEL_BATCH: usize = 8;
+
+/// How many messages must wait to be decrypted on one CPU, besides those that it is about to
+/// decrypt, for others to be asked to help.
+const PARALLEL_BACKLOG: usize = 64;
 
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
     /// Never, save for tunnels in tunnels.
     Never,
-    /// If one cannot decrypt as fast as it receives.
-    IfOverloaded,
+    /// If there is so much to do at once that it is worth to wake another one.
+    IfLoaded,
     /// Always; for tests.
     Always,
 }
@@ -72,7 +77,7 @@ impl Parallel {
     pub(crate) fn from_parameter() -> Self {
         match crate::module_parameters::parallel.value() {
             0 => Self::Never,
-            1 => Self::IfOverloaded,
+            1 => Self::IfLoaded,
             _ => Self::Always,
         }
     }
@@ -308,10 +313,14 @@ impl Outbox {
 }
 
 impl Device {
-    /// Returns whether packets are to be encrypted by other CPUs.
+    /// Returns whether packets are to be encrypted by other CPUs, given how many there are.
     #[inline]
-    pub(crate) fn wants_parallel_encryption(&self) -> bool {
-        self.parallel() == Parallel::Always
+    pub(crate) fn wants_parallel_encryption(&self, count: usize) -> bool {
+        match self.parallel() {
+            Parallel::Never => false,
+            Parallel::IfLoaded => count >= PARALLEL_BATCH && cpu::online_count() > 1,
+            Parallel::Always => true,
+        }
     }
 
     /// Returns whether packets are to be decrypted by other CPUs, given how many more wait.
@@ -319,7 +328,7 @@ impl Device {
     pub(crate) fn wants_parallel_decryption(&self, waiting: usize) -> bool {
         match self.parallel() {
             Parallel::Never => false,
-            Parallel::IfOverloaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
+            Parallel::IfLoaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
             Parallel::Always => true,
         }
     }

@@ -253,7 +253,7 @@ impl Peer {
         let mut packets = packets;
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
-            && !this.device().wants_parallel_encryption();
+            && !this.device().wants_parallel_encryption(packets.len());
         if inline {
             if keypair.seal(&mut packets, nonce) {
                 Self::transmit(this, packets, guard, bh);
