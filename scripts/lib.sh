@@ -12,6 +12,9 @@ WG_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Everything that is made once lives here, each piece named by a hash of what it is made from.
 WG_CACHE=${RUST_WIREGUARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rust-wireguard}
 
+# The status of a script that cannot go on.
+WG_FAILURE=1
+
 # What guests and builds see as their environment; nothing of the caller's leaks in.
 WG_ENV=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}")
 
@@ -21,7 +24,7 @@ say() {
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
-	exit 1
+	exit "$WG_FAILURE"
 }
 
 for name in http_proxy https_proxy no_proxy; do
@@ -149,4 +152,53 @@ in_root() {
 		unshare --mount --pid --fork --kill-child --propagation private \
 		bash -c "$WG_ENTER" enter "$root" "$WG_TOP" "$WG_CACHE" "$directory" \
 		"${WG_ENV[@]}" sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
+}
+
+# Kernels
+# ---------------------------------------------------------------------------
+
+# find_kernel stock|uml|PATH: sets what there is to know of a kernel. PATH is an image in the
+# directory in which it was built.
+find_kernel() {
+	local kernel=$1 directory
+	root=$("$WG_TOP/scripts/build-root.sh") || exit "$WG_FAILURE"
+	case $kernel in
+	*/*)
+		image=$(realpath -e "$kernel") || die "no such kernel: $kernel"
+		kdir=$(dirname "$image")
+		while [ ! -e "$kdir/include/config/kernel.release" ]; do
+			[ "$kdir" != / ] || die "$image is not in the directory of a kernel build (no include/config/kernel.release above it)"
+			kdir=$(dirname "$kdir")
+		done
+		release=$(cat "$kdir/include/config/kernel.release")
+		objects=$WG_TOP/build-$release-$(echo "$kdir" | key)
+		[ -d "$kdir/source/" ] || die "the source of $kdir is not where it was: $(readlink "$kdir/source")"
+		WG_BINDS="$kdir $(realpath "$kdir/source")"
+		export WG_BINDS
+		# modules_install takes a while, and little changes.
+		modroot=$WG_CACHE/modules-$release-$({
+			echo "$kdir"
+			stat --format %Y "$kdir/modules.order"
+		} | key)
+		;;
+	*)
+		directory=$("$WG_TOP/scripts/prepare-kernel.sh" "$kernel") || exit "$WG_FAILURE"
+		image=$directory/image
+		kdir=$directory/kdir
+		modroot=$directory/modroot
+		release=$(cat "$directory/release")
+		objects=$WG_TOP/build-$kernel
+		;;
+	esac
+	# As the kernel was built.
+	build=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
+	! grep -qx CONFIG_CC_IS_CLANG=y "$kdir/.config" || build=(LLVM=1)
+	! grep -qx CONFIG_UML=y "$kdir/.config" || build+=(ARCH=um)
+	case $kernel in */*) cached "$modroot" install_modules ;; esac
+}
+
+install_modules() {
+	step "modules of $release" in_root "$root" make -C "$kdir" "${build[@]}" \
+		INSTALL_MOD_PATH="$1/usr" modules_install
+	rm -f "$1/usr/lib/modules/$release"/{build,source}
 }
