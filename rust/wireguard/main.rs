@@ -16,6 +16,7 @@ mod globals;
 mod handshake;
 mod keypair;
 mod lookup;
+mod meter;
 mod netlink;
 mod peer;
 mod queue;

@@ -10,6 +10,7 @@
 use crate::{
     device::Device,
     keypair::Keypair,
+    meter::Meter,
     peer::Peer, //
 };
 use kernel::{
@@ -193,8 +194,10 @@ impl WorkItem for Job {
                 peer.outbox.drain();
             }
             Task::Decrypt { instance } => {
-                keypair.open(&mut packets);
                 let device = keypair.peer().device().clone();
+                if let Some(inbox) = device.inboxes().get(instance) {
+                    inbox.meter().measure(|| keypair.open(&mut packets));
+                }
                 this.finish(packets);
                 device.link().schedule_napi(instance, &bh::disable());
             }
@@ -323,19 +326,25 @@ impl Device {
         }
     }
 
-    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait.
+    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait, and how
+    /// much time goes into them.
     #[inline]
-    pub(crate) fn wants_parallel_decryption(&self, waiting: usize) -> bool {
+    pub(crate) fn wants_parallel_decryption(&self, waiting: usize, meter: &Meter) -> bool {
         match self.parallel() {
             Parallel::Never => false,
-            Parallel::IfLoaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
+            Parallel::IfLoaded => {
+                (waiting >= PARALLEL_BACKLOG || meter.is_loaded()) && cpu::online_count() > 1
+            }
             Parallel::Always => true,
         }
     }
 
-    /// Returns the CPU whose turn it is to work on a job.
+    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another.
     fn next_cpu(&self) -> cpu::Online {
-        let cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        if cpu.as_raw() == cpu::current() {
+            cpu = cpu::Online::after(cpu.as_raw());
+        }
         self.last_cpu().store(cpu.as_raw(), Relaxed);
         cpu
     }

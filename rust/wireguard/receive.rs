@@ -7,6 +7,7 @@ use crate::{
     device::Device,
     keypair::Keypair,
     lookup::Entry,
+    meter::Meter,
     peer::Peer,
     queue::{
         Job,
@@ -70,6 +71,7 @@ pub(crate) struct Inbox {
     waiting: SpinLockBh<SkBuffList>,
     #[pin]
     order: Ordered,
+    meter: Meter,
 }
 
 impl Inbox {
@@ -78,7 +80,13 @@ impl Inbox {
         pin_init!(Self {
             waiting <- new_spinlock_bh!(SkBuffList::new(), "Inbox::waiting"),
             order <- Ordered::new(),
+            meter: Meter::new(),
         })
+    }
+
+    /// Returns how much of the CPU's time goes into decryption.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Adds a message, unless there are too many.
@@ -188,12 +196,12 @@ impl Device {
         done = done.saturating_add(packets.len());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             // Those that come later must not overtake those that are under way.
-            if !inbox.order.is_empty() || self.wants_parallel_decryption(left) {
+            if !inbox.order.is_empty() || self.wants_parallel_decryption(left, &inbox.meter) {
                 if let Some(keypair) = keypair.get() {
                     Job::submit(self, &inbox.order, Task::Decrypt { instance }, keypair, run);
                 }
             } else {
-                keypair.open(&mut run);
+                inbox.meter.measure(|| keypair.open(&mut run));
                 delivery.deliver(keypair, run);
             }
         }
