@@ -21,7 +21,6 @@ set -eEuo pipefail
 shopt -s inherit_errexit extglob
 export LC_ALL=C WG_HIDE_KEYS=never
 
-# shellcheck disable=SC2034 # for the tests
 HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 TMP=$(mktemp -d)
 RUN=wgt$$
@@ -31,7 +30,7 @@ if [[ ! ${WG_MODULE-} && $DRIVER == rust && -e /mnt/job/wireguard.ko ]]; then
 fi
 # Long enough for anything that is going to happen at all.
 PATIENCE=${PATIENCE:-60}
-export PYTHONDONTWRITEBYTECODE=1 WG_DRIVER=$DRIVER
+export PYTHONDONTWRITEBYTECODE=1 WG_DRIVER=$DRIVER HERE
 readonly HERE TMP RUN DRIVER PATIENCE
 
 # --- TAP ----------------------------------------------------------------------------------------

@@ -181,9 +181,9 @@ tunnel
 capture_start a eth0
 at a ip link set eth0 mtu 1280
 at b ip link set eth0 mtu 1280
-check 'SK-7 v4 outside' at b ping -n -q -c 3 -i 0.2 -W 10 -s 1392 -M "do" 192.168.241.1
+check 'SK-7 v4 outside' at b ping -n -q -c 3 -i 0.2 -W 10 -s 1392 -M 'do' 192.168.241.1
 at b wg set wg0 peer "$PUB_A" endpoint '[fd00:aa::1]:51821'
-check 'SK-7 v6 outside' at b ping -n -q -c 3 -i 0.2 -W 10 -s 1392 -M "do" 192.168.241.1
+check 'SK-7 v6 outside' at b ping -n -q -c 3 -i 0.2 -W 10 -s 1392 -M 'do' 192.168.241.1
 capture_stop
 is 'SK-7 two v4 fragments for each packet' "$(wire | grep -c '^v4frag .. 0 10.0.0.2 10.0.0.1')" 6
 is 'SK-7 two v6 fragments for each packet' "$(wire | grep -c '^v6frag .. 0 fd00:aa::2 fd00:aa::1')" 6
