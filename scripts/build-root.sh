@@ -13,7 +13,6 @@ SUITE=trixie
 BACKPORTS="wireguard-tools"
 
 packages=$(recipe "$WG_TOP/scripts/packages" | tr '\n' ' ')
-ROOT=$WG_CACHE/root-$({ echo "$SUITE $packages"; recipe "$0"; } | key)
 
 # Prints the host's mirror for Debian ($1 empty) or for its security archive ($1 = -security).
 host_mirror() {
@@ -46,11 +45,16 @@ make_root() {
 	sources "$mirror" "${security%/}" >"$part/etc/apt/sources.list"
 	echo force-unsafe-io >"$part/etc/dpkg/dpkg.cfg.d/cache"
 	printf '%s\n' 'APT::Install-Recommends "false";' 'Acquire::Languages "none";' \
-		'APT::Sandbox::User "root";' >"$part/etc/apt/apt.conf.d/90cache"
+		'APT::Sandbox::User "root";' 'Acquire::Retries "3";' \
+		>"$part/etc/apt/apt.conf.d/90cache"
 	# The host's way to the network.
 	if command -v apt-config >/dev/null; then
 		apt-config dump | grep -iE '^Acquire::(https?|ftp)::' \
 			>"$part/etc/apt/apt.conf.d/91host" || true
+	fi
+	if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+		echo 'Acquire::https::CAInfo "/run/certificates.crt";' \
+			>>"$part/etc/apt/apt.conf.d/91host"
 	fi
 	step "package lists" in_root "$part" apt-get update
 	# shellcheck disable=SC2086
@@ -78,5 +82,9 @@ sources() {
 	echo "deb $2 $SUITE-security main"
 }
 
-cached "$ROOT" make_root
-echo "$ROOT"
+root=$WG_CACHE/root-$({
+	echo "$SUITE $packages $BACKPORTS"
+	declare -f make_root bootstrap sources
+} | key)
+cached "$root" make_root
+echo "$root"

@@ -1,24 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kbuild.sh stock|uml [ARG...]: runs `make ARG...` (default: modules) for one of the prepared
-# kernels in the build root. Objects go to build-KERNEL/, or where MO says.
+# kbuild.sh stock|uml|PATH [ARG...]: runs `make ARG...` (default: modules) in the build root for one
+# of the prepared kernels, or for a kernel's image in its build directory. Objects go to
+# build-KERNEL/, or where MO says.
 
 . "$(dirname "$0")/lib.sh"
 
-kernel=${1-}
-[ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- modules
-directory=$("$WG_TOP/scripts/prepare-kernel.sh" "$kernel")
-root=$("$WG_TOP/scripts/build-root.sh")
+[ $# -gt 0 ] || die "usage: $0 stock|uml|PATH [ARG...]"
 need_root
+find_kernel "$1"
+shift
+[ $# -gt 0 ] || set -- modules
 
-objects=${MO:-$WG_TOP/build-$kernel}
+objects=${MO:-$objects}
 mkdir -p "$objects"
-arguments=("KDIR=$directory/kdir" "MO=$objects" CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
-[ "$kernel" != uml ] || arguments+=(ARCH=um)
-
 (
 	locked "$objects/.lock"
-	in_root "$root" make --no-print-directory "${arguments[@]}" "$@"
+	in_root "$root" make --no-print-directory "KDIR=$kdir" "MO=$objects" "${build[@]}" "$@"
 )

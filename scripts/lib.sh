@@ -12,6 +12,9 @@ WG_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Everything that is made once lives here, each piece named by a hash of what it is made from.
 WG_CACHE=${RUST_WIREGUARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rust-wireguard}
 
+# The status of a script that cannot go on.
+WG_FAILURE=1
+
 # What guests and builds see as their environment; nothing of the caller's leaks in.
 WG_ENV=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}")
 
@@ -21,8 +24,15 @@ say() {
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$*" >&2
-	exit 1
+	exit "$WG_FAILURE"
 }
+
+for name in http_proxy https_proxy no_proxy; do
+	[ -z "${!name-}" ] || WG_ENV+=("$name=${!name}")
+done
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+	WG_ENV+=(SSL_CERT_FILE=/run/certificates.crt CARGO_HTTP_CAINFO=/run/certificates.crt)
+fi
 
 # Hashes standard input to a short key.
 key() {
@@ -85,7 +95,7 @@ need_space() {
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] ||
-		die "must run as root (it makes mounts and a Debian root); try: sudo -E $0 $*"
+		die "must run as root (it makes mounts and a Debian root); try it with sudo"
 	setpriv --pdeathsig KILL unshare --mount --pid --fork true 2>/dev/null ||
 		die "may not make mount and PID namespaces; in a container, start it with: --privileged"
 }
@@ -117,12 +127,18 @@ WG_ENTER='
 		mkdir -p "$root$path"
 		mount --bind "$path" "$root$path"
 	done
-	for file in /etc/resolv.conf /etc/hosts; do
-		[ ! -e "$file" ] || { touch "$root$file" && mount --bind "$file" "$root$file"; }
+	# The way to the network, and whom to trust there, is as on the host.
+	mount -t tmpfs tmpfs "$root/run"
+	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
+		[ -e "$file" ] || continue
+		target=$root$file
+		case $file in *.crt) target=$root/run/certificates.crt ;; esac
+		touch "$target"
+		mount --bind "$file" "$target"
 	done
 	trap "exit 130" INT
 	trap "exit 143" TERM
-	chroot "$root" /usr/bin/env -i ${WG_PASS:-} "$@" <&0 &
+	chroot "$root" /usr/bin/env -i "$@" <&0 &
 	wait $! && exit 0 || exit $?
 '
 
@@ -136,4 +152,53 @@ in_root() {
 		unshare --mount --pid --fork --kill-child --propagation private \
 		bash -c "$WG_ENTER" enter "$root" "$WG_TOP" "$WG_CACHE" "$directory" \
 		"${WG_ENV[@]}" sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
+}
+
+# Kernels
+# ---------------------------------------------------------------------------
+
+# find_kernel stock|uml|PATH: sets what there is to know of a kernel. PATH is an image in the
+# directory in which it was built.
+find_kernel() {
+	local kernel=$1 directory
+	root=$("$WG_TOP/scripts/build-root.sh") || exit "$WG_FAILURE"
+	case $kernel in
+	*/*)
+		image=$(realpath -e "$kernel") || die "no such kernel: $kernel"
+		kdir=$(dirname "$image")
+		while [ ! -e "$kdir/include/config/kernel.release" ]; do
+			[ "$kdir" != / ] || die "$image is not in the directory of a kernel build (no include/config/kernel.release above it)"
+			kdir=$(dirname "$kdir")
+		done
+		release=$(cat "$kdir/include/config/kernel.release")
+		objects=$WG_TOP/build-$release-$(echo "$kdir" | key)
+		[ -d "$kdir/source/" ] || die "the source of $kdir is not where it was: $(readlink "$kdir/source")"
+		WG_BINDS="$kdir $(realpath "$kdir/source")"
+		export WG_BINDS
+		# modules_install takes a while, and little changes.
+		modroot=$WG_CACHE/modules-$release-$({
+			echo "$kdir"
+			stat --format %Y "$kdir/modules.order"
+		} | key)
+		;;
+	*)
+		directory=$("$WG_TOP/scripts/prepare-kernel.sh" "$kernel") || exit "$WG_FAILURE"
+		image=$directory/image
+		kdir=$directory/kdir
+		modroot=$directory/modroot
+		release=$(cat "$directory/release")
+		objects=$WG_TOP/build-$kernel
+		;;
+	esac
+	# As the kernel was built.
+	build=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
+	! grep -qx CONFIG_CC_IS_CLANG=y "$kdir/.config" || build=(LLVM=1)
+	! grep -qx CONFIG_UML=y "$kdir/.config" || build+=(ARCH=um)
+	case $kernel in */*) cached "$modroot" install_modules ;; esac
+}
+
+install_modules() {
+	step "modules of $release" in_root "$root" make -C "$kdir" "${build[@]}" \
+		INSTALL_MOD_PATH="$1/usr" modules_install
+	rm -f "$1/usr/lib/modules/$release"/{build,source}
 }

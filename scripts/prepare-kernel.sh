@@ -28,9 +28,7 @@ esac
 
 root=$("$WG_TOP/scripts/build-root.sh")
 
-# What follows holds for every kernel made with this root.
 MAKE=(make CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
-base=$({ echo "${root##*/} $SERIES"; recipe "$0"; } | key)
 
 # Packages
 # ---------------------------------------------------------------------------
@@ -191,9 +189,18 @@ configure_uml() {
 	return 1
 }
 
-case $kernel in
-stock) directory=$WG_CACHE/stock-$release-$(echo "$base ${DEBS##*/}" | key) ;;
-uml) directory=$WG_CACHE/uml-$release-$({ echo "$base ${DEBS##*/}"; recipe "$WG_TOP/qemu-test/uml.config"; } | key) ;;
-esac
+# What a kernel is made from; checks and comments are no part of it.
+inputs() {
+	echo "${DEBS##*/} ${MAKE[*]}"
+	case $kernel in
+	stock) declare -f kbuild finish make_stock ;;
+	uml)
+		declare -f kbuild finish make_uml configure_uml
+		recipe "$WG_TOP/qemu-test/uml.config"
+		;;
+	esac
+}
+
+directory=$WG_CACHE/$kernel-$release-$(inputs | key)
 cached "$directory" "make_$kernel"
 echo "$directory"

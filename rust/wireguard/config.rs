@@ -162,8 +162,8 @@ impl Device {
 
     /// Removes a peer. It is buried with [`Device::bury_dead`].
     pub(crate) fn remove_peer(&self, config: &mut Config, peer: &Peer) {
-        // Without memory for a table without them, some prefixes lead to a dead peer until there
-        // is one, and packets to them are dropped.
+        // Without memory for a table without them, some prefixes lead to the dead peer until
+        // somebody else gets them or all peers are removed; packets to them go nowhere.
         let _ = self.clear_allowed_ips(config, peer);
         self.kill(config, peer.id());
     }
@@ -269,7 +269,9 @@ impl Device {
         if config.port == port {
             return Ok(());
         }
-        config.peers().for_each(|peer| peer.clear_source());
+        config
+            .peers()
+            .for_each(|peer| peer.clear_source(GFP_KERNEL));
         if !self.is_running() {
             config.port = port;
             return Ok(());
@@ -306,8 +308,7 @@ impl Device {
         let send_staged = old.is_none() && new.is_some() && self.is_running();
         self.set_identity(new.clone());
         for peer in config.peers() {
-            peer.handshake.lock().set_identity::<Kernel>(new.clone());
-            peer.expire_sessions();
+            peer.change_identity(new.clone());
             if send_staged {
                 Peer::send_staged(peer.borrow());
             }

@@ -65,7 +65,7 @@ impl Suite for Kernel {
     }
 }
 
-/// Draws 32 secret bytes. [`random::wait`] must have returned before, in process context.
+/// Draws 32 secret bytes. For keys, [`random::wait`] must have returned before.
 pub(crate) fn random_secret() -> Secret<32> {
     let mut secret = Secret::zero();
     random::fill(secret.as_mut_bytes());

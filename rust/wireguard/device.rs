@@ -351,6 +351,8 @@ impl Device {
         self.queues.receive.flush();
         self.queues.send.flush();
         self.queues.crypt.flush();
+        // What was decrypted when the interface was gone already is delivered to nobody.
+        self.inboxes.iter().for_each(|inbox| inbox.clear());
         while self.live_peers.load(Relaxed) > 0 {
             rcu::barrier();
         }
@@ -412,8 +414,10 @@ impl Operations for WireGuard {
     fn stop(data: &Arc<Device>, _dev: &netdevice::Device, _rtnl: &rtnetlink::Guard) {
         let config = data.config.lock();
         data.epoch.add(1, Relaxed);
-        data.close_sockets();
-        data.queues.receive.flush();
+        // Also waits until all see that the interface is down, and begin nothing any more.
+        if !data.close_sockets() {
+            rcu::synchronize_net();
+        }
         config.peers().for_each(|peer| peer.stop());
     }
 
@@ -460,7 +464,9 @@ impl PernetOperations for WireGuard {
             let config = device.config.lock();
             device.transport_net.clear();
             device.close_sockets();
-            config.peers().for_each(|peer| peer.clear_source());
+            config
+                .peers()
+                .for_each(|peer| peer.clear_source(GFP_KERNEL));
         });
     }
 }
@@ -471,6 +477,8 @@ impl PmNotifier for WireGuard {
             let config = device.config.lock();
             config.peers().for_each(|peer| peer.forget_keys());
         });
+        // For the entries of the indices, and then for the sessions, which these refer to.
+        rcu::barrier();
         rcu::barrier();
     }
 }

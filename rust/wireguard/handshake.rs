@@ -37,6 +37,7 @@ use wg_kernel::{
         addr::SocketAddr,
         skbuff::{
             Outer,
+            Served,
             SkBuff, //
         }, //
     },
@@ -76,7 +77,7 @@ struct Incoming {
     /// How often the interface had gone down when the message came in.
     epoch: u32,
     kind: Kind,
-    skb: SkBuff,
+    skb: Served,
 }
 
 impl_has_work! {
@@ -88,8 +89,8 @@ impl WorkItem for Incoming {
 
     fn run(this: Pin<KBox<Self>>) {
         // What came in before the interface went down is void.
-        if this.epoch == this.device.epoch() {
-            this.device.answer(this.kind, &this.skb);
+        if let Some(skb) = this.skb.get().filter(|_| this.epoch == this.device.epoch()) {
+            this.device.answer(this.kind, skb);
             secret::wipe_stack();
         }
         this.device.handshakes_queued().fetch_sub(1, Relaxed);
@@ -111,7 +112,7 @@ impl Device {
                 device: self.clone(),
                 epoch: self.epoch(),
                 kind,
-                skb,
+                skb: Served::new(skb),
             }? Error),
             GFP_ATOMIC,
         );
@@ -292,16 +293,18 @@ impl Device {
     ///
     /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
     fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
+        let globals = Globals::get()?;
+        let now_ns = time::boottime_coarse_ns();
+        let queued = self.handshakes_queued().load(Relaxed) as usize;
+        // Messages that are of no use are a load, too.
+        let under_load = globals.is_under_load(queued, now_ns);
         let identity = self.identity();
         let identity = identity.filter(|identity| identity.check_mac1::<Kernel>(message));
         let Some(identity) = identity else {
             self.log_invalid(outer);
             return None;
         };
-        let globals = Globals::get()?;
-        let now_ns = time::boottime_coarse_ns();
-        let queued = self.handshakes_queued().load(Relaxed) as usize;
-        if !globals.is_under_load(queued, now_ns) {
+        if !under_load {
             return Some(identity);
         }
 

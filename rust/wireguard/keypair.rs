@@ -2,7 +2,10 @@
 
 //! A session: the keys that a handshake has led to, and the three of them that a peer may have.
 
-use crate::peer::Peer;
+use crate::{
+    lookup::Indices,
+    peer::Peer, //
+};
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -202,11 +205,11 @@ impl Keypair {
         ok
     }
 
-    /// Calls `f` with a function that says of an authentic nonce whether it is new.
+    /// Calls `f` with the window that says of an authentic nonce whether it is new.
     #[inline]
-    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut dyn FnMut(u64) -> bool) -> R) -> R {
+    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut Window) -> R) -> R {
         let mut window = self.window.lock();
-        let result = f(&mut |nonce| window.accept(nonce));
+        let result = f(&mut window);
         self.receiving.highest.store(window.highest(), Relaxed);
         result
     }
@@ -283,23 +286,24 @@ impl Sessions {
             peer.id()
         );
 
-        // Removing the peer waits for a grace period before it clears the sessions.
+        let place = Indices::reserve(&keypair)?;
+
+        // Removing the peer, or taking the interface down, waits for a grace period before the
+        // sessions are cleared.
         let guard = rcu::read_lock();
-        if peer.is_dead() {
+        if peer.is_dead() || !peer.device().is_running() {
             return Ok(false);
         }
         let mut all = self.all.lock();
-        let fallen = all.install(keypair.clone(), role);
+        let fallen = all.install(keypair, role);
         self.publish(&all);
+        // With the lock held, so that whoever clears the sessions finds the index.
+        let usable = indices.replace(place, peer);
         drop(all);
         drop(guard);
 
         for old in fallen.into_iter().flatten() {
             indices.remove_keypair(&old);
-        }
-        let usable = indices.replace(&keypair)?;
-        if peer.is_dead() {
-            indices.remove_keypair(&keypair);
         }
         Ok(usable)
     }

@@ -10,7 +10,10 @@ use kernel::prelude::*;
 use wg_kernel::{
     random,
     sync::rcu::{
-        hash::HashTable,
+        hash::{
+            HashTable,
+            Reservation, //
+        },
         Guard,
         RcuArc, //
     }, //
@@ -78,19 +81,19 @@ impl Indices {
         }
     }
 
-    /// Makes the index of `keypair`, which stood for the handshake that led to it, stand for it.
-    ///
-    /// Returns whether the index stood for that still.
+    /// Allocates what [`Indices::replace`] needs for `keypair`.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for the entry.
-    pub(crate) fn replace(&self, keypair: &RcuArc<Keypair>) -> Result<bool> {
-        self.table.replace(
-            keypair.local_index().0,
-            |entry| entry.is_handshake_of(keypair.peer()),
-            Entry::Keypair(keypair.clone()),
-        )
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn reserve(keypair: &RcuArc<Keypair>) -> Result<Reservation<u32, Entry>> {
+        HashTable::reserve(keypair.local_index().0, Entry::Keypair(keypair.clone()))
+    }
+
+    /// Makes the index of a session, which stood for the handshake with `peer` that led to it, stand
+    /// for it. Returns whether the index stood for that still.
+    pub(crate) fn replace(&self, new: Reservation<u32, Entry>, peer: &Peer) -> bool {
+        self.table.replace(new, |entry| entry.is_handshake_of(peer))
     }
 
     /// Returns what `index` stands for.

@@ -16,6 +16,7 @@ mod globals;
 mod handshake;
 mod keypair;
 mod lookup;
+mod meter;
 mod netlink;
 mod peer;
 mod queue;
@@ -55,7 +56,7 @@ module! {
     params: {
         parallel: u8 {
             default: 1,
-            description: "Use of other CPUs for encryption: 0 never, 1 if one is overloaded, 2 always",
+            description: "Use of other CPUs: 0 never, 1 if there is much to do at once, 2 always",
         },
     },
 }

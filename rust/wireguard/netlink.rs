@@ -126,8 +126,10 @@ fn interface(request: &Request<'_>) -> Result<Interface> {
 
 /// Calls `f` with the configuration of an interface, with RTNL held.
 fn with_config<R>(interface: &Interface, f: impl FnOnce(&mut Config) -> R) -> R {
-    let _rtnl = rtnetlink::lock();
-    f(&mut interface.data().config.lock())
+    let rtnl = rtnetlink::lock();
+    let result = f(&mut interface.data().config.lock());
+    drop(rtnl);
+    result
 }
 
 /// Returns an attribute that is an integer of 32 bits.

@@ -3,7 +3,7 @@
 //! A peer: its fields, its life and its death.
 //!
 //! A peer is found through the device's tables under RCU, and everything that outlives a lookup
-//! holds a reference. It dies in three steps: [`Peer::make_dead`] takes it out of the tables, a
+//! holds a reference. It dies in three steps: it is taken out of the tables and marked as dead, a
 //! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     }, //
 };
 use kernel::{
+    alloc::Flags,
     new_mutex,
     prelude::*,
     sync::{
@@ -273,10 +274,24 @@ impl Peer {
 
     /// Abandons the handshake in progress.
     pub(crate) fn clear_handshake(&self) {
-        let mut handshake = self.handshake.lock();
+        self.abandon(&mut self.handshake.lock());
+    }
+
+    /// Abandons a handshake, which is the peer's.
+    fn abandon(&self, handshake: &mut Handshake) {
         if let Some(index) = handshake.clear() {
             self.device().indices().remove_handshake(index, self);
         }
+    }
+
+    /// Sets who we are, and makes the next packet begin a new handshake as such, at once.
+    pub(crate) fn change_identity(&self, identity: Option<Identity>) {
+        let mut handshake = self.handshake.lock();
+        handshake.set_identity::<Kernel>(identity);
+        self.abandon(&mut handshake);
+        drop(handshake);
+        self.allow_initiation();
+        self.sessions.stop_sending();
     }
 
     /// Wipes the handshake and all sessions.
@@ -381,38 +396,60 @@ impl Peer {
 
     /// Makes `addr` the peer's address, and `source` ours, unless they are already.
     ///
-    /// If there is no memory for that, all stays as it is.
+    /// If there is no memory for that, all stays as it is until the next message by the peer.
     #[inline]
     pub(crate) fn set_endpoint(&self, addr: SocketAddr, source: Source) {
+        let _ = self.try_set_endpoint(addr, source, GFP_ATOMIC);
+    }
+
+    /// Does the same as [`Peer::set_endpoint`], with memory as `flags` say.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for that.
+    #[inline]
+    pub(crate) fn try_set_endpoint(
+        &self,
+        addr: SocketAddr,
+        source: Source,
+        flags: Flags,
+    ) -> Result {
         let guard = rcu::read_lock();
         let same = self
             .endpoint(&guard)
             .is_some_and(|old| old.has(addr, source));
         drop(guard);
         if !same {
+            let new = Endpoint::new(addr, source, flags)?;
             let _change = self.endpoint_change.lock();
-            if let Ok(new) = Endpoint::new(addr, source, GFP_ATOMIC) {
-                drop(self.endpoint.swap(Some(new)));
-            }
+            drop(self.endpoint.swap(Some(new)));
         }
+        Ok(())
     }
 
     /// Forgets which of our addresses the peer was last heard at, and the route to it.
-    pub(crate) fn clear_source(&self) {
-        let _change = self.endpoint_change.lock();
+    ///
+    /// If there is no memory for that, all stays as it is.
+    pub(crate) fn clear_source(&self, flags: Flags) {
         let guard = rcu::read_lock();
-        let Some(addr) = self.endpoint(&guard).map(|endpoint| endpoint.addr()) else {
+        let old = self.endpoint(&guard).and_then(Borrow::get);
+        drop(guard);
+        let Some(old) = old else {
             return;
         };
-        if let Ok(new) = Endpoint::new(addr, Source::None, GFP_ATOMIC) {
-            drop(self.endpoint.swap(Some(new)));
+        if let Ok(new) = Endpoint::new(old.addr(), Source::None, flags) {
+            let _change = self.endpoint_change.lock();
+            // If it has changed meanwhile, all that was to be forgotten is forgotten.
+            if self.endpoint.holds(old.borrow()) {
+                drop(self.endpoint.swap(Some(new)));
+            }
         }
     }
 
     /// Does the same as [`Peer::clear_source`] if the endpoint still is `old`.
     pub(crate) fn clear_source_of(&self, old: Borrow<'_, Endpoint>) {
         if self.endpoint.holds(old) {
-            self.clear_source();
+            self.clear_source(GFP_ATOMIC);
         }
     }
 }

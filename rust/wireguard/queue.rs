@@ -10,6 +10,7 @@
 use crate::{
     device::Device,
     keypair::Keypair,
+    meter::Meter,
     peer::Peer, //
 };
 use kernel::{
@@ -53,16 +54,21 @@ use wg_kernel::{
 };
 use wg_proto::limits;
 
-/// How many messages must wait to be decrypted on one CPU for others to be asked to help.
-const PARALLEL_BACKLOG: usize = 256;
+/// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk
+/// transfer, which come as one large packet, and not those of a conversation.
+const PARALLEL_BATCH: usize = 8;
 
-/// When other CPUs are used for encryption.
+/// How many messages must wait to be decrypted on one CPU, besides those that it is about to
+/// decrypt, for others to be asked to help.
+const PARALLEL_BACKLOG: usize = 64;
+
+/// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
     /// Never, save for tunnels in tunnels.
     Never,
-    /// If one has more to do than it can.
-    IfOverloaded,
+    /// If there is so much to do at once that it is worth to wake another one.
+    IfLoaded,
     /// Always; for tests.
     Always,
 }
@@ -72,7 +78,7 @@ impl Parallel {
     pub(crate) fn from_parameter() -> Self {
         match crate::module_parameters::parallel.value() {
             0 => Self::Never,
-            1 => Self::IfOverloaded,
+            1 => Self::IfLoaded,
             _ => Self::Always,
         }
     }
@@ -188,8 +194,10 @@ impl WorkItem for Job {
                 peer.outbox.drain();
             }
             Task::Decrypt { instance } => {
-                keypair.open(&mut packets);
                 let device = keypair.peer().device().clone();
+                if let Some(inbox) = device.inboxes().get(instance) {
+                    inbox.meter().measure(|| keypair.open(&mut packets));
+                }
                 this.finish(packets);
                 device.link().schedule_napi(instance, &bh::disable());
             }
@@ -217,17 +225,17 @@ impl Ordered {
     /// Returns whether no job is under way.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Relaxed) == 0
+        self.count.load(Acquire) == 0
     }
 
     /// Adds a job, or gives it back if there are too many.
     fn push(&self, job: ListArc<Job>) -> Result<(), ListArc<Job>> {
         let mut jobs = self.jobs.lock();
-        let count = self.count.load(Relaxed);
-        if count as usize >= limits::MAX_QUEUED_PACKETS {
+        // Not under the lock when it goes down, hence atomic.
+        if self.count.fetch_add(1, Relaxed) as usize >= limits::MAX_QUEUED_PACKETS {
+            self.count.fetch_sub(1, Relaxed);
             return Err(job);
         }
-        self.count.store(count.wrapping_add(1), Relaxed);
         jobs.push_back(job);
         Ok(())
     }
@@ -251,6 +259,7 @@ impl Ordered {
 
     /// Notes that a job that was taken is delivered.
     pub(crate) fn delivered(&self) {
+        // Pairs with `Acquire` in `is_empty`.
         self.count.fetch_sub(1, Release);
     }
 }
@@ -307,25 +316,35 @@ impl Outbox {
 }
 
 impl Device {
-    /// Returns whether packets are to be encrypted by other CPUs.
+    /// Returns whether packets are to be encrypted by other CPUs, given how many there are.
     #[inline]
-    pub(crate) fn wants_parallel_encryption(&self) -> bool {
-        self.parallel() == Parallel::Always
-    }
-
-    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait.
-    #[inline]
-    pub(crate) fn wants_parallel_decryption(&self, waiting: usize) -> bool {
+    pub(crate) fn wants_parallel_encryption(&self, count: usize) -> bool {
         match self.parallel() {
             Parallel::Never => false,
-            Parallel::IfOverloaded => waiting >= PARALLEL_BACKLOG && cpu::online_count() > 1,
+            Parallel::IfLoaded => count >= PARALLEL_BATCH && cpu::online_count() > 1,
             Parallel::Always => true,
         }
     }
 
-    /// Returns the CPU whose turn it is to work on a job.
+    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait, and how
+    /// much time goes into them.
+    #[inline]
+    pub(crate) fn wants_parallel_decryption(&self, waiting: usize, meter: &Meter) -> bool {
+        match self.parallel() {
+            Parallel::Never => false,
+            Parallel::IfLoaded => {
+                (waiting >= PARALLEL_BACKLOG || meter.is_loaded()) && cpu::online_count() > 1
+            }
+            Parallel::Always => true,
+        }
+    }
+
+    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another.
     fn next_cpu(&self) -> cpu::Online {
-        let cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        if cpu.as_raw() == cpu::current() {
+            cpu = cpu::Online::after(cpu.as_raw());
+        }
         self.last_cpu().store(cpu.as_raw(), Relaxed);
         cpu
     }

@@ -7,6 +7,7 @@ use crate::{
     device::Device,
     keypair::Keypair,
     lookup::Entry,
+    meter::Meter,
     peer::Peer,
     queue::{
         Job,
@@ -70,6 +71,7 @@ pub(crate) struct Inbox {
     waiting: SpinLockBh<SkBuffList>,
     #[pin]
     order: Ordered,
+    meter: Meter,
 }
 
 impl Inbox {
@@ -78,7 +80,13 @@ impl Inbox {
         pin_init!(Self {
             waiting <- new_spinlock_bh!(SkBuffList::new(), "Inbox::waiting"),
             order <- Ordered::new(),
+            meter: Meter::new(),
         })
+    }
+
+    /// Returns how much of the CPU's time goes into decryption.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Adds a message, unless there are too many.
@@ -90,6 +98,16 @@ impl Inbox {
         } else {
             drop(waiting);
             drop(skb);
+        }
+    }
+
+    /// Drops all that waits to be decrypted or delivered. No job must be under way any more.
+    pub(crate) fn clear(&self) {
+        let waiting = core::mem::replace(&mut *self.waiting.lock(), SkBuffList::new());
+        drop(waiting);
+        while let Some(job) = self.order.pop_done() {
+            drop(job);
+            self.order.delivered();
         }
     }
 
@@ -119,6 +137,10 @@ impl Device {
         let Ok(len) = skb.pull_udp() else {
             return;
         };
+        // The stack has made no more of it linear than the UDP header.
+        if !skb.pull_linear(4) {
+            return;
+        }
         let Some(head) = skb.head::<4>() else {
             return;
         };
@@ -174,12 +196,12 @@ impl Device {
         done = done.saturating_add(packets.len());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             // Those that come later must not overtake those that are under way.
-            if !inbox.order.is_empty() || self.wants_parallel_decryption(left) {
+            if !inbox.order.is_empty() || self.wants_parallel_decryption(left, &inbox.meter) {
                 if let Some(keypair) = keypair.get() {
                     Job::submit(self, &inbox.order, Task::Decrypt { instance }, keypair, run);
                 }
             } else {
-                keypair.open(&mut run);
+                inbox.meter.measure(|| keypair.open(&mut run));
                 delivery.deliver(keypair, run);
             }
         }
@@ -252,14 +274,15 @@ impl<'a> Delivery<'a> {
         if packets.is_empty() {
             return;
         }
-        keypair.with_window(|is_new| {
+        keypair.with_window(|window| {
             packets.retain(|skb| {
-                let new = is_new(nonce(skb));
+                let new = window.accept(nonce(skb));
                 if !new {
                     pr_debug_ratelimited!(
-                        "{}: Packet has invalid nonce {}\n",
+                        "{}: Packet has invalid nonce {} (max {})\n",
                         self.device.name(),
-                        nonce(skb)
+                        nonce(skb),
+                        window.highest()
                     );
                 }
                 new
@@ -311,6 +334,7 @@ impl<'a> Delivery<'a> {
                 peer.id(),
                 peer.endpoint_for_log()
             );
+            skb.consume();
             return Some(message_len);
         }
         peer.on(Event::DataReceived);

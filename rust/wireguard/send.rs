@@ -62,9 +62,10 @@ pub(crate) const TAILROOM: usize = wire::PADDING_MULTIPLE as usize + wire::TAG_L
 /// Length of the start of a packet that is looked at.
 const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 
-/// How deep transmissions may be nested for packets to be encrypted on the spot. A tunnel in
-/// another one gets there; the queue then takes the place of the stack.
-const MAX_INLINE_DEPTH: u32 = 3;
+/// How deep transmissions may be nested for packets to be encrypted on the spot: not at all. In a
+/// tunnel in another one, the queue takes the place of the stack, of which there is not much, and
+/// the limit that the kernel has for nested tunnels is not used up.
+const MAX_INLINE_DEPTH: u32 = 1;
 
 /// What a packet is refused with, and whether its sender is told by ICMP.
 struct Refusal {
@@ -141,7 +142,7 @@ impl Device {
         let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination()))
         else {
             pr_debug_ratelimited!(
-                "{}: No peer has allowed IPs matching {}\n",
+                "{}: No peer has allowed IPs matching {:#}\n",
                 self.name(),
                 crate::allowed_ips::AddrForLog(header.destination())
             );
@@ -233,6 +234,9 @@ impl Peer {
         guard: &Guard,
         bh: &bh::Guard,
     ) -> Result<(), SkBuffList> {
+        if packets.is_empty() {
+            return Ok(());
+        }
         let Some(keypair) = this.into_ref().sessions.current(guard) else {
             return Err(packets);
         };
@@ -249,7 +253,7 @@ impl Peer {
         let mut packets = packets;
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
-            && !this.device().wants_parallel_encryption();
+            && !this.device().wants_parallel_encryption(packets.len());
         if inline {
             if keypair.seal(&mut packets, nonce) {
                 Self::transmit(this, packets, guard, bh);
@@ -300,7 +304,6 @@ impl Peer {
             let Some(netdev) = this.device().link().get(&guard) else {
                 return;
             };
-            skb.set_device(netdev);
             set_mtu(&mut skb, netdev.mtu());
             drop(guard);
 

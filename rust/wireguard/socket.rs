@@ -83,7 +83,15 @@ impl Endpoint {
     ///
     /// [`ENOMEM`] if there is no memory for it.
     pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
-        let cache = DstCache::new().ok();
+        Self::with_cache(addr, source, DstCache::new().ok(), flags)
+    }
+
+    fn with_cache(
+        addr: SocketAddr,
+        source: Source,
+        cache: Option<DstCache>,
+        flags: Flags,
+    ) -> Result<RcuArc<Self>> {
         let endpoint = Self {
             addr,
             source,
@@ -186,15 +194,18 @@ impl Device {
         Ok(())
     }
 
-    /// Closes the sockets. Process context only.
-    pub(crate) fn close_sockets(&self) {
-        self.replace_sockets(None);
+    /// Closes the sockets, if there are any, waits for a grace period then, and says so. Process
+    /// context only.
+    pub(crate) fn close_sockets(&self) -> bool {
+        self.replace_sockets(None)
     }
 
-    fn replace_sockets(&self, new: Option<RcuArc<Sockets>>) {
-        if let Some(old) = self.sockets().swap(new) {
+    fn replace_sockets(&self, new: Option<RcuArc<Sockets>>) -> bool {
+        let old = self.sockets().swap(new);
+        if let Some(old) = &old {
             old.close();
         }
+        old.is_some()
     }
 
     /// Sends a message from one of the sockets, and says how many bytes it has if that worked.
@@ -228,6 +239,7 @@ impl Device {
                     daddr: addr,
                     dport: port,
                     mark: self.fwmark(),
+                    oif: 0,
                 };
                 path.send4(&sender(&sockets.v4).ok_or(ENONET)?, skb, flow)?;
             }
@@ -290,6 +302,8 @@ impl Path<'_> {
                 if ifindex == 0 || !unusable {
                     return self.cached4(route, flow);
                 }
+                // Another source may be used, but the interface that this one leads to stays.
+                flow.oif = route.as_ref().map_or(0, Route4::oif);
             }
             // The cache goes with the endpoint that is forgotten.
             self.forget_source();
@@ -396,7 +410,7 @@ impl Device {
         let (addr, source) = answer_to(outer);
         let (Some(skb), Ok(endpoint)) = (
             message_skb(message),
-            Endpoint::new(addr, source, GFP_KERNEL),
+            Endpoint::with_cache(addr, source, None, GFP_KERNEL),
         ) else {
             return;
         };

@@ -8,6 +8,7 @@ use crate::peer::{
     ZERO_KEYS, //
 };
 use kernel::{
+    alloc::flags::GFP_ATOMIC,
     sync::atomic::Relaxed,
     workqueue::WorkItem, //
 };
@@ -101,7 +102,7 @@ impl Peer {
             attempts.wrapping_add(1)
         );
         // Our address may be the cause of the trouble.
-        self.clear_source();
+        self.clear_source(GFP_ATOMIC);
         Self::queue_initiation(this, true);
     }
 
@@ -154,7 +155,7 @@ impl Expire<{ Timer::COUNT }> for Peer {
                     this.endpoint_for_log(),
                     limits::KEEPALIVE_TIMEOUT + limits::REKEY_TIMEOUT
                 );
-                this.clear_source();
+                this.clear_source(GFP_ATOMIC);
                 Self::queue_initiation(this, false);
             }
             Expired::ZeroKeyMaterial => {

@@ -88,7 +88,7 @@ impl Instance {
     fn new() -> Self {
         let napi = bindings::napi_struct {
             // CAST: The enumeration is of flags for the word.
-            state: bindings::NAPIF_STATE_SCHED as c_ulong,
+            state: (bindings::NAPIF_STATE_SCHED | bindings::NAPIF_STATE_NO_BUSY_POLL) as c_ulong,
             ..Default::default()
         };
         // INVARIANT: The flag was just set.

@@ -42,6 +42,8 @@ pub struct Flow4 {
     pub dport: u16,
     /// The mark of the packets.
     pub mark: u32,
+    /// The interface to send by, zero for any.
+    pub oif: u32,
 }
 
 /// What a route over IPv6 is looked up for.
@@ -117,13 +119,16 @@ impl Route4 {
             uli: ports(sender, flow.dport),
             __fl_common: common(flow.mark),
         };
+        fl.__fl_common.flowic_oif = flow.oif as i32;
         let sk = sender.as_raw();
         // SAFETY: The socket is valid, and so is the flow.
         unsafe { bindings::security_sk_classify_flow(sk, &mut fl.__fl_common) };
         // SAFETY: The namespace and the socket are valid, and so is the flow.
         let route = unsafe { bindings::ip_route_output_flow(sender.net(), &mut fl, sk) };
         let route = NonNull::new(from_err_ptr(route)?).ok_or(ENETUNREACH)?;
+        // The other end's address is changed, too, if it was all zeros.
         flow.saddr = fl.saddr.to_ne_bytes();
+        flow.daddr = fl.daddr.to_ne_bytes();
         // INVARIANT: The function has returned a reference.
         Ok(Self(route))
     }

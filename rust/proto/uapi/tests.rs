@@ -126,7 +126,8 @@ fn elements_must_be_nested() {
         nest(7, &[]),
     ]
     .concat();
-    let expected = [Ok(&attribute(1, &[5])[..]), Err(Error::Invalid), Ok(&[])];
+    let first = attribute(1, &[5]);
+    let expected = [Ok(&first[..]), Err(Error::Invalid), Ok(&[])];
 
     assert!(peers(&bytes).eq(expected));
     assert!(allowed_ips(&bytes).eq(expected));

@@ -61,7 +61,9 @@ fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> R
 
     if let Some(mark) = fwmark {
         device.set_fwmark(mark);
-        config.peers().for_each(|peer| peer.clear_source());
+        config
+            .peers()
+            .for_each(|peer| peer.clear_source(GFP_KERNEL));
     }
     if let Some(port) = port {
         device.change_port(config, port)?;
@@ -109,7 +111,7 @@ fn change_peer(device: &Arc<Device>, config: &mut Config, request: &PeerRequest<
         peer.handshake.lock().set_preshared_key(key);
     }
     if let Some(endpoint) = request.endpoint {
-        peer.set_endpoint(address(endpoint), Source::None);
+        peer.try_set_endpoint(address(endpoint), Source::None, GFP_KERNEL)?;
     }
     if flags & uapi::WGPEER_F_REPLACE_ALLOWEDIPS != 0 {
         device.clear_allowed_ips(config, &peer)?;

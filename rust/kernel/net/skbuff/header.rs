@@ -105,7 +105,7 @@ impl SkBuff {
     /// Carries congestion that the header around this packet has experienced over to it.
     #[inline]
     pub fn ecn_decapsulate(&mut self, outer_ds: u8) {
-        if matches!(outer_ds & ECN_MASK, ECN_CE | ECN_ECT_1) && self.is_writable() {
+        if matches!(outer_ds & ECN_MASK, ECN_CE | ECN_ECT_1) && !self.is_cloned() {
             let inner_ds = self.ds_field();
             // SAFETY: By the type invariants, the buffer is valid, and its data are its own. The
             // function checks that the header lies within them.

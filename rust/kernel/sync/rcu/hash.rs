@@ -75,6 +75,9 @@ struct Entry<K, V> {
     value: V,
 }
 
+/// An entry that is in no table yet.
+pub struct Reservation<K, V>(KBox<Entry<K, V>>);
+
 /// An entry, and the link that leads to it.
 type Found<'a, K, V> = (&'a Link<K, V>, &'a Entry<K, V>);
 
@@ -203,7 +206,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         let buckets = unsafe { self.buckets() };
         // SAFETY: The lock of the chains is held.
         if unsafe { buckets.find(hash, &key, |_| true) }.is_some() {
-            // The value may be an object whose last reference this is: not to be dropped here.
+            // The entry is dropped without the lock.
             drop(len);
             return Err(EEXIST);
         }
@@ -217,27 +220,33 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         Ok(())
     }
 
-    /// Replaces the value of `key` for which `wanted` holds, in one step for readers, and returns
-    /// whether there was one. Process context only.
+    /// Allocates an entry, to be put in the place of another one by [`HashTable::replace`].
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for the entry; the old one stays then.
-    pub fn replace(&self, key: K, wanted: impl FnMut(&V) -> bool, value: V) -> Result<bool> {
-        let mut entry = Self::entry(key, value)?;
-        let hash = self.hash(&key);
+    /// [`ENOMEM`] if there is no memory for it.
+    pub fn reserve(key: K, value: V) -> Result<Reservation<K, V>> {
+        Self::entry(key, value).map(Reservation)
+    }
+
+    /// Puts an entry in the place of the one with its key for which `wanted` holds, in one step for
+    /// readers, and returns whether there was one. In any context.
+    pub fn replace(&self, new: Reservation<K, V>, wanted: impl FnMut(&V) -> bool) -> bool {
+        let Reservation(mut entry) = new;
+        let hash = self.hash(&entry.key);
         let chains = self.chains.lock();
         // SAFETY: By the type invariants, and with `chains` held.
         let buckets = unsafe { self.buckets() };
         // SAFETY: The lock of the chains is held.
-        let Some((link, old)) = (unsafe { buckets.find(hash, &key, wanted) }) else {
+        let Some((link, old)) = (unsafe { buckets.find(hash, &entry.key, wanted) }) else {
+            // The entry is dropped without the lock.
             drop(chains);
-            return Ok(false);
+            return false;
         };
         let (Some(next), Some(old_next)) =
             (entry.next.get_mut(buckets.link), old.next.get(buckets.link))
         else {
-            return Ok(false);
+            return false;
         };
         *next = Atomic::new(old_next.load(Relaxed));
         LIVE.add(1, Relaxed);
@@ -246,7 +255,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         drop(chains);
         // SAFETY: The entry was just taken out of its chain, by us.
         unsafe { Self::free(old) };
-        Ok(true)
+        true
     }
 
     /// Removes the entry of `key` for which `wanted` holds, and returns whether there was one.

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check.sh [CHECK...]: what can be said of the sources and objects without running them. Runs all
+# checks, or those named, with the tools of the build root. Prints TAP.
+
+. "$(dirname "$0")/lib.sh"
+
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects unsafe)
+
+cd "$WG_TOP" || exit
+
+# The project's files, those not yet committed too, that match a pattern.
+files() {
+	git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+# Formatted as the kernel is.
+check_rustfmt() {
+	files '*.rs' | xargs scripts/in-root.sh rustfmt --check --edition 2021
+}
+
+# The four crates as the kernel lints its own.
+check_clippy-kbuild() {
+	MO=$WG_TOP/build-clippy scripts/kbuild.sh stock modules CLIPPY=1 W=e
+}
+
+# The protocol and its tests. As for the kernel, `precedence` is too eager before Rust 1.86.
+check_clippy-cargo() {
+	local manifest
+	for manifest in rust/proto/Cargo.toml selftests/Cargo.toml; do
+		[ ! -e "$manifest" ] || scripts/cargo.sh clippy --manifest-path "$manifest" --all-targets -- \
+			-D warnings -A clippy::precedence || return
+	done
+}
+
+# Scripts, and apart from them, since they do not use all that they offer, the files they read.
+check_shellcheck() {
+	local scripts libraries
+	scripts=$(files | xargs grep -lm 1 -E '^#!.*/(env )?(ba)?sh$')
+	libraries=$(files '*.sh' | grep -vxF "$scripts") || true
+	xargs scripts/in-root.sh shellcheck --severity=warning <<<"$scripts" &&
+		xargs scripts/in-root.sh shellcheck --severity=warning --exclude=SC2034 <<<"$libraries"
+}
+
+# C as the kernel wants it. Helpers have no prototypes, and Rust, not C, uses them.
+check_checkpatch() {
+	local kernel
+	kernel=$(scripts/prepare-kernel.sh stock)/kdir/source
+	files '*.c' '*.h' | xargs scripts/in-root.sh perl "$kernel/scripts/checkpatch.pl" --no-tree \
+		--terse --strict --show-types --summary-file --file \
+		--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG,AVOID_EXTERNS,CAMELCASE
+}
+
+# No object can panic, and no layer reaches past the one below it.
+check_objects() {
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/check-objects.sh build-stock/rust
+}
+
+# All unsafe code of the module is in two crates, and each piece of it says why it is sound.
+check_unsafe() {
+	local found blocks comments
+	found=$(files 'rust/*.rs' | grep -vE '^rust/(kernel|bindings)/' |
+		xargs grep -nw unsafe | grep -vE 'forbid\(unsafe_code\)|:[0-9]+:[[:space:]]*//') || true
+	[ -z "$found" ] || { echo "$found"; return 1; }
+	blocks=$(files 'rust/kernel/*.rs' | xargs cat | grep -cE 'unsafe (\{|impl)') || true
+	comments=$(files 'rust/kernel/*.rs' | xargs cat | grep -c '// SAFETY:') || true
+	[ "$blocks" -le "$comments" ] || {
+		echo "rust/kernel has $blocks unsafe blocks and impls, but $comments SAFETY comments"
+		return 1
+	}
+}
+
+[ $# -gt 0 ] || set -- "${CHECKS[@]}"
+count=0 failed=0
+# What takes time to make is made first, where its progress is seen.
+scripts/prepare-kernel.sh stock >/dev/null
+echo "TAP version 13"
+for check; do
+	declare -F "check_$check" >/dev/null || die "no such check: $check; there are: ${CHECKS[*]}"
+	count=$((count + 1))
+	if output=$(set -e; "check_$check" 2>&1 </dev/null); then
+		echo "ok $count - $check"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count - $check"
+		tail -n 100 <<<"$output" | sed 's/^/# /'
+	fi
+done
+echo "1..$count"
+[ "$failed" -eq 0 ]

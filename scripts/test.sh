@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything that can be tested: crates on the host, checks, and guests. Options are those of
+# selftests/run. The last line says how many passed and failed.
+
+. "$(dirname "$0")/lib.sh"
+
+cd "$WG_TOP" || exit
+passed=0 failed=0
+
+# suite TITLE FILTER COMMAND...: runs COMMAND and counts its results, which FILTER turns to TAP.
+suite() {
+	local title=$1 filter=$2 start=$SECONDS status=0 line good=0 bad=0
+	shift 2
+	echo "# $title"
+	exec {output}< <("$@" 2>&1)
+	local command=$!
+	while IFS= read -r line; do
+		case $line in
+		'ok '*) good=$((good + 1)) ;;
+		'not ok '*) bad=$((bad + 1)) ;;
+		esac
+		printf '%s\n' "$line"
+	done < <("$filter" <&"$output")
+	exec {output}<&-
+	wait "$command" || status=$?
+	# A suite that fails or stays silent without a result that failed is one that failed.
+	if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then
+		bad=1
+		echo "not ok - $title (status $status)"
+	fi
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	echo "# $title: $good passed, $bad failed in $((SECONDS - start)) s"
+}
+
+cargo_to_tap() {
+	sed -u -E -e 's/^test (.*) \.\.\. ok$/ok - \1/' -e 's/^test (.*) \.\.\. FAILED$/not ok - \1/' \
+		-e 's/^test (.*) \.\.\. ignored.*$/ok - \1 # SKIP/'
+}
+
+# What takes time to make is made first, where its progress is seen.
+scripts/prepare-kernel.sh stock >/dev/null
+scripts/prepare-kernel.sh uml >/dev/null
+
+for manifest in rust/proto/Cargo.toml selftests/Cargo.toml; do
+	[ ! -e "$manifest" ] ||
+		suite "tests of ${manifest%/*}" cargo_to_tap scripts/cargo.sh test --no-fail-fast \
+			--manifest-path "$manifest"
+done
+suite checks cat scripts/check.sh
+suite guests cat selftests/run "$@"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
