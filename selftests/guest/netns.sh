@@ -15,10 +15,13 @@ undo() {
 	debug off
 }
 
-version=$(uname -r)
-version=${version%%.*}.$(cut -d. -f2 <<< "$version")
-source=${WG_KERNEL_SOURCE:-/usr/src/linux-source-$version}
-script=$source/tools/testing/selftests/wireguard/netns.sh
+release=$(uname -r)
+series=$(cut -d. -f1,2 <<< "$release")
+for source in ${WG_KERNEL_SOURCE:+"$WG_KERNEL_SOURCE"} "/lib/modules/$release/source" \
+	"/usr/src/linux-source-$series"; do
+	script=$source/tools/testing/selftests/wireguard/netns.sh
+	[[ ! -r $script ]] || break
+done
 [[ -r $script ]]
 debug on
 mkfifo "$TMP/kmsg"
