@@ -6,7 +6,7 @@
 # created and destroyed, needs debug messages, all of them and no older ones.  The kernel's log is
 # too small for that, so the script is given a /dev/kmsg with just the lines that it looks for.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 1200
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

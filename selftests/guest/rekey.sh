@@ -8,8 +8,9 @@
 # does, it is one end of a tunnel over eth0 to another guest, which may have the other driver;
 # side a is the initiator.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 400
+# drivers: rust
 # slow: yes
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
