@@ -6,6 +6,7 @@
 #
 # kernels: uml
 # timeout: 1200
+# slow: yes
 # module: own
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -8,6 +8,7 @@
 #
 # kernels: uml
 # timeout: 1200
+# slow: yes
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
