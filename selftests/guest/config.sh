@@ -4,7 +4,7 @@
 # Configuration through `wg`: what is set is what is shown, to the letter, for one peer and for
 # hundreds.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 600
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,7 +4,7 @@
 # The debug messages of the C driver are read by people and by netns.sh: what is created and
 # destroyed is said, in the same words, and in balance.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,7 +4,7 @@
 # The device as `ip`, `ethtool` and /sys show it: making it, its properties, up and down, and
 # the ways it can disappear.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,7 +4,7 @@
 # Peers that change their addresses, source addresses that stick and let go, and devices whose
 # sockets are in another namespace.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,7 +4,7 @@
 # Traffic through a tunnel, and what it looks like on the wire: both families inside and out,
 # exact counters, MTUs, padding, fragments, ECN, marks, offloads.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 600
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

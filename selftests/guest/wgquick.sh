@@ -3,7 +3,7 @@
 #
 # wg-quick(8), unmodified: up and down, the default route by way of a mark, hooks, MTU, save.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -5,7 +5,7 @@
 # handshakes in both roles, every way to get them wrong, data with every kind of bad inside, and
 # after each the counters, the endpoint, and whether anything came back.
 #
-# kernels: stock uml
+# kernels: uml
 # timeout: 600
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
