@@ -157,7 +157,7 @@ in_root() {
 # Kernels
 # ---------------------------------------------------------------------------
 
-# find_kernel stock|uml|PATH: sets what there is to know of a kernel. PATH is an image in the
+# find_kernel stock|uml|bench|PATH: sets what there is to know of a kernel. PATH is an image in the
 # directory in which it was built.
 find_kernel() {
 	local kernel=$1 directory

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# prepare-kernel.sh stock|uml: makes a kernel for guests and what a module is built against, and
-# prints the directory:
+# prepare-kernel.sh stock|uml|bench: makes a kernel for guests and what a module is built against,
+# and prints the directory:
 #
 #	release		the kernel's release name
 #	image		what boots: vmlinuz, or User-mode Linux's executable
@@ -10,7 +10,8 @@
 #	modroot/	the kernel's own modules, as a layer over a root file system
 #
 # stock is Debian's cloud kernel, the newest of a supported series, unchanged; uml is User-mode
-# Linux of the same source, with qemu-test/uml.config. KERNEL_SERIES chooses another series.
+# Linux of the same source, with qemu-test/uml.config. bench, for measurements, is uml with
+# qemu-test/patches, which say what they are for. KERNEL_SERIES chooses another series.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,9 +22,9 @@ FLAVOUR=cloud-amd64
 
 kernel=${1-}
 case $kernel in
-stock | uml) ;;
+stock | uml | bench) ;;
 debug) die "the debug kernel is not available yet" ;;
-*) die "usage: $0 stock|uml" ;;
+*) die "usage: $0 stock|uml|bench" ;;
 esac
 
 root=$("$WG_TOP/scripts/build-root.sh")
@@ -78,6 +79,24 @@ download() {
 cached "$DEBS" download
 release=$(cat "$DEBS/release")
 source=$DEBS/source
+
+# Applies qemu-test/patches to a copy of the source, made of hard links. patch replaces files and
+# does not write to them, so the others stay as they are.
+patch_source() {
+	rm -rf "$1"
+	step "copy of the source" cp -al "$DEBS/source" "$1"
+	local patch
+	for patch in "${PATCHES[@]}"; do
+		step "${patch##*/}" in_root "$root" patch --directory "$1" --strip 1 --no-backup-if-mismatch \
+			--input "$patch"
+	done
+}
+
+if [ "$kernel" = bench ]; then
+	PATCHES=("$WG_TOP"/qemu-test/patches/*.patch)
+	source=$WG_CACHE/source-$release-$(cat <(echo "${DEBS##*/}") "${PATCHES[@]}" | key)
+	cached "$source" patch_source
+fi
 
 # Checks
 # ---------------------------------------------------------------------------
@@ -161,11 +180,11 @@ make_stock() {
 make_uml() {
 	local part=$1 kdir=$1/kdir uml
 	need_space "$WG_CACHE" 4000
-	MAKE+=(ARCH=um LOCALVERSION=-uml)
+	MAKE+=(ARCH=um "LOCALVERSION=-$kernel")
 	mkdir -p "$kdir"
 	cp "$WG_TOP/qemu-test/uml.config" "$kdir/arch.config"
 	step "configuration of User-mode Linux" configure_uml "$kdir"
-	step "User-mode Linux (some minutes)" kbuild "$kdir" all
+	step "User-mode Linux, $kernel (some minutes)" kbuild "$kdir" all
 	uml=$(cat "$kdir/include/config/kernel.release")
 	step "modules of $uml" kbuild "$kdir" INSTALL_MOD_PATH="$part/modroot/usr" DEPMOD=true modules_install
 	cp "$kdir/linux" "$part/image"
@@ -177,16 +196,27 @@ make_uml() {
 	finish "$part" "$uml"
 }
 
+make_bench() {
+	make_uml "$@"
+}
+
 # Sets what qemu-test/uml.config asks for, and fails if something of it did not take.
 configure_uml() {
 	local kdir=$1 missing
 	kbuild "$kdir" defconfig
-	recipe "$WG_TOP/qemu-test/uml.config" >>"$kdir/.config"
+	uml_config >>"$kdir/.config"
 	kbuild "$kdir" olddefconfig
-	missing=$(recipe "$WG_TOP/qemu-test/uml.config" | grep '=[ym]$' | grep -vxFf "$kdir/.config") || return 0
+	missing=$(uml_config | grep '=[ym]$' | grep -vxFf "$kdir/.config") || return 0
 	echo "these options did not take:"
 	echo "$missing"
 	return 1
+}
+
+uml_config() {
+	recipe "$WG_TOP/qemu-test/uml.config"
+	# What the patches make possible.
+	[ "$kernel" != bench ] ||
+		printf 'CONFIG_%s=y\n' CRYPTO_LIB_CHACHA_ARCH CRYPTO_LIB_POLY1305_ARCH
 }
 
 # What a kernel is made from; checks and comments are no part of it.
@@ -194,9 +224,10 @@ inputs() {
 	echo "${DEBS##*/} ${MAKE[*]}"
 	case $kernel in
 	stock) declare -f kbuild finish make_stock ;;
-	uml)
+	uml | bench)
 		declare -f kbuild finish make_uml configure_uml
-		recipe "$WG_TOP/qemu-test/uml.config"
+		echo "${source##*/}"
+		uml_config
 		;;
 	esac
 }
