@@ -9,13 +9,31 @@ __rust_helper void rust_helper_timer_setup(struct timer_list *timer,
 	timer_setup(timer, function, 0);
 }
 
-__rust_helper bool rust_helper_timer_pending(const struct timer_list *timer)
+/*
+ * Makes @deadline the time @delay jiffies from now, never 0, and has @timer expire then unless it
+ * does so before.
+ */
+__rust_helper void rust_helper_timer_arm(struct timer_list *timer, u32 *deadline,
+					 unsigned long delay)
 {
-	return timer_pending(timer);
+	unsigned long expires = jiffies + delay;
+
+	WRITE_ONCE(*deadline, (u32)expires ?: 1);
+	/*
+	 * Either the function of the timer sees the deadline, or we see that the timer is not
+	 * pending. Pairs with the barrier in expired_callback() of timer.rs.
+	 */
+	smp_mb();
+	timer_reduce(timer, expires);
 }
 
-/* Arms @timer to expire @delay jiffies from now. */
-__rust_helper void rust_helper_timer_arm(struct timer_list *timer, unsigned long delay)
+/* Has @timer expire @delay jiffies from now unless it does so before. */
+__rust_helper void rust_helper_timer_expire_in(struct timer_list *timer, unsigned long delay)
 {
-	mod_timer(timer, jiffies + delay);
+	timer_reduce(timer, jiffies + delay);
+}
+
+__rust_helper u32 rust_helper_timer_now(void)
+{
+	return jiffies;
 }

@@ -6,33 +6,41 @@
 //! [`Expire::expired`] called in softirq context. A pending timer holds no reference: freeing the
 //! object shuts its timers down first, so that a timer may be armed by whoever can see the object.
 //!
+//! All timers of an object share one `timer_list`, which is armed for the one that expires first. To
+//! arm another, or to disarm one, then is but to write down when it expires. The price is that the
+//! `timer_list` may expire for nothing, once for each time that it was armed.
+//!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
-use crate::sync::rcu::{
-    Borrow,
-    Inner,
-    Object, //
-};
-use core::{
-    convert::Infallible,
-    ptr::{
-        null_mut,
-        NonNull, //
+use crate::{
+    num::u32_as_usize,
+    sync::rcu::{
+        Borrow,
+        Inner,
+        Object, //
     }, //
+};
+use core::ptr::{
+    null_mut,
+    NonNull, //
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Release, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        barrier::{
+            self,
+            Full, //
+        }, //
     },
-    types::Opaque,
+    types::Opaque, //
 };
 use wg_bindings as bindings;
-
-/// The most timers an object can have.
-pub const MAX_TIMERS: usize = 8;
 
 /// What an object does when one of its timers expires.
 pub trait Expire<const N: usize>: Object {
@@ -40,50 +48,43 @@ pub trait Expire<const N: usize>: Object {
     fn expired(this: Borrow<'_, Self>, timer: usize);
 }
 
-/// `N` timers of an object of type `T`, at most [`MAX_TIMERS`].
+/// `N` timers of an object of type `T`.
 ///
 /// # Invariants
 ///
-/// `owner` is null or points at the [`Inner`] that contains this value, which [`Object::quiesce`]
-/// outlives.
+/// - `owner` is null or points at the [`Inner`] that contains this value, which [`Object::quiesce`]
+///   outlives.
+/// - `entry` was never armed unless `used` is set.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 pub struct Timers<T: Object, const N: usize> {
-    // Stands first: the callback finds the struct from the address of a timer.
+    // Stands first: the callback finds the struct from its address.
     #[pin]
-    entries: [Opaque<bindings::timer_list>; N],
+    entry: Opaque<bindings::timer_list>,
     owner: Atomic<*mut Inner<T>>,
+    /// When each timer expires, in jiffies, or 0 if it is not pending.
+    deadlines: [Atomic<u32>; N],
+    used: Atomic<bool>,
 }
 
 // SAFETY: Timers may be used from any thread.
 unsafe impl<T: Object, const N: usize> Send for Timers<T, N> {}
-// SAFETY: All operations on timers lock by themselves.
+// SAFETY: The entry is locked by the functions that are called for it, all else is atomic.
 unsafe impl<T: Object, const N: usize> Sync for Timers<T, N> {}
 
 impl<T: Expire<N>, const N: usize> Timers<T, N> {
     /// Creates timers none of which is armed.
     pub fn new() -> impl PinInit<Self> {
-        const { assert!(N <= MAX_TIMERS) };
-        let init = |slot: *mut Self| {
-            for index in 0..N {
-                // SAFETY: `slot` is valid for writes of `Self`, and `index` is in bounds.
-                let timer = unsafe {
-                    (&raw mut (*slot).entries)
-                        .cast::<bindings::timer_list>()
-                        .add(index)
-                };
-                // SAFETY: `timer` points at memory for a timer, which is pinned.
-                unsafe { bindings::timer_setup(timer, callback::<T, N>(index)) };
-            }
-            // SAFETY: `slot` is valid for writes of `Self`.
-            let owner = unsafe { &raw mut (*slot).owner };
-            // INVARIANT: `owner` is null.
-            // SAFETY: As above.
-            unsafe { owner.write(Atomic::new(null_mut())) };
-            Ok::<(), Infallible>(())
-        };
-        // SAFETY: The closure initialises both fields and cannot fail.
-        unsafe { pin_init::pin_init_from_closure(init) }
+        // INVARIANT: `owner` is null, and the entry was not armed.
+        pin_init!(Self {
+            entry <- Opaque::ffi_init(|entry| {
+                // SAFETY: `entry` points at memory for a timer, which is pinned.
+                unsafe { bindings::timer_setup(entry, Some(expired_callback::<T, N>)) }
+            }),
+            owner: Atomic::new(null_mut()),
+            deadlines: [const { Atomic::new(0) }; N],
+            used: Atomic::new(false),
+        })
     }
 }
 
@@ -93,39 +94,47 @@ impl<T: Object, const N: usize> Timers<T, N> {
     /// Does nothing once the object is being freed.
     #[inline]
     pub fn arm(&self, timer: usize, delay: usize) {
-        if let Some(entry) = self.entries.get(timer) {
-            // SAFETY: The timer was initialised by `new` and is pinned.
-            unsafe { bindings::timer_arm(entry.get(), delay) };
+        let Some(deadline) = self.deadlines.get(timer) else {
+            return;
+        };
+        if !self.used.load(Relaxed) {
+            self.used.store(true, Relaxed);
         }
+        // INVARIANT: `used` is set.
+        // SAFETY: The entry was initialised by `new` and is pinned. The function writes the deadline
+        // as an atomic does.
+        unsafe { bindings::timer_arm(self.entry.get(), deadline.as_ptr(), delay) };
     }
 
     /// Returns whether timer number `timer` is pending.
     #[inline]
     pub fn is_pending(&self, timer: usize) -> bool {
-        self.entries
+        self.deadlines
             .get(timer)
-            // SAFETY: The timer was initialised by `new`.
-            .is_some_and(|entry| unsafe { bindings::timer_pending(entry.get()) })
+            .is_some_and(|deadline| deadline.load(Relaxed) != 0)
     }
 
     /// Disarms timer number `timer`; its handler may be running still.
     #[inline]
     pub fn cancel(&self, timer: usize) {
         if self.is_pending(timer) {
-            if let Some(entry) = self.entries.get(timer) {
-                // SAFETY: The timer was initialised by `new`.
-                unsafe { bindings::timer_delete(entry.get()) };
+            if let Some(deadline) = self.deadlines.get(timer) {
+                deadline.store(0, Relaxed);
             }
         }
     }
 
     /// Disarms all timers and waits for their handlers to return.
     ///
-    /// Must not be called from a handler, nor with a lock held that a handler takes.
+    /// Must not be called from a handler, nor with a lock held that a handler takes, and nobody may
+    /// arm a timer meanwhile.
     pub fn cancel_all_sync(&self) {
-        for entry in &self.entries {
-            // SAFETY: The timer was initialised by `new`.
-            unsafe { bindings::timer_delete_sync(entry.get()) };
+        if self.used.load(Relaxed) {
+            // SAFETY: The entry was initialised by `new`.
+            unsafe { bindings::timer_delete_sync(self.entry.get()) };
+            self.deadlines
+                .iter()
+                .for_each(|deadline| deadline.store(0, Relaxed));
         }
     }
 
@@ -146,11 +155,33 @@ impl<T: Object, const N: usize> Timers<T, N> {
     /// Disarms all timers for good and waits for their handlers to return.
     #[doc(hidden)]
     pub fn shutdown(&self) {
-        for entry in &self.entries {
-            // SAFETY: The timer was initialised by `new`.
-            unsafe { bindings::timer_shutdown_sync(entry.get()) };
+        if self.used.load(Relaxed) {
+            // SAFETY: The entry was initialised by `new`.
+            unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
         }
     }
+
+    /// Has the entry expire when the first of the timers does that are pending.
+    fn rearm(&self) {
+        // SAFETY: May be called from any context.
+        let now = unsafe { bindings::timer_now() };
+        let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
+        let delays = deadlines
+            .filter(|deadline| *deadline != 0)
+            .map(|deadline| remaining(deadline, now).unwrap_or(0));
+        if let Some(first) = delays.min() {
+            // SAFETY: The entry was initialised by `new` and is pinned.
+            unsafe { bindings::timer_expire_in(self.entry.get(), u32_as_usize(first)) };
+        }
+    }
+}
+
+/// Returns how many jiffies remain at `now` until `deadline`, or nothing if it has passed.
+fn remaining(deadline: u32, now: u32) -> Option<u32> {
+    // CAST: What is too large for a signed number lies in the past.
+    u32::try_from(deadline.wrapping_sub(now) as i32)
+        .ok()
+        .filter(|remaining| *remaining != 0)
 }
 
 #[pinned_drop]
@@ -160,41 +191,36 @@ impl<T: Object, const N: usize> PinnedDrop for Timers<T, N> {
     }
 }
 
-/// The signature of a timer's function.
-type Callback = unsafe extern "C" fn(*mut bindings::timer_list);
-
-/// Returns the function of timer number `index`.
-fn callback<T: Expire<N>, const N: usize>(index: usize) -> Option<Callback> {
-    Some(match index {
-        0 => expired_callback::<T, N, 0>,
-        1 => expired_callback::<T, N, 1>,
-        2 => expired_callback::<T, N, 2>,
-        3 => expired_callback::<T, N, 3>,
-        4 => expired_callback::<T, N, 4>,
-        5 => expired_callback::<T, N, 5>,
-        6 => expired_callback::<T, N, 6>,
-        _ => expired_callback::<T, N, 7>,
-    })
-}
-
-/// The function of timer number `I`.
+/// The function of the entry.
 ///
 /// # Safety
 ///
-/// `timer` must be the entry number `I` of a `Timers<T, N>`.
-unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize, const I: usize>(
-    timer: *mut bindings::timer_list,
+/// `entry` must be that of a `Timers<T, N>`.
+unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
+    entry: *mut bindings::timer_list,
 ) {
-    // SAFETY: By the safety requirements of this function, the entries start `I` timers before.
-    let first = unsafe { timer.sub(I) };
-    // CAST: `entries` is the first field of the `repr(C)` struct.
-    let timers = first.cast::<Timers<T, N>>();
+    // CAST: `entry` is the first field of the `repr(C)` struct, and `Opaque` is transparent.
+    let timers = entry.cast::<Timers<T, N>>();
     // SAFETY: The struct outlives its timers' functions, since dropping it waits for them.
-    let owner = unsafe { &(*timers).owner };
+    let timers = unsafe { &*timers };
+    let Some(owner) = NonNull::new(timers.owner.load(Acquire)) else {
+        return;
+    };
 
-    if let Some(owner) = NonNull::new(owner.load(Acquire)) {
-        // SAFETY: By the type invariants, the object is alive: before freeing it, `quiesce` waits
-        // for this function to return.
-        T::expired(unsafe { Borrow::from_raw(owner) }, I);
+    // The entry is not pending any more: who arms a timer from here on arms it again, and who did
+    // so before has written its deadline. Pairs with the barrier in `timer_arm`.
+    barrier::smp_mb(Full);
+    for (timer, deadline) in timers.deadlines.iter().enumerate() {
+        // SAFETY: May be called from any context.
+        let now = unsafe { bindings::timer_now() };
+        let old = deadline.load(Relaxed);
+        let due = old != 0 && remaining(old, now).is_none();
+        // If it has changed meanwhile, it was armed anew, or disarmed.
+        if due && deadline.cmpxchg(old, 0, Relaxed).is_ok() {
+            // SAFETY: By the type invariants, the object is alive: before freeing it, `quiesce`
+            // waits for this function to return.
+            T::expired(unsafe { Borrow::from_raw(owner) }, timer);
+        }
     }
+    timers.rearm();
 }
