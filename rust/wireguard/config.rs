@@ -144,7 +144,7 @@ impl Device {
         if config.peer_count >= limits::MAX_PEERS {
             return Err(ENOMEM);
         }
-        let peer = Peer::new(self, public_key, preshared_key, self.identity())?;
+        let peer = Peer::new(self, public_key, preshared_key)?;
         let peer_config = PeerConfig {
             peer: peer.clone(),
             prefixes: RBTree::new(),
@@ -306,9 +306,9 @@ impl Device {
             None => None,
         };
         let send_staged = old.is_none() && new.is_some() && self.is_running();
-        self.set_identity(new.clone());
+        self.set_identity(new);
         for peer in config.peers() {
-            peer.change_identity(new.clone());
+            peer.change_identity();
             if send_staged {
                 Peer::send_staged(peer.borrow());
             }

@@ -14,6 +14,7 @@ use crate::{
     },
     device::Device,
     globals::Globals,
+    keying::Active,
     lookup::Entry,
     peer::Peer,
     socket, //
@@ -208,11 +209,13 @@ impl Device {
         let peer = self.peers().get(claim.remote_static(), &guard)?.clone();
         drop(guard);
         let now_ns = time::boottime_coarse_ns();
-        let result = peer
-            .handshake
-            .lock()
-            .consume_initiation::<Kernel>(claim, now_ns);
-        result.ok().map(|()| peer)
+        let mut keying = peer.keying.lock();
+        let handshake = &mut keying.activate(&peer).ok()?.handshake;
+        let accepted = handshake
+            .consume_initiation::<Kernel>(claim, now_ns)
+            .is_ok();
+        drop(keying);
+        accepted.then_some(peer)
     }
 
     /// Takes in a response, and returns who it is by if it is accepted.
@@ -222,7 +225,8 @@ impl Device {
         self.admit(&bytes, message.sender, outer)?;
         let peer = self.handshake_of(message.receiver);
         let accepted = peer.and_then(|peer| {
-            let mut handshake = peer.handshake.lock();
+            let mut keying = peer.keying.lock();
+            let handshake = &mut keying.active()?.handshake;
             handshake.consume_response::<Kernel>(&message)?;
             let (addr, source) = socket::answer_to(outer);
             peer.set_endpoint(addr, source);
@@ -235,7 +239,7 @@ impl Device {
             let installed = handshake
                 .begin_session::<Kernel>()
                 .is_some_and(|keys| peer.sessions.install(&peer, keys));
-            drop(handshake);
+            drop(keying);
             Some((peer, installed))
         });
         let Some((peer, installed)) = accepted else {
@@ -271,8 +275,12 @@ impl Device {
         };
         drop(guard);
         let now_ns = time::boottime_coarse_ns();
-        let result = peer.cookies.lock().consume_reply::<Kernel>(&reply, now_ns);
-        if result == Err(wg_proto::cookie::CookieRefusal::Invalid) {
+        let mut keying = peer.keying.lock();
+        let result = keying
+            .active()
+            .map(|active| active.cookies.consume_reply::<Kernel>(&reply, now_ns));
+        drop(keying);
+        if result == Some(Err(wg_proto::cookie::CookieRefusal::Invalid)) {
             pr_debug_ratelimited!(
                 "{}: Could not decrypt invalid cookie response\n",
                 self.name()
@@ -392,26 +400,25 @@ impl Peer {
         let Some(message) = Self::create_initiation(this) else {
             return;
         };
-        let mut bytes = message.to_bytes();
-        this.cookies
-            .lock()
-            .add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
         this.on(Event::AnyAuthenticatedPacketTraversal);
         this.on(Event::AnyAuthenticatedPacketSent);
         this.note_handshake_sent();
-        this.send_bytes(&bytes, wire::HANDSHAKE_DSCP);
+        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
         this.on(Event::HandshakeInitiated);
     }
 
     /// Begins a handshake, whose index takes the place of that of an earlier one.
-    fn create_initiation(this: &RcuArc<Self>) -> Option<Initiation> {
+    ///
+    /// Returns the bytes of the message.
+    fn create_initiation(this: &RcuArc<Self>) -> Option<[u8; wire::INITIATION_LEN]> {
         // It may take long, so no lock is held yet.
         random::wait().ok()?;
         let indices = this.device().indices();
-        let mut handshake = this.handshake.lock();
-        if this.is_dead() || handshake.identity().is_none() {
+        let mut keying = this.keying.lock();
+        if this.is_dead() {
             return None;
         }
+        let Active { handshake, cookies } = keying.activate(this).ok()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
         let (seconds, nanoseconds) = time::real_time();
@@ -424,7 +431,9 @@ impl Peer {
         if let Some(unused) = unused {
             indices.remove_handshake(unused, this);
         }
-        message
+        let mut bytes = message?.to_bytes();
+        cookies.add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
+        Some(bytes)
     }
 
     /// Answers the initiation that was just accepted.
@@ -440,25 +449,24 @@ impl Peer {
         let Some(message) = Self::create_response(this) else {
             return;
         };
-        let mut bytes = message.to_bytes();
-        this.cookies
-            .lock()
-            .add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
         this.on(Event::SessionDerived);
         this.on(Event::AnyAuthenticatedPacketTraversal);
         this.on(Event::AnyAuthenticatedPacketSent);
         this.note_handshake_sent();
-        this.send_bytes(&bytes, wire::HANDSHAKE_DSCP);
+        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
     /// Creates the response to an initiation, and the session that follows from both.
-    fn create_response(this: &RcuArc<Self>) -> Option<Response> {
+    ///
+    /// Returns the bytes of the message.
+    fn create_response(this: &RcuArc<Self>) -> Option<[u8; wire::RESPONSE_LEN]> {
         random::wait().ok()?;
         let indices = this.device().indices();
-        let mut handshake = this.handshake.lock();
+        let mut keying = this.keying.lock();
         if this.is_dead() {
             return None;
         }
+        let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
         let message = handshake.create_response::<Kernel>(ephemeral(), index);
@@ -470,7 +478,11 @@ impl Peer {
             indices.remove_handshake(unused, this);
         }
         let keys = message.as_ref().and(handshake.begin_session::<Kernel>())?;
-        let installed = this.sessions.install(this, keys);
-        message.filter(|_| installed)
+        if !this.sessions.install(this, keys) {
+            return None;
+        }
+        let mut bytes = message?.to_bytes();
+        cookies.add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
+        Some(bytes)
     }
 }

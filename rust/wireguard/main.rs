@@ -14,6 +14,7 @@ mod crypto;
 mod device;
 mod globals;
 mod handshake;
+mod keying;
 mod keypair;
 mod lookup;
 mod meter;

@@ -7,12 +7,8 @@
 //! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
 
 use crate::{
-    crypto::{
-        Handshake,
-        Identity,
-        Kernel, //
-    },
     device::Device,
+    keying::Keying,
     keypair::Sessions,
     queue::Outbox,
     socket::{
@@ -64,7 +60,6 @@ use wg_kernel::{
     timer::Timers, //
 };
 use wg_proto::{
-    cookie::Maker,
     session,
     timers::Timer, //
 };
@@ -102,9 +97,7 @@ pub(crate) struct Peer {
     dead: Atomic<bool>,
 
     #[pin]
-    pub(crate) handshake: Mutex<Handshake>,
-    #[pin]
-    pub(crate) cookies: Mutex<Maker>,
+    pub(crate) keying: Mutex<Keying>,
     #[pin]
     pub(crate) sessions: Sessions,
     /// When a handshake message was sent last, in nanoseconds since boot.
@@ -177,7 +170,6 @@ impl Peer {
         device: &Arc<Device>,
         public_key: &[u8; 32],
         preshared_key: Option<&[u8; 32]>,
-        identity: Option<Identity>,
     ) -> Result<RcuArc<Self>> {
         let peer = RcuArc::pin_init(
             try_pin_init!(Self {
@@ -192,11 +184,7 @@ impl Peer {
                 id: COUNT.fetch_add(1, Relaxed).wrapping_add(1),
                 public_key: *public_key,
                 dead: Atomic::new(false),
-                handshake <- new_mutex!(
-                    Handshake::new::<Kernel>(public_key, &[0; 32], None),
-                    "Peer::handshake"
-                ),
-                cookies <- new_mutex!(Maker::new::<Kernel>(public_key), "Peer::cookies"),
+                keying <- new_mutex!(Keying::new(), "Peer::keying"),
                 sessions <- Sessions::new(),
                 last_sent_handshake_ns: Atomic::new(session::may_initiate_at_once(
                     time::boottime_coarse_ns()
@@ -215,13 +203,9 @@ impl Peer {
             GFP_KERNEL,
         )?;
 
-        let mut handshake = peer.handshake.lock();
         if let Some(key) = preshared_key {
-            handshake.set_preshared_key(key);
+            peer.keying.lock().set_preshared_key(key);
         }
-        handshake.set_identity::<Kernel>(identity);
-        drop(handshake);
-
         pr_debug!("{}: Peer {} created\n", device.name(), peer.id);
         Ok(peer)
     }
@@ -274,22 +258,22 @@ impl Peer {
 
     /// Abandons the handshake in progress.
     pub(crate) fn clear_handshake(&self) {
-        self.abandon(&mut self.handshake.lock());
+        self.abandon(&mut self.keying.lock());
     }
 
-    /// Abandons a handshake, which is the peer's.
-    fn abandon(&self, handshake: &mut Handshake) {
-        if let Some(index) = handshake.clear() {
+    /// Abandons the handshake in progress, given the peer's keying.
+    fn abandon(&self, keying: &mut Keying) {
+        if let Some(index) = keying.clear() {
             self.device().indices().remove_handshake(index, self);
         }
     }
 
-    /// Sets who we are, and makes the next packet begin a new handshake as such, at once.
-    pub(crate) fn change_identity(&self, identity: Option<Identity>) {
-        let mut handshake = self.handshake.lock();
-        handshake.set_identity::<Kernel>(identity);
-        self.abandon(&mut handshake);
-        drop(handshake);
+    /// Makes the next packet begin a new handshake, at once, as who the device is by then.
+    pub(crate) fn change_identity(&self) {
+        let mut keying = self.keying.lock();
+        keying.forget_identity();
+        self.abandon(&mut keying);
+        drop(keying);
         self.allow_initiation();
         self.sessions.stop_sending();
     }

@@ -155,9 +155,9 @@ fn put_peer(
     message.put(uapi::WGPEER_A_PUBLIC_KEY, peer.public_key())?;
 
     if from.is_none() {
-        let handshake = peer.handshake.lock();
-        message.put(uapi::WGPEER_A_PRESHARED_KEY, handshake.preshared_key())?;
-        drop(handshake);
+        let keying = peer.keying.lock();
+        message.put(uapi::WGPEER_A_PRESHARED_KEY, keying.preshared_key())?;
+        drop(keying);
 
         let (seconds, nanoseconds) = peer.latest_handshake();
         let time: [u8; 16] = concat(&[&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);

@@ -108,7 +108,7 @@ fn change_peer(device: &Arc<Device>, config: &mut Config, request: &PeerRequest<
     }
 
     if let Some(key) = request.preshared_key {
-        peer.handshake.lock().set_preshared_key(key);
+        peer.keying.lock().set_preshared_key(key);
     }
     if let Some(endpoint) = request.endpoint {
         peer.try_set_endpoint(address(endpoint), Source::None, GFP_KERNEL)?;
