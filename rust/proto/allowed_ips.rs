@@ -129,6 +129,23 @@ impl<F: Family, V> Table<F, V> {
         self.v6.lookup(V6::from_be_bytes(*addr))
     }
 
+    /// Returns the value of the longest prefix that `addr` belongs to, of those with a value that is
+    /// `wanted`.
+    pub fn lookup_where(&self, addr: &Addr, wanted: impl Fn(&V) -> bool) -> Option<&V> {
+        match addr {
+            Addr::V4(addr) => self.v4.lookup_where(u32::from_be_bytes(*addr), wanted),
+            Addr::V6(addr) => self.v6.lookup_where(V6::from_be_bytes(*addr), wanted),
+        }
+    }
+
+    /// Drops the table, and calls `pause` now and then meanwhile: a large one takes long.
+    ///
+    /// What it shares with other tables stays.
+    pub fn dismantle(self, mut pause: impl FnMut()) {
+        self.v4.dismantle(&mut pause);
+        self.v6.dismantle(&mut pause);
+    }
+
     /// Returns the value of this very prefix.
     pub fn get(&self, prefix: &Prefix) -> Option<&V> {
         let len = u32::from(prefix.len);

@@ -261,6 +261,36 @@ fn failure_at_any_step_changes_nothing() {
 }
 
 #[test]
+fn is_dismantled_with_pauses() {
+    let many = (0..4000u32).map(|i| Prefix::new(Addr::V4(i.to_be_bytes()), 32).unwrap());
+    let table = build(many.chain(nested()));
+    let shared = table.insert(v4(0, 0, 0, 7, 32), 9999).unwrap();
+    let before = prefixes(&shared);
+    let mut pauses = 0;
+    let live = LIVE.get();
+
+    table.dismantle(|| pauses += 1);
+    // Only what led to the one prefix.
+    assert!((1..32).contains(&(live - LIVE.get())));
+    assert_eq!(pauses, 0);
+    assert_eq!(prefixes(&shared), before);
+
+    let live = LIVE.get();
+    let mut gone = 0;
+
+    shared.dismantle(|| {
+        let now = live - LIVE.get();
+
+        assert!((1..=1024).contains(&(now - gone)), "{gone} {now}");
+        gone = now;
+        pauses += 1;
+    });
+    assert_eq!(LIVE.get(), 0);
+    assert!(pauses >= 7, "{pauses}");
+    TestTable::new().dismantle(|| unreachable!());
+}
+
+#[test]
 fn drops_on_a_small_stack() {
     // A branch at each depth, so that as much as possible waits for being dropped, if the rest is
     // on the side that is looked at first.
@@ -271,14 +301,17 @@ fn drops_on_a_small_stack() {
             [0, bit].map(|addr| Prefix::new(Addr::V6((addr ^ invert).to_be_bytes()), len).unwrap())
         })
     };
-    let tables = [
-        build(nested()),
-        build(nested().rev()),
-        build(side(0)),
-        build(side(u128::MAX)),
-    ];
+    let tables = || {
+        [
+            build(nested()),
+            build(nested().rev()),
+            build(side(0)),
+            build(side(u128::MAX)),
+        ]
+    };
+    let both = tables().map(|table| (table, false));
 
-    for table in tables {
+    for (table, dismantle) in both.into_iter().chain(tables().map(|table| (table, true))) {
         // As small as it can be, which is not enough for a call at each depth.
         let thread = std::thread::Builder::new().stack_size(16 * 1024);
         let mut nodes = 0;
@@ -287,10 +320,15 @@ fn drops_on_a_small_stack() {
         std::thread::scope(|scope| {
             let dropped = thread.spawn_scoped(scope, move || {
                 LIVE.set(nodes);
-                drop(table);
+                if dismantle {
+                    table.dismantle(|| ());
+                } else {
+                    drop(table);
+                }
                 (LIVE.get(), DIRECT.get())
             });
-            assert_eq!(dropped.unwrap().join().unwrap(), (0, 1));
+            let direct = if dismantle { 0 } else { 1 };
+            assert_eq!(dropped.unwrap().join().unwrap(), (0, direct));
         });
     }
 }

@@ -16,6 +16,9 @@ use super::{
 /// Nodes on the longest way down: prefixes of 0 to 128 bits, each beginning with the one before.
 const DEPTH: usize = 129;
 
+/// How many nodes are dropped at a stretch.
+const PACE: u32 = 1024;
+
 /// A tree.
 pub(super) struct Tree<F: Family, K: Key, V>(Link<F, K, V>);
 
@@ -47,6 +50,31 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
             link = node.child(key.bit(node.len));
         }
         found
+    }
+
+    /// Returns the value of the longest prefix that `key` begins with, of those with a value that is
+    /// `wanted`.
+    pub(super) fn lookup_where(&self, key: K, wanted: impl Fn(&V) -> bool) -> Option<&V> {
+        let mut link = &self.0;
+        let mut found = None;
+
+        while let Some(node) = link {
+            if node.key.common_bits(key) < node.len {
+                break;
+            }
+            found = node.value.as_ref().filter(|value| wanted(value)).or(found);
+            link = node.child(key.bit(node.len));
+        }
+        found
+    }
+
+    /// Drops the tree, and calls `pause` now and then meanwhile.
+    pub(super) fn dismantle(self, pause: &mut impl FnMut()) {
+        let mut pile = Pile::<F, K, V>::new([self.0, None]);
+
+        while pile.drop_some(PACE) {
+            pause();
+        }
     }
 
     /// Returns the value of the prefix of `len` bits of `key`.
@@ -253,32 +281,59 @@ impl<F: Family, K: Key, V> Drop for Node<F, K, V> {
 // The stack of this function shall be that of no other.
 #[inline(never)]
 fn drop_all<F: Family, K: Key, V>(children: [Link<F, K, V>; 2]) {
-    // Each node taken off the top puts two on it that are deeper, so that at most one waits at each
-    // depth, and one more at the last.
-    let mut waiting = [const { None }; DEPTH];
-    let mut count = 0usize;
-    let mut more = Some(children);
+    let mut pile = Pile::<F, K, V>::new(children);
 
-    loop {
-        for child in more.into_iter().flatten().flatten() {
-            if let Some(slot) = waiting.get_mut(count) {
-                *slot = Some(child);
-                count = count.wrapping_add(1);
+    while pile.drop_some(PACE) {}
+}
+
+/// Nodes that are to be dropped with all that hangs below them.
+struct Pile<F: Family, K: Key, V> {
+    /// Each node taken off the top puts two on it that are deeper, so that at most one waits at each
+    /// depth, and one more at the last.
+    waiting: [Link<F, K, V>; DEPTH],
+    /// How many there are.
+    count: usize,
+}
+
+impl<F: Family, K: Key, V> Pile<F, K, V> {
+    /// Returns a pile of these nodes, which are the root alone, or deeper.
+    fn new(nodes: [Link<F, K, V>; 2]) -> Self {
+        let mut pile = Self {
+            waiting: [const { None }; DEPTH],
+            count: 0,
+        };
+
+        pile.push(nodes);
+        pile
+    }
+
+    /// Puts nodes on top.
+    fn push(&mut self, nodes: [Link<F, K, V>; 2]) {
+        for node in nodes.into_iter().flatten() {
+            if let Some(slot) = self.waiting.get_mut(self.count) {
+                *slot = Some(node);
+                self.count = self.count.wrapping_add(1);
             }
         }
+    }
 
-        count = match count.checked_sub(1) {
-            Some(count) => count,
-            None => break,
-        };
-        more = waiting
-            .get_mut(count)
-            .and_then(Option::take)
-            .and_then(|ptr| {
+    /// Drops some nodes, and returns whether there are more.
+    fn drop_some(&mut self, limit: u32) -> bool {
+        for _ in 0..limit {
+            let Some(top) = self.count.checked_sub(1) else {
+                return false;
+            };
+            let node = self.waiting.get_mut(top).and_then(Option::take);
+            let children = node.and_then(|ptr| {
                 F::drop_last(ptr, |node: &mut Node<F, K, V>| {
                     core::mem::take(&mut node.children)
                 })
             });
+
+            self.count = top;
+            self.push(children.unwrap_or_default());
+        }
+        true
     }
 }
 

@@ -24,10 +24,13 @@ impl Naive {
     }
 
     fn lookup(&self, addr: Addr) -> Option<&u32> {
-        let matching = self
-            .0
-            .iter()
-            .filter(|(prefix, _)| Prefix::new(addr, prefix.len) == Some(*prefix));
+        self.lookup_where(addr, |_| true)
+    }
+
+    fn lookup_where(&self, addr: Addr, wanted: impl Fn(&u32) -> bool) -> Option<&u32> {
+        let matching = self.0.iter().filter(|(prefix, value)| {
+            Prefix::new(addr, prefix.len) == Some(*prefix) && wanted(value)
+        });
 
         matching
             .max_by_key(|(prefix, _)| prefix.len)
@@ -173,6 +176,16 @@ proptest! {
         });
         for addr in addrs.into_iter().chain(ends) {
             prop_assert_eq!(table.lookup(&addr), naive.lookup(addr), "{:?}", addr);
+            for modulus in 1..4 {
+                let wanted = |value: &u32| value % modulus == 0;
+
+                prop_assert_eq!(
+                    table.lookup_where(&addr, wanted),
+                    naive.lookup_where(addr, wanted),
+                    "{:?}",
+                    addr
+                );
+            }
         }
         for (table, sorted) in &kept {
             prop_assert_eq!(&prefixes(table), sorted);
