@@ -13,6 +13,7 @@
 //! - [`notifier`]: what happens to the machine.
 //! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
+//! - [`task`]: the task that runs.
 //! - [`mod@time`]: clocks and jiffies.
 //! - [`timer`]: timers that belong to an RCU-freed object.
 //! - [`workqueue`]: workqueues of one's own.
@@ -26,6 +27,7 @@ pub mod notifier;
 mod num;
 pub mod random;
 pub mod sync;
+pub mod task;
 pub mod time;
 pub mod timer;
 pub mod workqueue;

@@ -15,7 +15,10 @@ pub mod hash;
 
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ops::Deref,
     ptr::{
         null_mut,
@@ -164,6 +167,23 @@ impl<T: Object> RcuArc<T> {
         this.0 == other.0
     }
 
+    /// Gives up the reference. If it was the last one, returns the object, to be taken apart once no
+    /// reader looks at it any more.
+    pub fn retire(this: Self) -> Option<Retired<T>> {
+        let inner = this.0;
+        // SAFETY: By the type invariants, the pointer is valid.
+        let count = unsafe { (*inner.as_ptr()).refcount.as_atomic() };
+        if count.cmpxchg(1, 0, Full).is_err() {
+            return None;
+        }
+        this.release();
+        core::mem::forget(this);
+        // SAFETY: May be called from any context.
+        let cookie = unsafe { bindings::get_state_synchronize_rcu() };
+        // INVARIANT: The only reference was given up before the state was taken.
+        Some(Retired { inner, cookie })
+    }
+
     /// Gives up the reference without dropping it, and returns the object's address.
     pub(crate) fn into_raw(this: Self) -> *const T {
         let this = ManuallyDrop::new(this);
@@ -212,12 +232,66 @@ impl<T: Object> Drop for RcuArc<T> {
         // SAFETY: By the type invariants, the pointer is valid.
         if unsafe { (*inner).refcount.dec_and_test() } {
             self.release();
-            // SAFETY: The pointer is valid until the callback frees it.
-            let rcu = unsafe { (*inner).rcu.get() };
-            // SAFETY: Nobody else has the head, and it lies in an `Inner<T>` that is alive.
-            unsafe { bindings::call_rcu(rcu, Some(free_callback::<T>)) };
+            // SAFETY: The last reference is gone, and it was ours.
+            unsafe { free_later(inner) };
         }
     }
+}
+
+/// An object whose last reference is gone, and which readers may still look at.
+///
+/// # Invariants
+///
+/// The pointer is that of a valid [`Inner`] without references, which is ours alone a grace period
+/// after `cookie` was taken.
+pub struct Retired<T: Object> {
+    inner: NonNull<Inner<T>>,
+    cookie: usize,
+}
+
+// SAFETY: `T` is `Send` and `Sync`, and dropped on whatever CPU runs the RCU callback.
+unsafe impl<T: Object> Send for Retired<T> {}
+
+impl<T: Object + Unpin> Retired<T> {
+    /// Returns the object. Waits for a grace period unless one has passed already. Process context
+    /// only.
+    pub fn into_inner(self) -> T {
+        let this = ManuallyDrop::new(self);
+        let inner = this.inner.as_ptr();
+        // SAFETY: An FFI call that may sleep, as documented.
+        unsafe { bindings::cond_synchronize_rcu(this.cookie) };
+        // SAFETY: By the type invariants, the object is valid and ours.
+        let data = unsafe { &raw mut (*inner).data };
+        // SAFETY: As above.
+        unsafe { (*data).quiesce() };
+        // SAFETY: As above; it may be moved, and is not dropped where it was.
+        let data = unsafe { data.read() };
+        // CAST: So that nothing of it is dropped again.
+        let memory = inner.cast::<MaybeUninit<Inner<T>>>();
+        // SAFETY: The memory came from a `KBox`, and nobody can see it any more.
+        drop(unsafe { KBox::from_raw(memory) });
+        LIVE.fetch_sub(1, Relaxed);
+        data
+    }
+}
+
+impl<T: Object> Drop for Retired<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, the object has no references and is valid.
+        unsafe { free_later(self.inner.as_ptr()) };
+    }
+}
+
+/// Frees an object after a grace period.
+///
+/// # Safety
+///
+/// `inner` must be valid, have no references, and be given up by the caller.
+unsafe fn free_later<T: Object>(inner: *mut Inner<T>) {
+    // SAFETY: The pointer is valid until the callback frees it.
+    let rcu = unsafe { (*inner).rcu.get() };
+    // SAFETY: Nobody else has the head, and it lies in an `Inner<T>` that is alive.
+    unsafe { bindings::call_rcu(rcu, Some(free_callback::<T>)) };
 }
 
 /// Frees an object whose last reference is gone.
