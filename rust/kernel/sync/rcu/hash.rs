@@ -7,20 +7,26 @@
 //! number; they can be removed in any context.
 //!
 //! Each entry has two links: the chains of a table that is being built use the one that the
-//! chains in use do not, so that readers never see a chain change under them.
+//! chains in use do not, so that readers never see a chain change under them. It is built in steps,
+//! between which entries may be removed: the lock is never held for long.
 
+mod buckets;
+
+use self::buckets::{
+    Buckets,
+    Entry,
+    Link, //
+};
 use super::{
     Guard,
     LIVE, //
 };
 use crate::{
     new_spinlock_bh,
-    sync::SpinLockBh, //
+    sync::SpinLockBh,
+    task::cond_resched, //
 };
-use core::ptr::{
-    null_mut,
-    NonNull, //
-};
+use core::ptr::null_mut;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -41,7 +47,10 @@ use wg_bindings as bindings;
 const INITIAL_BUCKETS: usize = 16;
 
 /// By how much the number of buckets grows once there are more entries than buckets.
-const GROWTH: usize = 8;
+const GROWTH: usize = 4;
+
+/// How many buckets are emptied into larger ones with the lock held.
+const STRIDE: usize = 64;
 
 /// A key of a [`HashTable`].
 pub trait Key: Copy + Eq + Send + Sync + 'static {
@@ -63,102 +72,68 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
-/// A link of a chain: null at its end.
-type Link<K, V> = Atomic<*mut Entry<K, V>>;
-
-/// An entry of the table.
-#[repr(C)]
-struct Entry<K, V> {
-    rcu: Opaque<bindings::callback_head>,
-    next: [Link<K, V>; 2],
-    key: K,
-    value: V,
-}
-
 /// An entry that is in no table yet.
 pub struct Reservation<K, V>(KBox<Entry<K, V>>);
 
-/// An entry, and the link that leads to it.
-type Found<'a, K, V> = (&'a Link<K, V>, &'a Entry<K, V>);
+/// Buckets that take the place of others, bit by bit.
+struct Growth<K, V> {
+    /// Null if there are none.
+    to: *mut Buckets<K, V>,
+    /// How many of the others have all their entries here, too.
+    moved: usize,
+}
 
-/// One generation of the table's buckets.
-///
-/// # Invariants
-///
-/// The number of heads is a power of two.
-struct Buckets<K, V> {
-    heads: KVVec<Link<K, V>>,
-    /// Which link of the entries the chains use.
-    link: usize,
+/// What the lock of the chains protects, besides these.
+struct Chains<K, V> {
+    /// Number of entries.
+    len: usize,
+    growth: Growth<K, V>,
+}
+
+/// Buckets that were replaced, until readers are sure to have left them.
+struct OldBuckets<K, V> {
+    /// Null if there are none.
+    buckets: *mut Buckets<K, V>,
+    /// The state of RCU when they were replaced.
+    cookie: usize,
 }
 
 /// A hash table with lookups under RCU.
 ///
 /// # Invariants
 ///
-/// `buckets` is that of a valid [`Buckets`], which is replaced only with both locks held and freed
-/// a grace period later. Entries in its chains are valid, and are freed a grace period after they
-/// were taken out.
+/// - `buckets` is that of a valid [`Buckets`], which is replaced only with both locks held and freed
+///   a grace period later. Entries in its chains are valid, and are freed a grace period after they
+///   were taken out.
+/// - `insertion` holds null or what `buckets` was before, which readers may look at for a grace
+///   period from its cookie on.
+/// - `growth.to` is null, or that of a valid [`Buckets`] that readers do not know and that uses the
+///   other link. Its chains have the entries of the first `growth.moved` buckets, and no others. It
+///   is changed by the holder of `insertion`.
 #[pin_data(PinnedDrop)]
 pub struct HashTable<K: Key, V: Send + Sync + 'static> {
     seed: bindings::siphash_key_t,
     buckets: Atomic<*mut Buckets<K, V>>,
     /// Serialises insertions, which may sleep.
     #[pin]
-    insertion: Mutex<()>,
-    /// Serialises changes of chains, and holds the number of entries.
+    insertion: Mutex<OldBuckets<K, V>>,
+    /// Serialises changes of chains.
     #[pin]
-    chains: SpinLockBh<usize>,
+    chains: SpinLockBh<Chains<K, V>>,
 }
 
-// SAFETY: Keys and values are `Send` and `Sync`; all else is atomic or locked.
+// SAFETY: Keys and values are `Send` and `Sync`; all else is atomic or locked, as are the pointers.
 unsafe impl<K: Key, V: Send + Sync + 'static> Send for HashTable<K, V> {}
 // SAFETY: As above.
 unsafe impl<K: Key, V: Send + Sync + 'static> Sync for HashTable<K, V> {}
 
-impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
-    fn new(count: usize, link: usize) -> Result<NonNull<Self>> {
-        let mut heads = KVVec::with_capacity(count, GFP_KERNEL)?;
-        for _ in 0..count {
-            let head = Atomic::new(null_mut());
-            heads.push_within_capacity(head).map_err(|_| ENOMEM)?;
-        }
-        // INVARIANT: Callers give powers of two.
-        let buckets = KBox::new(Self { heads, link }, GFP_KERNEL)?;
-        Ok(NonNull::from(KBox::leak(buckets)))
-    }
-
-    /// Returns the head of the chain for keys with `hash`.
-    #[inline]
-    fn head(&self, hash: u64) -> Option<&Link<K, V>> {
-        self.heads
-            .get(hash as usize & self.heads.len().wrapping_sub(1))
-    }
-
-    /// Returns the entry of `key` for which `wanted` holds, and the link that leads to it.
-    ///
-    /// # Safety
-    ///
-    /// The caller must hold an RCU guard or the lock of the chains for `'a`.
-    #[inline]
-    unsafe fn find<'a>(
-        &'a self,
-        hash: u64,
-        key: &K,
-        mut wanted: impl FnMut(&V) -> bool,
-    ) -> Option<Found<'a, K, V>> {
-        let mut link = self.head(hash)?;
-        loop {
-            // Pairs with the `Release` in `insert` and `replace`.
-            let entry = NonNull::new(link.load(Acquire))?;
-            // SAFETY: By the invariants of the table and the safety requirements of this function,
-            // the entry is valid for `'a`.
-            let entry = unsafe { &*entry.as_ptr() };
-            if entry.key == *key && wanted(&entry.value) {
-                return Some((link, entry));
-            }
-            link = entry.next.get(self.link)?;
-        }
+impl<K: Key, V: Send + Sync + 'static> Chains<K, V> {
+    /// Returns the buckets being built if they have the entries whose keys have `hash`, too, which
+    /// are in `old`.
+    fn built(&self, old: &Buckets<K, V>, hash: u64) -> Option<&Buckets<K, V>> {
+        // SAFETY: By the invariants of the table, it is null or valid.
+        let to = unsafe { self.growth.to.as_ref() }?;
+        (old.index(hash) < self.growth.moved).then_some(to)
     }
 }
 
@@ -175,8 +150,14 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         try_pin_init!(Self {
             seed: bindings::siphash_key_t { key: seed },
             buckets: Atomic::new(Buckets::new(INITIAL_BUCKETS, 0)?.as_ptr()),
-            insertion <- new_mutex!((), "HashTable::insertion"),
-            chains <- new_spinlock_bh!(0, "HashTable::chains"),
+            insertion <- new_mutex!(
+                OldBuckets { buckets: null_mut(), cookie: 0 },
+                "HashTable::insertion"
+            ),
+            chains <- new_spinlock_bh!(
+                Chains { len: 0, growth: Growth { to: null_mut(), moved: 0 } },
+                "HashTable::chains"
+            ),
         }? Error)
     }
 
@@ -196,18 +177,18 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     ///
     /// [`EEXIST`] if there is an entry of that key, [`ENOMEM`] if there is no memory for one.
     pub fn insert(&self, key: K, value: V) -> Result {
-        let _insertion = self.insertion.lock();
+        let mut old = self.insertion.lock();
         let mut entry = Self::entry(key, value)?;
-        self.grow();
+        self.grow(&mut old);
 
         let hash = self.hash(&key);
-        let mut len = self.chains.lock();
+        let mut chains = self.chains.lock();
         // SAFETY: By the type invariants, and with `insertion` held.
         let buckets = unsafe { self.buckets() };
         // SAFETY: The lock of the chains is held.
         if unsafe { buckets.find(hash, &key, |_| true) }.is_some() {
             // The entry is dropped without the lock.
-            drop(len);
+            drop(chains);
             return Err(EEXIST);
         }
         let head = buckets.head(hash).ok_or(EINVAL)?;
@@ -216,7 +197,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         }
         LIVE.add(1, Relaxed);
         head.store(KBox::into_raw(entry), Release);
-        *len = len.wrapping_add(1);
+        chains.len = chains.len.wrapping_add(1);
         Ok(())
     }
 
@@ -251,7 +232,12 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         *next = Atomic::new(old_next.load(Relaxed));
         LIVE.add(1, Relaxed);
         let old = link.load(Relaxed);
-        link.store(KBox::into_raw(entry), Release);
+        let new = KBox::into_raw(entry);
+        if let Some(built) = chains.built(buckets, hash) {
+            // SAFETY: The lock of the chains is held, and both entries are valid.
+            unsafe { Self::unlink(built, hash, old, Some(new)) };
+        }
+        link.store(new, Release);
         drop(chains);
         // SAFETY: The entry was just taken out of its chain, by us.
         unsafe { Self::free(old) };
@@ -263,7 +249,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     /// The value is dropped after a grace period.
     pub fn remove(&self, key: &K, wanted: impl FnMut(&V) -> bool) -> bool {
         let hash = self.hash(key);
-        let mut len = self.chains.lock();
+        let mut chains = self.chains.lock();
         // SAFETY: By the type invariants, and with `chains` held.
         let buckets = unsafe { self.buckets() };
         // SAFETY: The lock of the chains is held.
@@ -274,9 +260,13 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
             return false;
         };
         let old = link.load(Relaxed);
+        if let Some(built) = chains.built(buckets, hash) {
+            // SAFETY: The lock of the chains is held, and the entry is valid.
+            unsafe { Self::unlink(built, hash, old, None) };
+        }
         link.store(next.load(Relaxed), Release);
-        *len = len.wrapping_sub(1);
-        drop(len);
+        chains.len = chains.len.wrapping_sub(1);
+        drop(chains);
         // SAFETY: The entry was just taken out of its chain, by us.
         unsafe { Self::free(old) };
         true
@@ -312,47 +302,102 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         Ok(KBox::new(entry, GFP_KERNEL)?)
     }
 
+    /// Takes an entry out of chains that are being built, or puts another one in its place.
+    ///
+    /// # Safety
+    ///
+    /// The caller must hold the lock of the chains, and both entries must be valid.
+    unsafe fn unlink(
+        built: &Buckets<K, V>,
+        hash: u64,
+        old: *mut Entry<K, V>,
+        new: Option<*mut Entry<K, V>>,
+    ) {
+        // SAFETY: By the safety requirements of this function.
+        let Some(link) = (unsafe { built.link_to(hash, old) }) else {
+            return;
+        };
+        // SAFETY: As above.
+        let next = unsafe { &*old }.next.get(built.link);
+        let next = next.map_or(null_mut(), |next| next.load(Relaxed));
+        let Some(new) = new else {
+            return link.store(next, Relaxed);
+        };
+        // SAFETY: As above.
+        if let Some(own) = unsafe { &*new }.next.get(built.link) {
+            own.store(next, Relaxed);
+        }
+        link.store(new, Relaxed);
+    }
+
     /// Makes the table larger if it has more entries than buckets and there is memory.
     ///
-    /// The caller must hold `insertion`.
-    fn grow(&self) {
+    /// The caller must hold `insertion`, which guards `replaced`.
+    fn grow(&self, replaced: &mut OldBuckets<K, V>) {
         // SAFETY: By the type invariants, and with `insertion` held.
         let old = unsafe { self.buckets() };
         let count = old.heads.len();
-        if *self.chains.lock() < count {
+        if self.chains.lock().len < count {
             return;
+        }
+        if !replaced.buckets.is_null() {
+            // Ends all use of the chains before these, whose links are written now. It was long ago.
+            // SAFETY: An FFI call that may sleep, as documented.
+            unsafe { bindings::cond_synchronize_rcu(replaced.cookie) };
+            let before = core::mem::replace(&mut replaced.buckets, null_mut());
+            // SAFETY: By the type invariants, and as a grace period has passed.
+            unsafe { Buckets::free(before) };
         }
         let Ok(new) = Buckets::new(count.wrapping_mul(GROWTH), old.link ^ 1) else {
             return;
         };
-        // SAFETY: It was just made, and nobody else knows it.
+        // SAFETY: It was just made, and nobody else frees it.
         let buckets = unsafe { new.as_ref() };
 
-        let chains = self.chains.lock();
-        for head in &old.heads {
-            let mut at = head.load(Relaxed);
-            // SAFETY: Entries in chains are valid while the lock of the chains is held.
-            while let Some(entry) = unsafe { at.as_ref() } {
-                let (Some(to), Some(next), Some(after)) = (
-                    buckets.head(self.hash(&entry.key)),
-                    entry.next.get(buckets.link),
-                    entry.next.get(old.link),
-                ) else {
-                    break;
-                };
-                next.store(to.load(Relaxed), Relaxed);
-                to.store(at, Relaxed);
-                at = after.load(Relaxed);
-            }
+        // INVARIANT: The first 0 buckets have no entries.
+        self.chains.lock().growth.to = new.as_ptr();
+        for heads in old.heads.chunks(STRIDE) {
+            let mut chains = self.chains.lock();
+            heads
+                .iter()
+                .for_each(|head| self.link_all(head, old.link, buckets));
+            // INVARIANT: All entries of these were put into the new chains.
+            chains.growth.moved = chains.growth.moved.wrapping_add(heads.len());
+            drop(chains);
+            cond_resched();
         }
+
+        let mut chains = self.chains.lock();
         // INVARIANT: Both locks are held, and the old buckets are freed after a grace period.
-        let old = self.buckets.load(Relaxed);
+        replaced.buckets = self.buckets.load(Relaxed);
         self.buckets.store(new.as_ptr(), Release);
+        chains.growth = Growth {
+            to: null_mut(),
+            moved: 0,
+        };
         drop(chains);
-        // Also ends all use of the old chains' links, which the next growth writes.
-        kernel::sync::rcu::synchronize_rcu();
-        // SAFETY: It came from a box, and its last reader is gone.
-        drop(unsafe { KBox::from_raw(old) });
+        // SAFETY: May be called from any context.
+        replaced.cookie = unsafe { bindings::get_state_synchronize_rcu() };
+    }
+
+    /// Puts all entries of a chain into those of other buckets as well.
+    ///
+    /// The caller must hold the lock of the chains.
+    fn link_all(&self, head: &Link<K, V>, link: usize, buckets: &Buckets<K, V>) {
+        let mut at = head.load(Relaxed);
+        // SAFETY: Entries in chains are valid while the lock of the chains is held.
+        while let Some(entry) = unsafe { at.as_ref() } {
+            let (Some(to), Some(next), Some(after)) = (
+                buckets.head(self.hash(&entry.key)),
+                entry.next.get(buckets.link),
+                entry.next.get(link),
+            ) else {
+                break;
+            };
+            next.store(to.load(Relaxed), Relaxed);
+            to.store(at, Relaxed);
+            at = after.load(Relaxed);
+        }
     }
 
     /// Frees an entry after a grace period.
@@ -396,7 +441,11 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
                     .get(buckets.link)
                     .map_or(null_mut(), |next| next.load(Relaxed));
                 LIVE.fetch_sub(1, Relaxed);
+                cond_resched();
             }
         }
+        let replaced = self.insertion.lock().buckets;
+        // SAFETY: By the type invariants, and as nobody else has the table.
+        unsafe { Buckets::free(replaced) };
     }
 }
