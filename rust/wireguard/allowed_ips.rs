@@ -24,7 +24,8 @@ use wg_kernel::{
     sync::rcu::{
         RcuArc,
         Release, //
-    }, //
+    },
+    task::cond_resched, //
 };
 use wg_proto::allowed_ips::{
     Addr,
@@ -71,7 +72,25 @@ impl AllowedIps {
     /// Returns the peer with the longest prefix of `addr`.
     #[inline]
     pub(crate) fn lookup(&self, addr: &Addr) -> Option<&RcuArc<Peer>> {
-        self.table.lookup(addr).map(|owner| &owner.peer)
+        let peer = &self.table.lookup(addr)?.peer;
+        match peer.is_dead() {
+            false => Some(peer),
+            true => self.lookup_living(addr),
+        }
+    }
+
+    /// Does the same where the dead, which are removed from the table a little later, have prefixes.
+    #[cold]
+    fn lookup_living(&self, addr: &Addr) -> Option<&RcuArc<Peer>> {
+        let owner = self
+            .table
+            .lookup_where(addr, |owner| !owner.peer.is_dead())?;
+        Some(&owner.peer)
+    }
+
+    /// Frees the table, with pauses if it is large. Process context only.
+    pub(crate) fn dismantle(self) {
+        self.table.dismantle(cond_resched);
     }
 }
 
@@ -83,6 +102,8 @@ pub(crate) struct Editor {
     table: Table<KernelArc, Owner>,
     /// Rises with each change; 0 never occurs.
     sequence: u64,
+    /// What it was when readers were last given the table.
+    published: u64,
 }
 
 impl Editor {
@@ -91,6 +112,7 @@ impl Editor {
         Self {
             table: Table::new(),
             sequence: 1,
+            published: 1,
         }
     }
 
@@ -99,14 +121,21 @@ impl Editor {
         self.sequence
     }
 
+    /// Returns how many changes readers do not know of.
+    pub(crate) fn unpublished(&self) -> u64 {
+        self.sequence.wrapping_sub(self.published)
+    }
+
     /// Returns what readers are to see from now on.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it.
-    pub(crate) fn publication(&self) -> Result<RcuArc<AllowedIps>> {
+    pub(crate) fn publish(&mut self) -> Result<RcuArc<AllowedIps>> {
         let table = self.table.clone();
-        RcuArc::pin_init(AllowedIps { table }, GFP_KERNEL)
+        let publication = RcuArc::pin_init(AllowedIps { table }, GFP_KERNEL)?;
+        self.published = self.sequence;
+        Ok(publication)
     }
 
     /// Makes `prefix` one of `peer`, as the last of its `prefixes`.
@@ -170,24 +199,24 @@ impl Editor {
     ///
     /// [`ENOMEM`], in which case the peer has lost some of them.
     pub(crate) fn remove_all(&mut self, prefixes: &mut Prefixes) -> Result {
-        if prefixes.is_empty() {
-            return Ok(());
-        }
-        self.sequence = self.sequence.wrapping_add(1);
         while let Some(first) = prefixes.cursor_front() {
             let (&sequence, &prefix) = first.current();
             if let Some(table) = self.table.remove(&prefix).map_err(|_| ENOMEM)? {
                 self.table = table;
             }
             prefixes.remove(&sequence);
+            self.sequence = self.sequence.wrapping_add(1);
+            cond_resched();
         }
         Ok(())
     }
 
-    /// Takes all prefixes from all peers.
-    pub(crate) fn clear(&mut self) {
+    /// Takes all prefixes from all peers, and returns what had them. Readers are to see none.
+    pub(crate) fn clear(&mut self) -> AllowedIps {
         self.sequence = self.sequence.wrapping_add(1);
-        self.table = Table::new();
+        self.published = self.sequence;
+        let table = core::mem::replace(&mut self.table, Table::new());
+        AllowedIps { table }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::{
     allowed_ips::{
+        AllowedIps,
         Editor,
         Prefixes, //
     },
@@ -22,15 +23,23 @@ use kernel::{
     rbtree::RBTree,
     sync::Arc, //
 };
-use wg_kernel::sync::rcu::{
-    self,
-    RcuArc, //
+use wg_kernel::{
+    sync::rcu::{
+        self,
+        RcuArc,
+        Retired, //
+    },
+    task::cond_resched, //
 };
 use wg_proto::{
     allowed_ips::Prefix,
     handshake,
     limits, //
 };
+
+/// From how many changes of allowed IPs in one request on readers' old table is not left to RCU to
+/// be freed, since that takes long.
+const MANY_CHANGES: u64 = 4096;
 
 /// What user space has configured.
 pub(crate) struct Config {
@@ -41,14 +50,54 @@ pub(crate) struct Config {
     /// Rises with each request for changes.
     generation: u32,
     port: u16,
-    /// Peers that were removed, to be buried at the end of the request.
+    /// Peers that were removed, to be buried at the end of the request. Those stay that linger.
     dead: RBTree<u64, PeerConfig>,
+    /// Large tables that were replaced, to be freed at the end of the request.
+    old_tables: OldTables,
 }
 
 /// A peer, and its allowed IPs.
 pub(crate) struct PeerConfig {
     peer: RcuArc<Peer>,
     prefixes: Prefixes,
+    /// Whether it was removed and has prefixes still, for want of memory for a table without them.
+    /// Readers take it for nobody.
+    lingers: bool,
+}
+
+/// Tables of allowed IPs that nobody will need any more.
+#[derive(Default)]
+struct OldTables {
+    /// What readers had, who may look at it still.
+    readers: Option<Retired<AllowedIps>>,
+    /// What it was made from.
+    editor: Option<AllowedIps>,
+}
+
+/// What a request has removed, to be freed when no lock is held: it may be much.
+#[must_use]
+pub(crate) struct Grave {
+    peers: RBTree<u64, PeerConfig>,
+    tables: OldTables,
+}
+
+impl Grave {
+    /// Frees all of it, with pauses. Process context only.
+    pub(crate) fn clear(mut self) {
+        let OldTables { readers, editor } = self.tables;
+        // Last those of the editor, with which readers' tables are shared.
+        if let Some(table) = readers {
+            table.into_inner().dismantle();
+        }
+        if let Some(table) = editor {
+            table.dismantle();
+        }
+        let mut next = self.peers.cursor_front_mut();
+        while let Some(first) = next {
+            next = first.remove_current().0;
+            cond_resched();
+        }
+    }
 }
 
 impl PeerConfig {
@@ -73,6 +122,7 @@ impl Config {
             generation: 1,
             port: 0,
             dead: RBTree::new(),
+            old_tables: OldTables::default(),
         }
     }
 
@@ -84,6 +134,9 @@ impl Config {
     /// Notes that there is a request for changes.
     pub(crate) fn begin_change(&mut self) {
         self.generation = self.generation.wrapping_add(1);
+        for removed in self.dead.values_mut() {
+            removed.lingers = self.allowed_ips.remove_all(&mut removed.prefixes).is_err();
+        }
     }
 
     /// Returns the port that the sockets are bound to, or are to be bound to.
@@ -148,6 +201,7 @@ impl Device {
         let peer_config = PeerConfig {
             peer: peer.clone(),
             prefixes: RBTree::new(),
+            lingers: false,
         };
         config
             .peers
@@ -162,46 +216,81 @@ impl Device {
 
     /// Removes a peer. It is buried with [`Device::bury_dead`].
     pub(crate) fn remove_peer(&self, config: &mut Config, peer: &Peer) {
-        // Without memory for a table without them, some prefixes lead to the dead peer until
-        // somebody else gets them or all peers are removed; packets to them go nowhere.
-        let _ = self.clear_allowed_ips(config, peer);
-        self.kill(config, peer.id());
-    }
-
-    /// Removes all peers. They are buried with [`Device::bury_dead`].
-    pub(crate) fn remove_all_peers(&self, config: &mut Config) {
-        config.allowed_ips.clear();
-        // Readers that find no table find no peer, which is what they should.
-        drop(self.allowed_ips().swap(None));
-        while let Some((id, _)) = config.peer_from(0) {
-            self.kill(config, id);
-        }
-    }
-
-    /// Takes a peer out of the tables that are left, and puts it with the dead.
-    fn kill(&self, config: &mut Config, id: u64) {
-        let Some(removed) = config.peers.remove_node(&id) else {
+        let Some(removed) = config.peers.remove_node(&peer.id()) else {
             return;
         };
         config.peer_count = config.peer_count.wrapping_sub(1);
         config.dead.insert(removed);
-        if let Some(PeerConfig { peer, .. }) = config.dead.get(&id) {
-            self.peers()
-                .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
-            peer.make_dead();
+        if let Some(removed) = config.dead.get_mut(&peer.id()) {
+            removed.lingers = config
+                .allowed_ips
+                .remove_all(&mut removed.prefixes)
+                .is_err();
+            self.kill(&removed.peer);
         }
     }
 
-    /// Stops all that still runs on behalf of peers that were removed: one grace period for all.
-    pub(crate) fn bury_dead(&self, config: &mut Config) {
+    /// Removes all peers. They are buried with [`Device::bury_dead`].
+    pub(crate) fn remove_all_peers(&self, config: &mut Config) {
+        let table = config.allowed_ips.clear();
+        // Readers that find no table find no peer, which is what they should.
+        config.old_tables = OldTables {
+            readers: self.allowed_ips().swap(None).and_then(RcuArc::retire),
+            editor: Some(table),
+        };
+        for removed in config.dead.values_mut() {
+            removed.lingers = false;
+        }
+        for peer in config.peers() {
+            self.kill(peer);
+            cond_resched();
+        }
+        config.peer_count = 0;
         if config.dead.is_empty() {
+            core::mem::swap(&mut config.peers, &mut config.dead);
             return;
         }
-        rcu::synchronize_net();
-        for removed in config.dead.values() {
-            removed.peer.bury();
+        let mut next = config.peers.cursor_front_mut();
+        while let Some(first) = next {
+            let (rest, removed) = first.remove_current();
+            config.dead.insert(removed);
+            next = rest;
         }
-        config.dead = RBTree::new();
+    }
+
+    /// Takes a peer out of the table by public key, and marks it as dead.
+    fn kill(&self, peer: &RcuArc<Peer>) {
+        self.peers()
+            .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
+        peer.make_dead();
+    }
+
+    /// Stops all that still runs on behalf of peers that were removed: one grace period for all.
+    ///
+    /// Returns what is left of them, to be freed without locks.
+    pub(crate) fn bury_dead(&self, config: &mut Config) -> Grave {
+        let mut peers = RBTree::new();
+        if !config.dead.is_empty() {
+            rcu::synchronize_net();
+            for removed in config.dead.values() {
+                removed.peer.bury();
+                cond_resched();
+            }
+            peers = core::mem::replace(&mut config.dead, RBTree::new());
+        }
+        while let Some(id) = peers
+            .iter()
+            .find(|(_, dead)| dead.lingers)
+            .map(|(id, _)| *id)
+        {
+            if let Some(lingering) = peers.remove_node(&id) {
+                config.dead.insert(lingering);
+            }
+        }
+        Grave {
+            peers,
+            tables: core::mem::take(&mut config.old_tables),
+        }
     }
 
     /// Gives a prefix to a peer, or takes it from the peer. It takes effect with
@@ -225,28 +314,26 @@ impl Device {
         }
         let former = config.allowed_ips.insert(prefix, peer, &mut own.prefixes)?;
         if let Some((id, sequence)) = former {
-            if let Some(former) = config.peers.get_mut(&id) {
-                former.prefixes.remove(&sequence);
+            // One that was removed may have had it still.
+            for peers in [&mut config.peers, &mut config.dead] {
+                if let Some(former) = peers.get_mut(&id) {
+                    former.prefixes.remove(&sequence);
+                }
             }
         }
         Ok(())
     }
 
-    /// Takes all prefixes from a peer, at once.
+    /// Takes all prefixes from a peer. It takes effect with [`Device::publish_allowed_ips`].
     ///
     /// # Errors
     ///
     /// [`ENOMEM`], in which case it may have lost some.
     pub(crate) fn clear_allowed_ips(&self, config: &mut Config, peer: &Peer) -> Result {
-        let Some(own) = config.peers.get_mut(&peer.id()) else {
-            return Ok(());
-        };
-        if own.prefixes.is_empty() {
-            return Ok(());
+        match config.peers.get_mut(&peer.id()) {
+            Some(own) => config.allowed_ips.remove_all(&mut own.prefixes),
+            None => Ok(()),
         }
-        let cleared = config.allowed_ips.remove_all(&mut own.prefixes);
-        self.publish_allowed_ips(config)?;
-        cleared
     }
 
     /// Lets changes of allowed IPs take effect.
@@ -254,9 +341,16 @@ impl Device {
     /// # Errors
     ///
     /// [`ENOMEM`], in which case they take effect with the next ones.
-    pub(crate) fn publish_allowed_ips(&self, config: &Config) -> Result {
-        let table = config.allowed_ips.publication()?;
-        drop(self.allowed_ips().swap(Some(table)));
+    pub(crate) fn publish_allowed_ips(&self, config: &mut Config) -> Result {
+        let changes = config.allowed_ips.unpublished();
+        if changes == 0 {
+            return Ok(());
+        }
+        let table = config.allowed_ips.publish()?;
+        let old = self.allowed_ips().swap(Some(table));
+        if changes >= MANY_CHANGES && config.old_tables.readers.is_none() {
+            config.old_tables.readers = old.and_then(RcuArc::retire);
+        }
         Ok(())
     }
 

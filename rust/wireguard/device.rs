@@ -345,8 +345,9 @@ impl Device {
     fn remove_peers_and_wait(&self) {
         let mut config = self.config.lock();
         self.remove_all_peers(&mut config);
-        self.bury_dead(&mut config);
+        let grave = self.bury_dead(&mut config);
         drop(config);
+        grave.clear();
 
         self.queues.receive.flush();
         self.queues.send.flush();

@@ -41,11 +41,14 @@ use wg_proto::uapi::{
 pub(super) fn set(request: &Request<'_>) -> Result {
     let interface = interface(request)?;
     let device = interface.data();
-    with_config(&interface, |config| {
+    let (result, grave) = with_config(&interface, |config| {
         let result = change(device, config, request);
-        device.bury_dead(config);
-        result
-    })
+        // Those before an error take effect, all together.
+        let published = device.publish_allowed_ips(config);
+        (result.and(published), device.bury_dead(config))
+    });
+    grave.clear();
+    result
 }
 
 fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> Result {
@@ -117,10 +120,7 @@ fn change_peer(device: &Arc<Device>, config: &mut Config, request: &PeerRequest<
         device.clear_allowed_ips(config, &peer)?;
     }
     if let Some(allowed_ips) = request.allowed_ips {
-        let changed = change_allowed_ips(device, config, &peer, allowed_ips);
-        // Those before an error take effect.
-        device.publish_allowed_ips(config)?;
-        changed?;
+        change_allowed_ips(device, config, &peer, allowed_ips)?;
     }
     if let Some(interval) = request.persistent_keepalive {
         let state = &peer.timer_state.persistent_keepalive;
