@@ -415,13 +415,25 @@ impl Peer {
     ///
     /// If there is no memory for that, all stays as it is.
     pub(crate) fn clear_source(&self, flags: Flags) {
+        self.renew_endpoint(|_| Source::None, flags);
+    }
+
+    /// Forgets the route to the peer, as it is not needed for some time.
+    ///
+    /// If there is no memory for that, all stays as it is.
+    pub(crate) fn forget_route(&self) {
+        self.renew_endpoint(Endpoint::source, GFP_KERNEL);
+    }
+
+    /// Makes a new endpoint with the same address.
+    fn renew_endpoint(&self, source: impl FnOnce(&Endpoint) -> Source, flags: Flags) {
         let guard = rcu::read_lock();
         let old = self.endpoint(&guard).and_then(Borrow::get);
         drop(guard);
         let Some(old) = old else {
             return;
         };
-        if let Ok(new) = Endpoint::new(old.addr(), Source::None, flags) {
+        if let Ok(new) = Endpoint::new(old.addr(), source(&old), flags) {
             let _change = self.endpoint_change.lock();
             // If it has changed meanwhile, all that was to be forgotten is forgotten.
             if self.endpoint.holds(old.borrow()) {

@@ -10,7 +10,10 @@ use crate::{
 use kernel::{
     alloc::Flags,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        SetOnce, //
+    }, //
 };
 use wg_kernel::{
     net::{
@@ -68,7 +71,8 @@ pub(crate) enum Source {
 pub(crate) struct Endpoint {
     addr: SocketAddr,
     source: Source,
-    cache: Option<DstCache>,
+    /// Made when something is sent, as it takes memory for each CPU.
+    cache: SetOnce<DstCache>,
 }
 
 rcu_object!(Endpoint);
@@ -77,25 +81,14 @@ impl Release for Endpoint {}
 impl Endpoint {
     /// Creates an endpoint.
     ///
-    /// Without memory for the cache of routes it works without.
-    ///
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it.
     pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
-        Self::with_cache(addr, source, DstCache::new().ok(), flags)
-    }
-
-    fn with_cache(
-        addr: SocketAddr,
-        source: Source,
-        cache: Option<DstCache>,
-        flags: Flags,
-    ) -> Result<RcuArc<Self>> {
         let endpoint = Self {
             addr,
             source,
-            cache,
+            cache: SetOnce::new(),
         };
         RcuArc::pin_init(endpoint, flags)
     }
@@ -104,6 +97,11 @@ impl Endpoint {
     #[inline]
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Returns our address, as the peer addressed it last.
+    pub(crate) fn source(&self) -> Source {
+        self.source
     }
 
     /// Returns whether the addresses are these.
@@ -316,7 +314,7 @@ impl Path<'_> {
     /// Keeps the route for the next message.
     fn cached4(&self, route: Result<Route4>, flow: &Flow4) -> Result<Route4> {
         let route = self.reported(route)?;
-        if let Some(cache) = self.cache() {
+        if let Some(cache) = self.new_cache() {
             cache.set4(&route, flow, self.bh);
         }
         Ok(route)
@@ -347,7 +345,7 @@ impl Path<'_> {
             flow.saddr = saddr;
         }
         let route = self.reported(Route6::lookup(sender, flow))?;
-        if let Some(cache) = self.cache() {
+        if let Some(cache) = self.new_cache() {
             cache.set6(&route, flow, self.bh);
         }
         Ok(route)
@@ -357,6 +355,15 @@ impl Path<'_> {
     #[inline]
     fn cache(&self) -> Option<&DstCache> {
         self.peer.and(self.endpoint.cache.as_ref())
+    }
+
+    /// Does the same, and makes the cache if there is none yet. Without memory there is none.
+    fn new_cache(&self) -> Option<&DstCache> {
+        if self.peer.is_some() && self.endpoint.cache.as_ref().is_none() {
+            // If another CPU has made one meanwhile, this one is dropped.
+            self.endpoint.cache.populate(DstCache::new().ok()?);
+        }
+        self.cache()
     }
 
     /// Makes the peer forget which of our addresses it was heard at.
@@ -410,7 +417,7 @@ impl Device {
         let (addr, source) = answer_to(outer);
         let (Some(skb), Ok(endpoint)) = (
             message_skb(message),
-            Endpoint::with_cache(addr, source, None, GFP_KERNEL),
+            Endpoint::new(addr, source, GFP_KERNEL),
         ) else {
             return;
         };

@@ -186,6 +186,7 @@ impl WorkItem<ZERO_KEYS> for Peer {
             3 * limits::REJECT_AFTER_TIME
         );
         this.wipe_keys();
+        this.forget_route();
     }
 }
 
