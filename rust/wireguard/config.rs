@@ -149,9 +149,11 @@ impl Config {
         self.port = port;
     }
 
-    /// Returns the peers in the order in which they were created.
+    /// Returns the peers in the order in which they were created, with pauses in between: there may
+    /// be many.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &RcuArc<Peer>> {
-        self.peers.values().map(PeerConfig::peer)
+        let peers = self.peers.values().map(PeerConfig::peer);
+        peers.inspect(|_| cond_resched())
     }
 
     /// Returns whether there is no peer.
@@ -241,10 +243,7 @@ impl Device {
         for removed in config.dead.values_mut() {
             removed.lingers = false;
         }
-        for peer in config.peers() {
-            self.kill(peer);
-            cond_resched();
-        }
+        config.peers().for_each(|peer| self.kill(peer));
         config.peer_count = 0;
         if config.dead.is_empty() {
             core::mem::swap(&mut config.peers, &mut config.dead);
