@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# wg-quick(8), unmodified: up and down, the default route by way of a mark, hooks, MTU, save.
+# wg-quick(8), unmodified: up and down, the default route by way of a mark, hooks, MTU, name servers,
+# save.
 #
 # kernels: uml
 # timeout: 300
@@ -108,5 +109,65 @@ else
 	capture quick up
 	not_ok 'up' "$output"
 fi
+
+note 'a mark, an MTU, name servers and hooks'
+# resolvconf is part of the machine, not of a namespace.
+cp /etc/resolv.conf "$TMP/resolv.conf"
+cat > "$TMP/wg0.conf" << END
+[Interface]
+Address = 192.168.241.1/32, fd00::1/128
+PrivateKey = $KEY_A
+FwMark = 0x1234
+MTU = 1337
+DNS = 198.51.100.1, 2001:db8::1, example.org
+PreUp = echo pre %i >> $TMP/more
+PostUp = wg set %i peer $PUB_C allowed-ips 192.168.66.0/24
+PostUp = ping -n -q -c 1 -W 10 198.51.100.1 > /dev/null && echo reached >> $TMP/more
+
+[Peer]
+PublicKey = $PUB_B
+AllowedIPs = 0.0.0.0/0
+AllowedIPs = ::/0
+Endpoint = [fd00:aa::2]:51822
+END
+routes_before=$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule)
+check 'up' quick up
+is 'the mark' "$(at a wg show wg0 fwmark)" 0x1234
+is 'is the number of the table' "$(at a ip route show table $((0x1234)) | xargs)" 'default dev wg0 scope link'
+is 'the MTU' "$(sysfs a wg0/mtu)" 1337
+like 'rules lead there' "$(at a ip rule)" '*not from all fwmark 0x1234 lookup 4660*'
+like 'and around it' "$(at a ip -6 rule)" '*lookup main suppress_prefixlength 0*'
+is 'name servers' "$(sed -n 's/^nameserver //p' /etc/resolv.conf | xargs)" '198.51.100.1 2001:db8::1'
+like 'a domain' "$(cat /etc/resolv.conf)" '*search example.org*'
+is 'hooks were run in order, the tunnel being up' "$(cat "$TMP/more")" $'pre wg0\nreached'
+like 'PostUp may use wg' "$(at a wg show wg0 allowed-ips)" "*$PUB_C"$'\t192.168.66.0/24*'
+check 'the internet is there, over IPv6 outside' reaches a 198.51.100.1
+check 'the IPv6 internet, too' reaches a 2001:db8::1
+like 'no outsider may answer for our address' "$(at a nft list ruleset)" '*iifname != "wg0" ip daddr 192.168.241.1*drop*'
+check 'down' quick down
+is 'name servers are as before' "$(grep -v '^#' /etc/resolv.conf)" "$(grep -v '^#' "$TMP/resolv.conf")"
+is 'and all else' "$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule; at a nft list ruleset)" \
+	"$routes_before"
+
+note 'no table'
+cat > "$TMP/wg0.conf" << END
+[Interface]
+Address = 192.168.241.1/24
+PrivateKey = $KEY_A
+Table = off
+PostUp = ip route add 198.51.100.0/24 dev %i
+
+[Peer]
+PublicKey = $PUB_B
+AllowedIPs = 192.168.241.2/32, 198.51.100.0/24
+Endpoint = 10.0.0.2:51822
+END
+check 'up' quick up
+is 'only the routes of the hooks' "$(at a ip route show dev wg0 198.51.100.0/24 | xargs)" '198.51.100.0/24 scope link'
+check 'the internet is there' reaches a 198.51.100.1
+check 'down' quick down
+sed -i 's/^PostUp.*/PostUp = false/' "$TMP/wg0.conf"
+refuses 'a hook that fails takes the tunnel down' '*' quick up
+refuses 'the device is gone' '*does not exist*' at a ip link show wg0
 
 finish
