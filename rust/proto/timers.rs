@@ -258,7 +258,8 @@ pub enum Expired {
     },
     /// Send an empty packet.
     SendKeepalive {
-        /// Afterwards forget that another one is needed and arm [`Timer::SendKeepalive`] again.
+        /// Before that, forget that another one is needed and arm [`Timer::SendKeepalive`] again:
+        /// it stays armed if there is no session to send with.
         again: Option<Delay>,
     },
     /// Forget the source address, and send an initiation, the first of its series: the number of

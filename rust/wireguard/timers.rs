@@ -141,11 +141,12 @@ impl Expire<{ Timer::COUNT }> for Peer {
             Expired::RetryHandshake { attempts } => this.retry_handshake(attempts, this),
             Expired::GiveUp { zero_key_material } => this.give_up_handshake(zero_key_material),
             Expired::SendKeepalive { again } => {
-                Self::send_keepalive(this);
                 if let Some(delay) = again {
                     state.need_another_keepalive.store(false, Relaxed);
                     this.arm(Timer::SendKeepalive, delay);
                 }
+                // Which disarms the timer, unless there is no session to send with.
+                Self::send_keepalive(this);
             }
             Expired::NewHandshake => {
                 pr_debug!(

@@ -363,11 +363,11 @@ impl Device {
                 }
             }
             Expired::SendKeepalive { again } => {
-                self.send_keepalive(peer);
                 if let Some(delay) = again {
                     self.peers[peer].need_another_keepalive = false;
                     self.arm(peer, Timer::SendKeepalive, delay);
                 }
+                self.send_keepalive(peer);
             }
             Expired::NewHandshake => {
                 self.peers[peer].source_cleared += 1;
