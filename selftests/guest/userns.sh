@@ -51,13 +51,8 @@ b ip link del wg1
 echo "ok - and deleted"
 exit 0
 END
-sysctl_users() {
-	local file
-	for file in kernel/unprivileged_userns_clone; do
-		[[ ! -e /proc/sys/$file ]] || echo 1 > "/proc/sys/$file"
-	done
-}
-sysctl_users
+switch=/proc/sys/kernel/unprivileged_userns_clone
+[[ ! -e $switch ]] || echo 1 > "$switch"
 chmod 755 "$TMP"
 chmod 644 "$TMP"/*
 export TMP
