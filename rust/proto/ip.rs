@@ -117,6 +117,15 @@ impl Header {
         }
     }
 
+    /// Returns the length of the header itself, without options or extensions.
+    #[inline]
+    pub const fn fixed_len(&self) -> u32 {
+        match *self {
+            Self::V4 { .. } => 20,
+            Self::V6 { .. } => 40,
+        }
+    }
+
     /// Returns the DS field.
     #[inline]
     pub const fn tos(&self) -> u8 {

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Small packets, and the large one that they can be put together to.
+//!
+//! The opposite of [`segment`](crate::segment), under the conditions that the kernel has for it: one
+//! after the other, the segments of a TCP connection differ in nothing but what is computed anew
+//! when the large packet is segmented again.
+
+use crate::{
+    checksum::Sum,
+    segment::{
+        copy,
+        get,
+        put,
+        MAX_HEADERS, //
+    }, //
+};
+
+/// Bytes of an IPv4 header without options.
+const IPV4_LEN: usize = 20;
+/// Bytes of an IPv6 header without extensions.
+const IPV6_LEN: usize = 40;
+/// Bytes of a TCP header without options.
+const TCP_LEN: usize = 20;
+
+/// Protocol number of TCP.
+const TCP: u8 = 6;
+
+/// TCP flags that the last segment may have, and which are the large packet's then: FIN, PSH.
+const LAST: u8 = 0x09;
+/// TCP flags that none may have: SYN, RST, URG.
+const NEVER: u8 = 0x26;
+/// TCP flag CWR.
+const CWR: u8 = 0x80;
+/// More fragments, and the offset of a fragment.
+const FRAGMENT: u16 = 0x3fff;
+
+/// The most bytes of a large packet.
+const MAX_LEN: usize = 65535;
+
+/// A large packet that grows.
+pub struct Flow {
+    headers: [u8; MAX_HEADERS],
+    layout: Layout,
+    /// Bytes of payload of each segment but the last.
+    size: usize,
+    payload_len: usize,
+    count: u16,
+    closed: bool,
+}
+
+/// Where the headers of a TCP segment end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    /// End of the network header.
+    ip: usize,
+    /// End of the transport header.
+    tcp: usize,
+}
+
+impl Flow {
+    /// Begins with a packet, if others may follow it.
+    #[inline]
+    pub fn start(packet: &[u8]) -> Option<Self> {
+        let layout = Layout::of(packet)?;
+        let payload_len = packet.len().checked_sub(layout.tcp)?;
+        let flags = *packet.get(layout.ip.checked_add(13)?)?;
+        if payload_len == 0 || flags & (NEVER | LAST) != 0 {
+            return None;
+        }
+        let mut headers = [0; MAX_HEADERS];
+        copy(headers.get_mut(..layout.tcp)?, packet.get(..layout.tcp)?);
+        Some(Self {
+            headers,
+            layout,
+            size: payload_len,
+            payload_len,
+            count: 1,
+            closed: false,
+        })
+    }
+
+    /// Appends a packet if it is what follows; its headers, as long as those of the first, are not
+    /// needed any more then.
+    #[inline]
+    pub fn append(&mut self, packet: &[u8]) -> bool {
+        self.try_append(packet).is_some()
+    }
+
+    #[inline]
+    fn try_append(&mut self, packet: &[u8]) -> Option<()> {
+        let len = packet.len().checked_sub(self.layout.tcp)?;
+        let payload_len = self.payload_len.checked_add(len)?;
+        let fits = self.layout.tcp.checked_add(payload_len)? <= MAX_LEN;
+        if self.closed || len == 0 || len > self.size || !fits {
+            return None;
+        }
+        if Layout::of(packet)? != self.layout {
+            return None;
+        }
+        let ours = self.headers.get(..self.layout.tcp)?;
+        let (ip, tcp) = ours.split_at_checked(self.layout.ip)?;
+        let (new_ip, new_tcp) = packet
+            .get(..self.layout.tcp)?
+            .split_at_checked(self.layout.ip)?;
+        if !self.follows_ip(ip, new_ip)? || !self.follows_tcp(tcp, new_tcp)? {
+            return None;
+        }
+
+        let new_flags = *new_tcp.get(13)? & LAST;
+        *self.headers.get_mut(self.layout.ip.checked_add(13)?)? |= new_flags;
+        self.closed = len < self.size || new_flags != 0;
+        self.payload_len = payload_len;
+        self.count = self.count.checked_add(1)?;
+        Some(())
+    }
+
+    /// Returns whether a network header may follow ours.
+    #[inline]
+    fn follows_ip(&self, ours: &[u8], new: &[u8]) -> Option<bool> {
+        let same = |from: usize, to: usize| ours.get(from..to) == new.get(from..to);
+        if ours.len() == IPV4_LEN {
+            let id = get(ours, 4)?.wrapping_add(self.count);
+            Some(same(0, 2) && same(6, 10) && same(12, 20) && get(new, 4)? == id)
+        } else {
+            Some(same(0, 4) && same(6, 40))
+        }
+    }
+
+    /// Returns whether a TCP header may follow ours.
+    #[inline]
+    fn follows_tcp(&self, ours: &[u8], new: &[u8]) -> Option<bool> {
+        let same = |from: usize, to: usize| ours.get(from..to) == new.get(from..to);
+        let seq = |header: &[u8]| {
+            let field = header.get(4..)?.first_chunk()?;
+            Some(u32::from_be_bytes(*field))
+        };
+        let next = seq(ours)?.wrapping_add(u32::try_from(self.payload_len).ok()?);
+        let flags = (*ours.get(13)? ^ *new.get(13)?) & !LAST;
+        Some(
+            seq(new)? == next
+                && flags == 0
+                && same(0, 4)
+                && same(8, 13)
+                && same(14, 16)
+                && same(18, ours.len()),
+        )
+    }
+
+    /// Returns whether nothing can follow any more.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Returns the number of packets.
+    #[inline]
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Returns how many bytes of payload each has, save for the last.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns how many bytes of headers each has.
+    #[inline]
+    pub fn headers_len(&self) -> usize {
+        self.layout.tcp
+    }
+
+    /// Returns the length of the network header.
+    #[inline]
+    pub fn ip_len(&self) -> usize {
+        self.layout.ip
+    }
+
+    /// Returns whether it has CWR set, as all its packets have then.
+    #[inline]
+    pub fn has_cwr(&self) -> bool {
+        let flags = self
+            .headers
+            .get(self.layout.ip..)
+            .and_then(|tcp| tcp.get(13));
+        flags.is_some_and(|flags| flags & CWR != 0)
+    }
+
+    /// Returns the headers of the first packet, or, if there are several, of the large one. Its TCP
+    /// checksum lacks the sum of what follows the pseudo header, as if it were yet to be sent.
+    #[inline]
+    pub fn headers(&mut self) -> &[u8] {
+        if self.count > 1 {
+            let _ = self.complete();
+        }
+        self.headers.get(..self.layout.tcp).unwrap_or_default()
+    }
+
+    fn complete(&mut self) -> Option<()> {
+        let headers = self.headers.get_mut(..self.layout.tcp)?;
+        let (ip, tcp) = headers.split_at_mut_checked(self.layout.ip)?;
+        let tcp_len = tcp.len().checked_add(self.payload_len)?;
+        let total_len = u16::try_from(ip.len().checked_add(tcp_len)?).ok()?;
+        let tcp_len = u16::try_from(tcp_len).ok()?;
+        let addresses = if ip.len() == IPV4_LEN {
+            put(ip, 2, total_len.to_be_bytes())?;
+            put(ip, 10, [0; 2])?;
+            let checksum = Sum::new().with_bytes(ip).checksum();
+            put(ip, 10, checksum)?;
+            ip.get(12..20)?
+        } else {
+            put(ip, 4, tcp_len.to_be_bytes())?;
+            ip.get(8..40)?
+        };
+        let pseudo = Sum::new()
+            .with_bytes(addresses)
+            .with_word(u16::from(TCP))
+            .with_word(tcp_len);
+        put(tcp, 16, pseudo.to_bytes())
+    }
+}
+
+impl Layout {
+    /// Finds the headers of a packet that is TCP and as long as it says, without options of IP.
+    #[inline]
+    fn of(packet: &[u8]) -> Option<Self> {
+        let ip = match *packet.first()? {
+            0x45 => {
+                let header = packet.get(..IPV4_LEN)?;
+                let whole = get(header, 6)? & FRAGMENT == 0;
+                let intact = Sum::new().with_bytes(header).to_bytes() == [0xff; 2];
+                let len = usize::from(get(header, 2)?);
+                if *header.get(9)? != TCP || !whole || !intact || len != packet.len() {
+                    return None;
+                }
+                IPV4_LEN
+            }
+            first if first >> 4 == 6 => {
+                let len = usize::from(get(packet, 4)?).checked_add(IPV6_LEN)?;
+                if *packet.get(6)? != TCP || len != packet.len() {
+                    return None;
+                }
+                IPV6_LEN
+            }
+            _ => return None,
+        };
+        let words = usize::from(*packet.get(ip.checked_add(12)?)? >> 4);
+        let tcp_len = words.checked_mul(4).filter(|len| *len >= TCP_LEN)?;
+        let flags = *packet.get(ip.checked_add(13)?)?;
+        let tcp = ip.checked_add(tcp_len)?;
+        (tcp <= packet.len() && flags & NEVER == 0).then_some(Self { ip, tcp })
+    }
+}
+
+#[cfg(test)]
+#[path = "merge/tests.rs"]
+mod tests;
