@@ -6,3 +6,8 @@ __rust_helper __be16 rust_helper_inet_sport(const struct sock *sk)
 {
 	return inet_sk(sk)->inet_sport;
 }
+
+__rust_helper void rust_helper_inet_dec_convert_csum(struct sock *sk)
+{
+	inet_dec_convert_csum(sk);
+}

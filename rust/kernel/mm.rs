@@ -11,3 +11,22 @@ pub fn total_ram() -> u64 {
     // SAFETY: An FFI call without requirements.
     unsafe { bindings::wg_total_ram() }
 }
+
+/// Moves `len` bytes within `bytes`, from the place `from` to the place `to`, which may overlap.
+///
+/// Returns false, and does nothing, if there are fewer bytes from either place on.
+#[inline]
+pub fn move_within(bytes: &mut [u8], from: usize, to: usize, len: usize) -> bool {
+    let has = |place: usize| place.checked_add(len).is_some_and(|end| end <= bytes.len());
+    if !has(from) || !has(to) {
+        return false;
+    }
+    let data = bytes.as_mut_ptr();
+    // SAFETY: As was checked, the place lies within the bytes.
+    let source = unsafe { data.add(from) };
+    // SAFETY: As above.
+    let target = unsafe { data.add(to) };
+    // SAFETY: There are `len` bytes at both places. They may overlap.
+    unsafe { core::ptr::copy(source, target, len) };
+    true
+}

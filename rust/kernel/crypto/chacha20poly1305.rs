@@ -64,6 +64,35 @@ pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LE
     true
 }
 
+/// Encrypts all but the last [`TAG_LEN`] bytes of `data` in place, and puts the tag there.
+///
+/// Returns false, and does nothing, if there are fewer bytes.
+#[inline]
+pub fn seal_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    let Some(len) = data.len().checked_sub(TAG_LEN) else {
+        return false;
+    };
+    let data = data.as_mut_ptr();
+    // SAFETY: `data` have as many bytes, and room for the tag. The function works in place.
+    unsafe { bindings::chacha20poly1305_encrypt(data, data, len, null(), 0, nonce, key.as_ptr()) };
+    true
+}
+
+/// Decrypts `data` in place; the last [`TAG_LEN`] bytes are the tag.
+///
+/// Returns false if they are not authentic, or fewer; then they are left as they are.
+#[inline]
+#[must_use]
+pub fn open_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    if data.len() < TAG_LEN {
+        return false;
+    }
+    let len = data.len();
+    let data = data.as_mut_ptr();
+    // SAFETY: `data` have as many bytes. The function works in place.
+    unsafe { bindings::chacha20poly1305_decrypt(data, data, len, null(), 0, nonce, key.as_ptr()) }
+}
+
 /// Decrypts `src` into `dst`, which must be shorter by [`TAG_LEN`].
 ///
 /// Returns false if `dst` has another length, or if `src` or `ad` is not authentic; then `dst` is

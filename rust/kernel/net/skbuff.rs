@@ -11,10 +11,13 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 mod data;
+mod gso;
 mod header;
 mod list;
 mod outer;
+mod pages;
 
+pub use gso::Gso;
 pub use header::{
     IPV4,
     IPV6, //
@@ -26,6 +29,10 @@ pub use list::{
 pub use outer::{
     Local,
     Outer, //
+};
+pub use pages::{
+    Pages,
+    MAX_PAGES_LEN, //
 };
 
 use crate::{
@@ -233,13 +240,6 @@ impl SkBuff {
         unsafe { bindings::consume_skb(self.into_raw()) };
     }
 
-    /// Returns whether the buffer is to be segmented into several packets.
-    #[inline]
-    pub fn is_gso(&self) -> bool {
-        // SAFETY: The shared info lies at the end of every buffer, and is aligned.
-        unsafe { (*self.shared_info()).gso_size != 0 }
-    }
-
     /// Returns the part of the buffer that is common to all clones.
     #[inline]
     fn shared_info(&self) -> *const bindings::skb_shared_info {
@@ -324,7 +324,7 @@ impl SkBuff {
 
     /// Forgets the route and the device.
     #[inline]
-    pub(crate) fn detach(&mut self) {
+    pub fn detach(&mut self) {
         self.drop_dst();
         self.set_raw_device(null_mut());
     }

@@ -143,6 +143,10 @@ impl<T: Receive> Socket<T> {
         };
         // SAFETY: As above. From now on the callback has a reference to what `data` points at.
         unsafe { bindings::setup_udp_tunnel_sock(net.as_raw(), sk, &mut config) };
+        // A checksum over a whole packet would help whoever checks those within it. Nobody does, and
+        // the stack need not compute any for the datagrams of a large packet then.
+        // SAFETY: The socket is valid, and the count was just raised.
+        unsafe { bindings::inet_dec_convert_csum(sk) };
         // SAFETY: As above.
         let port = unsafe { bindings::inet_sport(sk) };
         // INVARIANT: The socket is ours, and the reference was given to it.

@@ -71,6 +71,24 @@ impl SkBuff {
         true
     }
 
+    /// Appends `len` bytes of `other`, from `offset` on, if there is room for them behind the data.
+    pub fn put_from(&mut self, other: &Self, offset: u32, len: usize) -> bool {
+        let Ok(count) = u32::try_from(len) else {
+            return false;
+        };
+        if !self.is_writable() || count > self.tailroom() {
+            return false;
+        }
+        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        let tail = unsafe { slice::from_raw_parts_mut(self.tail(), len) };
+        if !other.copy_bits(offset, tail) {
+            return false;
+        }
+        // SAFETY: As above; they were just written.
+        unsafe { self.put(count) };
+        true
+    }
+
     /// Copies the bytes from `offset` on to `out`; returns whether there are that many.
     #[inline]
     pub fn copy_bits(&self, offset: u32, out: &mut [u8]) -> bool {

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that is filled first, and becomes the data of packets then.
+
+use super::SkBuff;
+use crate::num::u32_as_usize;
+use core::{
+    ptr::NonNull,
+    slice, //
+};
+use wg_bindings as bindings;
+
+/// The largest order that is allocated: those up to it the kernel keeps at hand on each CPU.
+const MAX_ORDER: u32 = 3;
+
+/// The most bytes that [`Pages`] can have.
+pub const MAX_PAGES_LEN: usize = bindings::RUST_CONST_HELPER_PAGE_SIZE << MAX_ORDER;
+
+/// Pages in one piece, parts of which are given to packets from the front on.
+///
+/// # Invariants
+///
+/// - `page` is the first of pages of `len` bytes, which are mapped at `data`, and of which this
+///   value holds a reference.
+/// - Nobody else refers to the bytes from `start` on, which is at most `len`.
+pub struct Pages {
+    page: NonNull<bindings::page>,
+    data: NonNull<u8>,
+    start: u32,
+    len: u32,
+}
+
+// SAFETY: Pages may be used and freed on any CPU.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    /// Allocates pages of at least `wanted` bytes, or fewer if memory is scarce, but at least `least`.
+    ///
+    /// Does not sleep.
+    pub fn alloc(wanted: usize, least: usize) -> Option<Self> {
+        if least > MAX_PAGES_LEN {
+            return None;
+        }
+        let size = |order: u32| bindings::RUST_CONST_HELPER_PAGE_SIZE << order;
+        let mut order = (0..MAX_ORDER)
+            .find(|order| size(*order) >= wanted)
+            .unwrap_or(MAX_ORDER);
+        loop {
+            if size(order) < least {
+                return None;
+            }
+            // SAFETY: May be called from any context.
+            let page = unsafe { bindings::wg_alloc_pages(order) };
+            if let Some(page) = NonNull::new(page) {
+                // SAFETY: The pages were just allocated, and are not in high memory.
+                let data = unsafe { bindings::wg_page_address(page.as_ptr()) };
+                // CAST: The order is small.
+                let len = size(order) as u32;
+                // INVARIANT: Nobody else knows the pages.
+                return Some(Self {
+                    page,
+                    data: NonNull::new(data.cast())?,
+                    start: 0,
+                    len,
+                });
+            }
+            order = order.checked_sub(1)?;
+        }
+    }
+
+    /// Returns the bytes that were not given to a packet yet.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        let start = u32_as_usize(self.start);
+        let len = u32_as_usize(self.len.wrapping_sub(self.start));
+        // SAFETY: By the type invariants, the bytes from `start` on are mapped.
+        let data = unsafe { self.data.as_ptr().add(start) };
+        // SAFETY: By the type invariants, these are so many bytes, and nobody else's. What they
+        // hold does not matter: they were allocated by C.
+        unsafe { slice::from_raw_parts_mut(data, len) }
+    }
+
+    /// Appends `len` of the spare bytes, from `offset` on, to the data of a packet; neither these nor
+    /// what is before them are spare any more.
+    ///
+    /// Returns whether there are as many, and the packet takes them.
+    #[inline]
+    pub fn give(&mut self, skb: &mut SkBuff, offset: usize, len: usize) -> bool {
+        self.try_give(skb, offset, len).is_some()
+    }
+
+    #[inline]
+    fn try_give(&mut self, skb: &mut SkBuff, offset: usize, len: usize) -> Option<()> {
+        let first = self.start.checked_add(u32::try_from(offset).ok()?)?;
+        let len = u32::try_from(len).ok()?;
+        let end = first.checked_add(len).filter(|end| *end <= self.len)?;
+        let truesize = end.wrapping_sub(self.start);
+        // INVARIANT: What the packet gets lies before the bytes that are spare now.
+        self.start = end;
+        // SAFETY: The packet is valid and not shared, and the bytes lie within the pages.
+        let taken = unsafe {
+            bindings::skb_append_page(skb.as_raw(), self.page.as_ptr(), first, len, truesize)
+        };
+        taken.then_some(())
+    }
+}
+
+impl Drop for Pages {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, there is a reference to give up.
+        unsafe { bindings::put_page(self.page.as_ptr()) };
+    }
+}
