@@ -60,6 +60,11 @@ __rust_helper void rust_helper_netif_keep_dst(struct net_device *dev)
 	netif_keep_dst(dev);
 }
 
+__rust_helper bool rust_helper_netif_merges_packets(const struct net_device *dev)
+{
+	return !netif_elide_gro(dev);
+}
+
 /* Statistics.  Those of packets and bytes need bottom halves to be off. */
 
 __rust_helper void rust_helper_dev_stats_tx_dropped_add(struct net_device *dev, unsigned long n)
@@ -72,19 +77,21 @@ __rust_helper void rust_helper_dev_stats_tx_errors_inc(struct net_device *dev)
 	DEV_STATS_INC(dev, tx_errors);
 }
 
-__rust_helper void rust_helper_dev_stats_rx_errors_inc(struct net_device *dev)
+__rust_helper void rust_helper_dev_stats_rx_errors_add(struct net_device *dev, unsigned long n)
 {
-	DEV_STATS_INC(dev, rx_errors);
+	DEV_STATS_ADD(dev, rx_errors, n);
 }
 
-__rust_helper void rust_helper_dev_stats_rx_frame_errors_inc(struct net_device *dev)
+__rust_helper void rust_helper_dev_stats_rx_frame_errors_add(struct net_device *dev,
+							     unsigned long n)
 {
-	DEV_STATS_INC(dev, rx_frame_errors);
+	DEV_STATS_ADD(dev, rx_frame_errors, n);
 }
 
-__rust_helper void rust_helper_dev_stats_rx_length_errors_inc(struct net_device *dev)
+__rust_helper void rust_helper_dev_stats_rx_length_errors_add(struct net_device *dev,
+							      unsigned long n)
 {
-	DEV_STATS_INC(dev, rx_length_errors);
+	DEV_STATS_ADD(dev, rx_length_errors, n);
 }
 
 __rust_helper void rust_helper_dev_sw_netstats_rx_add_many(struct net_device *dev, u64 packets,

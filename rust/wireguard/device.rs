@@ -13,13 +13,13 @@ use crate::{
         Globals,
         Place, //
     },
+    inbox::Inbox,
     lookup::{
         Indices,
         Peers, //
     },
     peer::Peer,
     queue::Parallel,
-    receive::Inbox,
     send,
     socket::Sockets, //
 };
@@ -144,6 +144,8 @@ pub(crate) struct Device {
     fwmark: Atomic<u32>,
     inboxes: KVec<Pin<KBox<Inbox>>>,
     parallel: Parallel,
+    /// Whether the messages of a large packet are sent as one large datagram.
+    pub(crate) outer_gso: bool,
     last_cpu: Atomic<u32>,
 
     /// How often the interface has gone down.
@@ -186,6 +188,7 @@ impl Device {
                 fwmark: Atomic::new(0),
                 inboxes,
                 parallel: Parallel::from_parameter(),
+                outer_gso: crate::module_parameters::outer_gso.value() != 0,
                 last_cpu: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),

@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod allowed_ips;
+mod bundle;
 mod config;
 mod crypto;
 mod device;
+mod gather;
 mod globals;
 mod handshake;
+mod inbox;
 mod keying;
 mod keypair;
 mod lookup;
@@ -55,6 +58,10 @@ module! {
         "net-pf-16-proto-16-family-wireguard",
     ],
     params: {
+        outer_gso: u8 {
+            default: 1,
+            description: "Whether many messages are handed to UDP as one large packet",
+        },
         parallel: u8 {
             default: 1,
             description: "Use of other CPUs: 0 never, 1 if there is much to do at once, 2 always",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much of a CPU's time goes into decryption.
+//! How much of a CPU's time goes into encryption or decryption.
 
 use kernel::sync::atomic::{
     Atomic,
@@ -11,20 +11,21 @@ use wg_kernel::time;
 /// For how long time is added up before it is judged, in nanoseconds.
 const WINDOW_NS: i64 = 4_000_000;
 
-/// Which part of a window is much: one in so many.
-const MUCH: i64 = 4;
+/// Into how many parts a window is divided.
+const PARTS: i64 = 8;
 
-/// How much time the messages that arrive on one CPU take to be decrypted, on whatever CPU.
+/// How much time the messages that arrive on one CPU take to be decrypted, or those that are sent by
+/// one to be encrypted, on whatever CPU.
 ///
 /// Written by the CPU that polls an instance and by those that work for it; what is lost if they
 /// do so at once does not matter.
 pub(crate) struct Meter {
     /// When the window began, in nanoseconds.
     began_ns: Atomic<i64>,
-    /// The time that decryption has taken since.
+    /// The time that was spent since.
     busy_ns: Atomic<i64>,
-    /// Whether that was much in the window before.
-    loaded: Atomic<bool>,
+    /// How many parts of the window before that was.
+    parts: Atomic<u32>,
 }
 
 impl Meter {
@@ -33,17 +34,17 @@ impl Meter {
         Self {
             began_ns: Atomic::new(0),
             busy_ns: Atomic::new(0),
-            loaded: Atomic::new(false),
+            parts: Atomic::new(0),
         }
     }
 
-    /// Returns whether decryption takes much of a CPU's time.
+    /// Returns how many eighths of a CPU's time it was lately.
     #[inline]
-    pub(crate) fn is_loaded(&self) -> bool {
-        self.loaded.load(Relaxed)
+    pub(crate) fn eighths(&self) -> u32 {
+        self.parts.load(Relaxed)
     }
 
-    /// Calls `f`, which decrypts, and measures how long that takes.
+    /// Calls `f` and measures how long that takes.
     #[inline]
     pub(crate) fn measure<R>(&self, f: impl FnOnce() -> R) -> R {
         let start_ns = time::monotonic_ns();
@@ -61,8 +62,9 @@ impl Meter {
         if passed > WINDOW_NS {
             let busy = self.busy_ns.xchg(0, Relaxed);
             self.began_ns.store(now_ns, Relaxed);
-            self.loaded
-                .store(busy.saturating_mul(MUCH) > passed, Relaxed);
+            let parts = busy.saturating_mul(PARTS).checked_div(passed);
+            let parts = parts.and_then(|parts| u32::try_from(parts).ok());
+            self.parts.store(parts.unwrap_or(0), Relaxed);
         }
     }
 }

@@ -58,6 +58,13 @@ use wg_proto::limits;
 /// transfer, which come as one large packet, and not those of a conversation.
 const PARALLEL_BATCH: usize = 8;
 
+/// How many eighths of a CPU's time encryption must take for others to be asked to help: so many
+/// that little is left for whatever makes the packets.
+const MUCH_ENCRYPTION: u32 = 6;
+
+/// How many eighths of a CPU's time decryption must take for others to be asked to help.
+const MUCH_DECRYPTION: u32 = 2;
+
 /// How many messages must wait to be decrypted on one CPU, besides those that it is about to
 /// decrypt, for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 64;
@@ -91,6 +98,8 @@ pub(crate) enum Task {
     Encrypt {
         /// Nonce of the first packet.
         nonce: u64,
+        /// Number of the CPU that they were sent on.
+        instance: usize,
     },
     /// Decrypt them, and deliver them in the order of a NAPI instance.
     Decrypt {
@@ -185,18 +194,21 @@ impl WorkItem for Job {
         let mut packets = this.take_packets();
         let keypair = &this.keypair;
         match this.task {
-            Task::Encrypt { nonce } => {
-                if !keypair.seal(&mut packets, nonce) {
-                    packets = SkBuffList::new();
-                }
+            Task::Encrypt { nonce, instance } => {
                 let peer = keypair.peer().clone();
+                peer.device().measure_encryption(instance, || {
+                    if !keypair.seal(&mut packets, nonce) {
+                        packets = SkBuffList::new();
+                    }
+                });
                 this.finish(packets);
                 peer.outbox.drain();
             }
             Task::Decrypt { instance } => {
                 let device = keypair.peer().device().clone();
+                let merge = device.merges_packets();
                 if let Some(inbox) = device.inboxes().get(instance) {
-                    inbox.meter().measure(|| keypair.open(&mut packets));
+                    inbox.meter().measure(|| keypair.open(&mut packets, merge));
                 }
                 this.finish(packets);
                 device.link().schedule_napi(instance, &bh::disable());
@@ -316,12 +328,20 @@ impl Outbox {
 }
 
 impl Device {
-    /// Returns whether packets are to be encrypted by other CPUs, given how many there are.
+    /// Returns whether packets are to be encrypted by other CPUs, given how many there are, and on
+    /// which CPU they are sent.
     #[inline]
-    pub(crate) fn wants_parallel_encryption(&self, count: usize) -> bool {
+    pub(crate) fn wants_parallel_encryption(&self, count: usize, instance: usize) -> bool {
         match self.parallel() {
             Parallel::Never => false,
-            Parallel::IfLoaded => count >= PARALLEL_BATCH && cpu::online_count() > 1,
+            Parallel::IfLoaded => {
+                count >= PARALLEL_BATCH
+                    && self
+                        .inboxes()
+                        .get(instance)
+                        .is_some_and(|inbox| inbox.encryption().eighths() >= MUCH_ENCRYPTION)
+                    && cpu::online_count() > 1
+            }
             Parallel::Always => true,
         }
     }
@@ -333,9 +353,20 @@ impl Device {
         match self.parallel() {
             Parallel::Never => false,
             Parallel::IfLoaded => {
-                (waiting >= PARALLEL_BACKLOG || meter.is_loaded()) && cpu::online_count() > 1
+                (waiting >= PARALLEL_BACKLOG || meter.eighths() >= MUCH_DECRYPTION)
+                    && cpu::online_count() > 1
             }
             Parallel::Always => true,
+        }
+    }
+
+    /// Calls `f`, which encrypts packets that CPU `instance` sends, and measures how long that takes if
+    /// it matters.
+    #[inline]
+    pub(crate) fn measure_encryption<R>(&self, instance: usize, f: impl FnOnce() -> R) -> R {
+        match self.inboxes().get(instance) {
+            Some(inbox) if self.parallel() == Parallel::IfLoaded => inbox.encryption().measure(f),
+            _ => f(),
         }
     }
 

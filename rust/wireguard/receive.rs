@@ -5,13 +5,12 @@
 use crate::{
     allowed_ips::AllowedIps,
     device::Device,
+    gather,
     keypair::Keypair,
     lookup::Entry,
-    meter::Meter,
     peer::Peer,
     queue::{
         Job,
-        Ordered,
         Task, //
     },
     socket, //
@@ -24,8 +23,6 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
-    cpu,
-    crypto::chacha20poly1305,
     net::{
         napi::Napi,
         netdevice,
@@ -34,15 +31,13 @@ use wg_kernel::{
             SkBuffList, //
         }, //
     },
-    new_spinlock_bh,
     pr_debug_ratelimited,
     sync::{
         bh,
         rcu::{
             Borrow,
             Guard, //
-        },
-        SpinLockBh, //
+        }, //
     },
     time, //
 };
@@ -51,7 +46,6 @@ use wg_proto::{
         self,
         Malformed, //
     },
-    limits,
     timers::Event,
     wire::{
         self,
@@ -61,82 +55,23 @@ use wg_proto::{
     }, //
 };
 
-/// How many packets may wait to be decrypted on one CPU.
-const MAX_WAITING: usize = 4 * limits::MAX_QUEUED_PACKETS;
-
-/// Messages that wait to be decrypted on one CPU, and jobs that wait to be delivered there.
-#[pin_data]
-pub(crate) struct Inbox {
-    #[pin]
-    waiting: SpinLockBh<SkBuffList>,
-    #[pin]
-    order: Ordered,
-    meter: Meter,
-}
-
-impl Inbox {
-    /// Creates an initialiser for an empty inbox.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            waiting <- new_spinlock_bh!(SkBuffList::new(), "Inbox::waiting"),
-            order <- Ordered::new(),
-            meter: Meter::new(),
-        })
-    }
-
-    /// Returns how much of the CPU's time goes into decryption.
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.meter
-    }
-
-    /// Adds a message, unless there are too many.
-    #[inline]
-    fn push(&self, skb: SkBuff) {
-        let mut waiting = self.waiting.lock();
-        if waiting.len() < MAX_WAITING {
-            waiting.push_back(skb);
-        } else {
-            drop(waiting);
-            drop(skb);
-        }
-    }
-
-    /// Drops all that waits to be decrypted or delivered. No job must be under way any more.
-    pub(crate) fn clear(&self) {
-        let waiting = core::mem::replace(&mut *self.waiting.lock(), SkBuffList::new());
-        drop(waiting);
-        while let Some(job) = self.order.pop_done() {
-            drop(job);
-            self.order.delivered();
-        }
-    }
-
-    /// Takes up to `count` messages, and says how many are left.
-    fn take(&self, count: usize) -> (SkBuffList, usize) {
-        let mut waiting = self.waiting.lock();
-        let mut taken = SkBuffList::new();
-        if waiting.len() <= count {
-            core::mem::swap(&mut *waiting, &mut taken);
-            return (taken, 0);
-        }
-        for _ in 0..count {
-            let Some(skb) = waiting.pop_front() else {
-                break;
-            };
-            taken.push_back(skb);
-        }
-        (taken, waiting.len())
-    }
-}
-
 impl Device {
     /// Takes in a datagram that one of the sockets has received. It is silent about what is not a
     /// message.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
-        let Ok(len) = skb.pull_udp() else {
+        if skb.pull_udp().is_err() {
             return;
-        };
+        }
+        match skb.datagram_size() {
+            Some(size) => self.receive_many(skb, size as usize, bh),
+            None => self.receive_one(skb, bh),
+        }
+    }
+
+    /// Takes in the payload of a datagram, the headers of which are in the headroom.
+    #[inline]
+    fn receive_one(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
         // The stack has made no more of it linear than the UDP header.
         if !skb.pull_linear(4) {
             return;
@@ -144,7 +79,7 @@ impl Device {
         let Some(head) = skb.head::<4>() else {
             return;
         };
-        let Some(kind) = wire::classify(&head, len as usize) else {
+        let Some(kind) = wire::classify(&head, skb.len() as usize) else {
             return;
         };
         if !skb.pull_linear(kind.header_len() as u32) {
@@ -154,9 +89,45 @@ impl Device {
             return self.queue_handshake(kind, skb);
         }
 
-        let instance = cpu::current() as usize;
-        if let Some(inbox) = self.inboxes().get(instance) {
-            inbox.push(skb);
+        self.push(skb, 1, bh);
+    }
+
+    /// Takes in a datagram that stands for several of `size` bytes each, save for the last.
+    #[cold]
+    fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, bh: &bh::Guard) {
+        let count = (skb.len() as usize).div_ceil(size.max(1));
+        if size <= gather::MAX_LEN && is_of_one_session(&skb, size) {
+            if skb.pull_linear(wire::DATA_HEADER_LEN as u32) {
+                self.push(skb, count, bh);
+            }
+            return;
+        }
+        let mut rest = skb.len() as usize;
+        let mut offset: u32 = 0;
+        while rest > 0 {
+            let len = size.min(rest);
+            if let Some(datagram) = skb
+                .alloc_inner(len)
+                .and_then(|mut datagram| datagram.put_from(&skb, offset, len).then_some(datagram))
+            {
+                self.receive_one(datagram, bh);
+            }
+            offset = offset.wrapping_add(len as u32);
+            rest = rest.wrapping_sub(len);
+        }
+    }
+
+    /// Puts a datagram with `count` messages of data into an inbox: the same for all of one session,
+    /// on whatever CPU they arrive, so that they stay in order.
+    #[inline]
+    fn push(&self, skb: SkBuff, count: usize, bh: &bh::Guard) {
+        let Some(Index(index)) = header(&skb).map(|header| header.receiver) else {
+            return;
+        };
+        let inboxes = self.inboxes();
+        let instance = (index as usize).checked_rem(inboxes.len()).unwrap_or(0);
+        if let Some(inbox) = inboxes.get(instance) {
+            inbox.push(skb, count);
             self.link().schedule_napi(instance, bh);
         }
     }
@@ -180,55 +151,40 @@ impl Device {
         let mut done: usize = 0;
 
         while done < budget {
-            let Some(job) = inbox.order.pop_done() else {
+            let Some(job) = inbox.order().pop_done() else {
                 break;
             };
             let packets = job.take_packets();
-            done = done.saturating_add(packets.len().max(1));
-            delivery.deliver(job.keypair().borrow(), packets);
-            inbox.order.delivered();
+            let count = delivery.deliver(job.keypair().borrow(), packets);
+            done = done.saturating_add(count.max(1));
+            inbox.order().delivered();
         }
         if done >= budget {
             return budget;
         }
 
-        let (mut packets, left) = inbox.take(budget.wrapping_sub(done));
-        done = done.saturating_add(packets.len());
+        let (mut packets, count, left) = inbox.take(budget.wrapping_sub(done));
+        done = done.saturating_add(count);
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             // Those that come later must not overtake those that are under way.
-            if !inbox.order.is_empty() || self.wants_parallel_decryption(left, &inbox.meter) {
+            if !inbox.order().is_empty() || self.wants_parallel_decryption(left, inbox.meter()) {
                 if let Some(keypair) = keypair.get() {
-                    Job::submit(self, &inbox.order, Task::Decrypt { instance }, keypair, run);
+                    Job::submit(
+                        self,
+                        inbox.order(),
+                        Task::Decrypt { instance },
+                        keypair,
+                        run,
+                    );
                 }
             } else {
-                inbox.meter.measure(|| keypair.open(&mut run));
+                inbox
+                    .meter()
+                    .measure(|| keypair.open(&mut run, netdev.merges_packets()));
                 delivery.deliver(keypair, run);
             }
         }
         done.min(budget)
-    }
-}
-
-impl Keypair {
-    /// Decrypts messages in place, and drops those that are not authentic.
-    pub(crate) fn open(&self, packets: &mut SkBuffList) {
-        if !self.may_receive(time::boottime_coarse_ns()) {
-            drop(core::mem::replace(packets, SkBuffList::new()));
-            return;
-        }
-        packets.retain(|skb| {
-            let Some(header) = header(skb) else {
-                return false;
-            };
-            let open = chacha20poly1305::open_skb(
-                skb,
-                wire::DATA_HEADER_LEN as u32,
-                header.counter,
-                self.receiving_key(),
-            );
-            set_nonce(skb, header.counter);
-            open
-        });
     }
 }
 
@@ -269,49 +225,40 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Delivers the packets that were decrypted with one session, except for replayed ones.
-    fn deliver(&self, keypair: Borrow<'_, Keypair>, mut packets: SkBuffList) {
+    /// Delivers the packets that were decrypted with one session, and returns how many messages
+    /// they came in.
+    fn deliver(&self, keypair: Borrow<'_, Keypair>, mut packets: SkBuffList) -> usize {
         if packets.is_empty() {
-            return;
+            return 0;
         }
-        keypair.with_window(|window| {
-            packets.retain(|skb| {
-                let new = window.accept(nonce(skb));
-                if !new {
-                    pr_debug_ratelimited!(
-                        "{}: Packet has invalid nonce {} (max {})\n",
-                        self.device.name(),
-                        nonce(skb),
-                        window.highest()
-                    );
-                }
-                new
-            });
-        });
-
         let peer = keypair.peer();
         let table = self.device.allowed_ips().load(self.guard);
+        let mut total = 0usize;
         let mut count = 0u64;
         let mut bytes = 0u64;
         while let Some(skb) = packets.pop_front() {
-            if let Some(len) = self.deliver_one(keypair, table, skb) {
-                count = count.wrapping_add(1);
-                bytes = bytes.wrapping_add(u64::from(len));
+            let (of_one, bytes_of_one) = gather::messages(&skb);
+            total = total.wrapping_add(of_one as usize);
+            if self.deliver_one(keypair, table, skb, of_one).is_some() {
+                count = count.wrapping_add(of_one);
+                bytes = bytes.wrapping_add(bytes_of_one);
             }
         }
         if count > 0 {
             self.netdev.sw_rx_add(count, bytes, self.bh);
             peer.add_rx_bytes(bytes);
         }
+        total
     }
 
-    /// Delivers one packet, and returns the length of its message if it is to be counted.
+    /// Delivers one packet, which came in `count` messages, and returns whether to count these.
     fn deliver_one(
         &self,
         keypair: Borrow<'_, Keypair>,
         table: Option<Borrow<'_, AllowedIps>>,
         mut skb: SkBuff,
-    ) -> Option<u32> {
+        count: u64,
+    ) -> Option<()> {
         let outer = skb.outer()?;
         let peer = keypair.peer();
 
@@ -326,7 +273,6 @@ impl<'a> Delivery<'a> {
         peer.on(Event::AnyAuthenticatedPacketReceived);
         peer.on(Event::AnyAuthenticatedPacketTraversal);
 
-        let message_len = skb.len().wrapping_add(wire::DATA_MIN_LEN as u32);
         if skb.is_empty() {
             pr_debug_ratelimited!(
                 "{}: Receiving keepalive packet from peer {} ({})\n",
@@ -335,18 +281,18 @@ impl<'a> Delivery<'a> {
                 peer.endpoint_for_log()
             );
             skb.consume();
-            return Some(message_len);
+            return Some(());
         }
         peer.on(Event::DataReceived);
 
         match self.admit(peer, table, &mut skb, outer.ds) {
             Ok(true) => {
                 self.napi.gro_receive(skb);
-                Some(message_len)
+                Some(())
             }
             Ok(false) => None,
             Err(dishonesty) => {
-                self.count(dishonesty, peer);
+                self.count(dishonesty, peer, count);
                 None
             }
         }
@@ -375,7 +321,11 @@ impl<'a> Delivery<'a> {
             })?;
 
         skb.set_device(self.netdev);
-        skb.mark_checksum_verified();
+        if !skb.is_gso() {
+            skb.mark_checksum_verified();
+        } else if !skb.set_tcp_partial(header.fixed_len()) {
+            return Ok(false);
+        }
         skb.set_protocol(skb.real_protocol());
         skb.ecn_decapsulate(outer_ds);
         if !skb.trim(header.total_len()) {
@@ -389,13 +339,13 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Counts a dishonest packet.
+    /// Counts a dishonest packet that came in `count` messages.
     #[cold]
-    fn count(&self, dishonesty: Dishonesty, peer: &Peer) {
+    fn count(&self, dishonesty: Dishonesty, peer: &Peer, count: u64) {
         let name = self.device.name();
         let (id, endpoint) = (peer.id(), peer.endpoint_for_log());
 
-        self.netdev.rx_errors_inc();
+        self.netdev.rx_errors_add(count);
         match dishonesty {
             Dishonesty::Source(source) => {
                 pr_debug_ratelimited!(
@@ -405,7 +355,7 @@ impl<'a> Delivery<'a> {
                     id,
                     endpoint
                 );
-                self.netdev.rx_frame_errors_inc();
+                self.netdev.rx_frame_errors_add(count);
             }
             Dishonesty::Type => {
                 pr_debug_ratelimited!(
@@ -414,7 +364,7 @@ impl<'a> Delivery<'a> {
                     id,
                     endpoint
                 );
-                self.netdev.rx_frame_errors_inc();
+                self.netdev.rx_frame_errors_add(count);
             }
             Dishonesty::Size => {
                 pr_debug_ratelimited!(
@@ -423,7 +373,7 @@ impl<'a> Delivery<'a> {
                     id,
                     endpoint
                 );
-                self.netdev.rx_length_errors_inc();
+                self.netdev.rx_length_errors_add(count);
             }
         }
     }
@@ -466,17 +416,25 @@ fn is_for(skb: Option<&SkBuff>, index: Index) -> bool {
         .is_some_and(|header| header.receiver == index)
 }
 
-/// Notes the nonce that a packet came with.
-#[inline]
-fn set_nonce(skb: &mut SkBuff, nonce: u64) {
-    let [_, _, low, high, ..] = skb.cb_mut();
-    *low = nonce as u32;
-    *high = (nonce >> 32) as u32;
-}
-
-/// Returns what [`set_nonce`] noted.
-#[inline]
-fn nonce(skb: &SkBuff) -> u64 {
-    let [_, _, low, high, ..] = skb.cb();
-    u64::from(*high) << 32 | u64::from(*low)
+/// Returns whether the datagrams that `skb` stands for are all messages of data that belong to one
+/// session.
+fn is_of_one_session(skb: &SkBuff, size: usize) -> bool {
+    let total = skb.len() as usize;
+    let mut first = None;
+    let mut offset = 0;
+    while offset < total {
+        let len = size.min(total.wrapping_sub(offset));
+        let mut head = [0; 8];
+        if !skb.copy_bits(offset as u32, &mut head) {
+            return false;
+        }
+        let kind = head
+            .first_chunk()
+            .and_then(|kind| wire::classify(kind, len));
+        if kind != Some(Kind::Data) || *first.get_or_insert(head) != head {
+            return false;
+        }
+        offset = offset.wrapping_add(len);
+    }
+    true
 }

@@ -3,6 +3,7 @@
 //! A packet's way out: stage, encrypt, transmit.
 
 use crate::{
+    bundle::Bundle,
     device::Device,
     keypair::Keypair,
     peer::{
@@ -22,6 +23,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
+    cpu,
     crypto::chacha20poly1305,
     net::{
         netdevice,
@@ -158,6 +160,9 @@ impl Device {
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());
+        let Err(skb) = Peer::send_large(peer.borrow(), skb, mtu, guard, bh) else {
+            return Ok(());
+        };
         let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
         packets.for_each_mut(|skb| set_mtu(skb, mtu));
         Peer::stage(peer.borrow(), packets, guard, bh);
@@ -226,6 +231,38 @@ impl Peer {
         Self::queue_initiation(this, false);
     }
 
+    /// Sends a large packet without segmenting it first, or gives it back if that is not possible.
+    #[inline]
+    fn send_large(
+        this: Borrow<'_, Self>,
+        mut skb: SkBuff,
+        mtu: u32,
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) -> Result<(), SkBuff> {
+        if !skb.is_gso() || !this.device().outer_gso || this.has_staged.load(Relaxed) {
+            return Err(skb);
+        }
+        set_mtu(&mut skb, mtu);
+        let Some(count) = Bundle::plan(&skb).map(|bundle| bundle.count()) else {
+            return Err(skb);
+        };
+        let Some((keypair, nonce)) = this.into_ref().session(count, guard) else {
+            return Err(skb);
+        };
+        skb.flow_hash();
+        skb.detach();
+        Self::dispatch(
+            this,
+            SkBuffList::from(skb),
+            count,
+            (keypair, nonce),
+            guard,
+            bh,
+        );
+        Ok(())
+    }
+
     /// Encrypts and sends packets, or gives them back if there is no session to do so with.
     #[inline]
     fn encrypt(
@@ -237,32 +274,56 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        let Some(keypair) = this.into_ref().sessions.current(guard) else {
-            return Err(packets);
-        };
-        if !keypair.may_send(time::boottime_coarse_ns()) {
-            return Err(packets);
+        let count = packets.len();
+        match this.into_ref().session(count, guard) {
+            Some(session) => Self::dispatch(this, packets, count, session, guard, bh),
+            None => return Err(packets),
         }
-        let Some(nonce) = keypair.take_nonces(packets.len() as u64) else {
-            return Err(packets);
-        };
-        if this.is_dead() {
-            return Ok(());
-        }
+        Ok(())
+    }
 
-        let mut packets = packets;
+    /// Returns the session to send `count` messages with, and the nonce of the first of them.
+    #[inline]
+    fn session<'g>(&'g self, count: usize, guard: &'g Guard) -> Option<(Borrow<'g, Keypair>, u64)> {
+        let keypair = self.sessions.current(guard)?;
+        if !keypair.may_send(time::boottime_coarse_ns()) {
+            return None;
+        }
+        let nonce = keypair.take_nonces(count as u64)?;
+        Some((keypair, nonce))
+    }
+
+    /// Encrypts and sends packets that become `count` messages, here or elsewhere.
+    #[inline]
+    fn dispatch(
+        this: Borrow<'_, Self>,
+        mut packets: SkBuffList,
+        count: usize,
+        (keypair, nonce): (Borrow<'_, Keypair>, u64),
+        guard: &Guard,
+        bh: &bh::Guard,
+    ) {
+        if this.is_dead() {
+            return;
+        }
+        let device = this.device();
+        let instance = cpu::current() as usize;
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
-            && !this.device().wants_parallel_encryption(packets.len());
+            && !device.wants_parallel_encryption(count, instance);
         if inline {
-            if keypair.seal(&mut packets, nonce) {
+            // What is little is not worth to be measured.
+            let sealed = match count {
+                1 => keypair.seal(&mut packets, nonce),
+                _ => device.measure_encryption(instance, || keypair.seal(&mut packets, nonce)),
+            };
+            if sealed {
                 Self::transmit(this, packets, guard, bh);
             }
         } else if let Some(keypair) = keypair.get() {
-            let task = Task::Encrypt { nonce };
+            let task = Task::Encrypt { nonce, instance };
             Job::submit(this.device(), this.outbox.order(), task, keypair, packets);
         }
-        Ok(())
     }
 
     /// Sends encrypted packets to where the peer is.
@@ -339,16 +400,27 @@ impl Peer {
 }
 
 impl Keypair {
-    /// Encrypts packets in place, the first with nonce `nonce`. If that fails, they are all to be
-    /// dropped.
+    /// Encrypts packets, the first with nonce `nonce`. If that fails, they are all to be dropped.
     pub(crate) fn seal(&self, packets: &mut SkBuffList, nonce: u64) -> bool {
         let mut counter = nonce;
-        let mut sealed = true;
-        packets.for_each_mut(|skb| {
-            sealed = sealed && self.seal_one(skb, counter);
+        let mut rest = core::mem::replace(packets, SkBuffList::new());
+        while let Some(mut skb) = rest.pop_front() {
+            // Large ones are here to become many messages.
+            if skb.is_gso() {
+                let Some((mut datagrams, count)) = self.seal_bundle(skb, counter) else {
+                    return false;
+                };
+                packets.append(&mut datagrams);
+                counter = counter.wrapping_add(count as u64);
+                continue;
+            }
+            if !self.seal_one(&mut skb, counter) {
+                return false;
+            }
+            packets.push_back(skb);
             counter = counter.wrapping_add(1);
-        });
-        sealed
+        }
+        true
     }
 
     /// Encrypts a packet in place.
@@ -384,14 +456,14 @@ fn set_mtu(skb: &mut SkBuff, mtu: u32) {
 
 /// Returns what [`set_mtu`] noted.
 #[inline]
-fn mtu(skb: &SkBuff) -> u32 {
+pub(crate) fn mtu(skb: &SkBuff) -> u32 {
     let [word, ..] = skb.cb();
     *word
 }
 
 /// Notes the DS field that a message is to be sent with.
 #[inline]
-fn set_dsfield(skb: &mut SkBuff, ds: u8) {
+pub(crate) fn set_dsfield(skb: &mut SkBuff, ds: u8) {
     let [_, word, ..] = skb.cb_mut();
     *word = u32::from(ds);
 }

@@ -166,6 +166,13 @@ impl Device {
         unsafe { bindings::in6_dev_disable_addr_gen(self.as_raw()) };
     }
 
+    /// Returns whether received packets may be merged.
+    #[inline]
+    pub fn merges_packets(&self) -> bool {
+        // SAFETY: The device is valid by the type invariants.
+        unsafe { bindings::netif_merges_packets(self.as_raw()) }
+    }
+
     /// Counts packets that were dropped instead of being sent.
     #[inline]
     pub fn tx_dropped_add(&self, n: u64) {
@@ -180,25 +187,25 @@ impl Device {
         unsafe { bindings::dev_stats_tx_errors_inc(self.as_raw()) };
     }
 
-    /// Counts a bad packet that was received.
+    /// Counts bad packets that were received.
     #[inline]
-    pub fn rx_errors_inc(&self) {
+    pub fn rx_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_errors_inc(self.as_raw()) };
+        unsafe { bindings::dev_stats_rx_errors_add(self.as_raw(), n as c_ulong) };
     }
 
-    /// Counts a received packet that is not what it should be.
+    /// Counts received packets that are not what they should be.
     #[inline]
-    pub fn rx_frame_errors_inc(&self) {
+    pub fn rx_frame_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_frame_errors_inc(self.as_raw()) };
+        unsafe { bindings::dev_stats_rx_frame_errors_add(self.as_raw(), n as c_ulong) };
     }
 
-    /// Counts a received packet that is not as long as it should be.
+    /// Counts received packets that are not as long as they should be.
     #[inline]
-    pub fn rx_length_errors_inc(&self) {
+    pub fn rx_length_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_length_errors_inc(self.as_raw()) };
+        unsafe { bindings::dev_stats_rx_length_errors_add(self.as_raw(), n as c_ulong) };
     }
 
     /// Counts packets that were received well, and their bytes.

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Large packets on their way out: the messages of one are sent as one large datagram.
+//!
+//! What the stack calls generic segmentation offload (GSO) works on both sides of the tunnel. A
+//! large packet of the inside is not segmented by the kernel, but here, straight into the messages,
+//! which lie one behind the other in memory; and they are handed to UDP as a packet that stands
+//! for as many datagrams, which a network card, or the kernel as late as possible, takes apart.
+
+use crate::{
+    keypair::Keypair,
+    send::{
+        mtu,
+        set_dsfield,
+        HEADROOM, //
+    }, //
+};
+use wg_kernel::{
+    crypto::chacha20poly1305,
+    net::skbuff::{
+        Pages,
+        SkBuff,
+        SkBuffList,
+        MAX_PAGES_LEN, //
+    }, //
+};
+use wg_proto::{
+    checksum::Sum,
+    segment::{
+        Plan,
+        Segmentation,
+        MAX_HEADERS, //
+    },
+    wire::{
+        self,
+        DataHeader, //
+    }, //
+};
+
+/// The most bytes of messages in one datagram of many: less than 64 KB by all headers.
+const MAX_LEN: usize = (1 << 16) - 256;
+
+/// The most messages in one datagram of many.
+const MAX_MESSAGES: usize = 128;
+
+/// The messages that a large packet becomes.
+pub(crate) struct Bundle {
+    plan: Plan,
+    /// Bytes of each message but the last.
+    message_len: usize,
+    /// How many messages go into one datagram.
+    per_datagram: usize,
+}
+
+impl Bundle {
+    /// Plans the messages of a packet of which the MTU was noted.
+    ///
+    /// Returns [`None`] if the kernel must segment it, or if it is not large.
+    pub(crate) fn plan(skb: &SkBuff) -> Option<Self> {
+        if !skb.is_gso() {
+            return None;
+        }
+        let gso = skb.plain_gso()?;
+        let mut head = [0; MAX_HEADERS];
+        let len = skb.len() as usize;
+        let head = head.get_mut(..MAX_HEADERS.min(len))?;
+        if !skb.copy_bits(0, head) {
+            return None;
+        }
+        let how = Segmentation {
+            tcp: gso.tcp,
+            size: gso.size as usize,
+            transport: gso.transport as usize,
+            keep_cwr: gso.accurate_ecn,
+        };
+        let plan = Plan::new(head, len, how)?;
+
+        let message_len = message_len(&plan, 0, mtu(skb))?;
+        let last_len = message_len_of_last(&plan, mtu(skb))?;
+        let per_datagram = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
+        let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_datagram > 1;
+        fits.then_some(Self {
+            plan,
+            message_len,
+            per_datagram,
+        })
+    }
+
+    /// Returns the number of messages.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.plan.count()
+    }
+
+    /// Makes the messages of `skb`, the packet that this was planned for.
+    ///
+    /// Returns [`None`] if there is no memory.
+    fn seal(&self, keypair: &Keypair, mut skb: SkBuff, nonce: u64) -> Option<SkBuffList> {
+        let mut datagrams = SkBuffList::new();
+        let ds = skb.ecn_encap();
+        let mut first = 0;
+        while first < self.count() {
+            let end = first.wrapping_add(self.per_datagram).min(self.count());
+            let mut datagram = SkBuff::alloc(HEADROOM, 0)?;
+            let count = self.fill(keypair, &skb, nonce, first..end, &mut datagram)?;
+            if count > 1 && !datagram.set_udp_gso(self.message_len, count) {
+                return None;
+            }
+            datagram.copy_flow(&skb);
+            set_dsfield(&mut datagram, ds);
+            first = first.wrapping_add(count);
+            datagram.take_owner(&mut skb, first >= self.count());
+            datagrams.push_back(datagram);
+        }
+        skb.consume();
+        Some(datagrams)
+    }
+
+    /// Makes some of the messages, puts them into a datagram, and returns how many that were: fewer
+    /// if the datagram does not take more pieces of memory.
+    fn fill(
+        &self,
+        keypair: &Keypair,
+        skb: &SkBuff,
+        nonce: u64,
+        range: core::ops::Range<usize>,
+        datagram: &mut SkBuff,
+    ) -> Option<usize> {
+        let mut pages: Option<Pages> = None;
+        let mut filled = 0;
+        let mut count = 0;
+        for index in range.clone() {
+            let len = message_len(&self.plan, index, mtu(skb))?;
+            let end = len.wrapping_add(filled);
+            if pages.as_mut().is_none_or(|pages| pages.spare().len() < end) {
+                if let Some(mut full) = pages.take() {
+                    full.give(datagram, 0, filled).then_some(())?;
+                }
+                if !datagram.takes_pages() {
+                    return Some(count);
+                }
+                let left = range.end.wrapping_sub(index).wrapping_mul(self.message_len);
+                pages = Some(Pages::alloc(left, len)?);
+                filled = 0;
+            }
+            let message = pages.as_mut()?.spare().get_mut(filled..)?.get_mut(..len)?;
+            let counter = nonce.wrapping_add(index as u64);
+            self.seal_one(keypair, skb, index, counter, message)?;
+            filled = filled.wrapping_add(len);
+            count = count.wrapping_add(1);
+        }
+        pages?.give(datagram, 0, filled).then_some(count)
+    }
+
+    /// Makes one message.
+    #[inline]
+    fn seal_one(
+        &self,
+        keypair: &Keypair,
+        skb: &SkBuff,
+        index: usize,
+        counter: u64,
+        message: &mut [u8],
+    ) -> Option<()> {
+        let header = DataHeader {
+            receiver: keypair.remote_index(),
+            counter,
+        };
+        let (start, body) = message.split_first_chunk_mut()?;
+        *start = header.to_bytes();
+        let part = self.plan.part(index)?;
+        let payload_end = self.plan.headers_len().wrapping_add(part.len);
+        let padding_end = body.len().checked_sub(wire::TAG_LEN)?;
+        let payload = body.get_mut(self.plan.headers_len()..payload_end)?;
+        // Checked while it is copied, and then encrypted while it is in the cache.
+        let sum = skb.copy_and_sum(part.offset, payload)?;
+        body.get_mut(payload_end..padding_end)?.fill(0);
+        let sum = Sum::new().with_sum(sum);
+        let sealed = self.plan.write_headers(index, sum, body)
+            && chacha20poly1305::seal_in_place(body, counter, keypair.sending_key());
+        sealed.then_some(())
+    }
+}
+
+impl Keypair {
+    /// Encrypts the segments of a large packet, the first with nonce `nonce`, and returns what is to
+    /// be sent, and the number of messages.
+    #[inline]
+    pub(crate) fn seal_bundle(&self, skb: SkBuff, nonce: u64) -> Option<(SkBuffList, usize)> {
+        let bundle = Bundle::plan(&skb)?;
+        let datagrams = bundle.seal(self, skb, nonce)?;
+        Some((datagrams, bundle.count()))
+    }
+}
+
+/// Returns the length of the message that a segment becomes.
+#[inline]
+fn message_len(plan: &Plan, index: usize, mtu: u32) -> Option<usize> {
+    let len = plan.headers_len().wrapping_add(plan.part(index)?.len);
+    let len = u32::try_from(len).ok()?;
+    let padded = len.wrapping_add(wire::padding(len, mtu));
+    Some(wire::DATA_MIN_LEN.wrapping_add(padded as usize))
+}
+
+/// As [`message_len`], for the last segment.
+fn message_len_of_last(plan: &Plan, mtu: u32) -> Option<usize> {
+    message_len(plan, plan.count().wrapping_sub(1), mtu)
+}

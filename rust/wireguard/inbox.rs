@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What waits on a CPU: messages to be decrypted, and jobs to be delivered.
+
+use crate::{
+    meter::Meter,
+    queue::Ordered, //
+};
+use kernel::prelude::*;
+use wg_kernel::{
+    net::skbuff::{
+        SkBuff,
+        SkBuffList, //
+    },
+    new_spinlock_bh,
+    sync::SpinLockBh, //
+};
+use wg_proto::limits;
+
+/// How many messages may wait to be decrypted on one CPU.
+const MAX_WAITING: usize = 4 * limits::MAX_QUEUED_PACKETS;
+
+/// Datagrams, and how many messages they hold.
+struct Waiting {
+    datagrams: SkBuffList,
+    messages: usize,
+}
+
+impl Waiting {
+    const fn new() -> Self {
+        Self {
+            datagrams: SkBuffList::new(),
+            messages: 0,
+        }
+    }
+
+    /// Removes the first datagram.
+    #[inline]
+    fn pop_front(&mut self) -> Option<SkBuff> {
+        let skb = self.datagrams.pop_front()?;
+        self.messages = self.messages.wrapping_sub(message_count(&skb));
+        Some(skb)
+    }
+}
+
+/// Messages that wait to be decrypted on one CPU, and jobs that wait to be delivered there.
+#[pin_data]
+pub(crate) struct Inbox {
+    #[pin]
+    waiting: SpinLockBh<Waiting>,
+    #[pin]
+    order: Ordered,
+    meter: Meter,
+    encryption: Meter,
+}
+
+impl Inbox {
+    /// Creates an initialiser for an empty inbox.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            waiting <- new_spinlock_bh!(Waiting::new(), "Inbox::waiting"),
+            order <- Ordered::new(),
+            meter: Meter::new(),
+            encryption: Meter::new(),
+        })
+    }
+
+    /// Returns how much of the CPU's time goes into decryption.
+    #[inline]
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Returns how much of the CPU's time goes into encryption of what is sent on it.
+    #[inline]
+    pub(crate) fn encryption(&self) -> &Meter {
+        &self.encryption
+    }
+
+    /// Returns the jobs under way.
+    #[inline]
+    pub(crate) fn order(&self) -> &Ordered {
+        &self.order
+    }
+
+    /// Adds a datagram that holds `count` messages, unless there are too many.
+    #[inline]
+    pub(crate) fn push(&self, mut skb: SkBuff, count: usize) {
+        set_message_count(&mut skb, count);
+        let mut waiting = self.waiting.lock();
+        if waiting.messages < MAX_WAITING {
+            waiting.messages = waiting.messages.wrapping_add(count);
+            waiting.datagrams.push_back(skb);
+        } else {
+            drop(waiting);
+            drop(skb);
+        }
+    }
+
+    /// Drops all that waits to be decrypted or delivered. No job must be under way any more.
+    pub(crate) fn clear(&self) {
+        let waiting = core::mem::replace(&mut *self.waiting.lock(), Waiting::new());
+        drop(waiting.datagrams);
+        while let Some(job) = self.order.pop_done() {
+            drop(job);
+            self.order.delivered();
+        }
+    }
+
+    /// Takes datagrams with up to `count` messages, of which the last may have more, and says how
+    /// many messages these are, and how many are left.
+    pub(crate) fn take(&self, count: usize) -> (SkBuffList, usize, usize) {
+        let mut waiting = self.waiting.lock();
+        if waiting.messages <= count {
+            let all = core::mem::replace(&mut *waiting, Waiting::new());
+            return (all.datagrams, all.messages, 0);
+        }
+        let before = waiting.messages;
+        let mut taken = SkBuffList::new();
+        let mut messages = 0;
+        while messages < count {
+            let Some(skb) = waiting.pop_front() else {
+                break;
+            };
+            taken.push_back(skb);
+            messages = before.wrapping_sub(waiting.messages);
+        }
+        (taken, messages, waiting.messages)
+    }
+}
+
+/// Notes how many messages a datagram holds, or how many a packet was put together from.
+#[inline]
+pub(crate) fn set_message_count(skb: &mut SkBuff, count: usize) {
+    let [_, _, word, ..] = skb.cb_mut();
+    // There is no room for more in a datagram.
+    *word = count as u32;
+}
+
+/// Returns what [`set_message_count`] noted.
+#[inline]
+pub(crate) fn message_count(skb: &SkBuff) -> usize {
+    let [_, _, word, ..] = skb.cb();
+    *word as usize
+}
