@@ -22,6 +22,7 @@ def layout():
     device = [Device.LISTEN_PORT, Device.FWMARK, Device.IFINDEX, Device.IFNAME]
     identity = [Device.PRIVATE_KEY, Device.PUBLIC_KEY]
     tap.equal("GET-1 a bare device", kinds(message.attributes()), device)
+    tap.ok("GET-5 no flags", Device.FLAGS not in kinds(message.attributes()))
     tap.ok("GET-1 part of a dump", message.flags & F_MULTI)
     tap.equal("GET-1 its command and version", message.body[:4], struct.pack("=BBH", GET, 1, 0))
     wireguard.set(WG0 + attr(Device.PRIVATE_KEY, b"k" * 32) + peers(PUBLIC))
@@ -84,12 +85,13 @@ def layout():
         [Peer.PROTOCOL_VERSION, Peer.ENDPOINT, Peer.ALLOWEDIPS],
     )
     fields = flat(parse(one))
+    tap.ok("GET-5 a peer has no flags", Peer.FLAGS not in fields)
     tap.equal("GET-2 its endpoint", fields[Peer.ENDPOINT], endpoint4("1.2.3.4", 5))
     tap.equal("GET-2 its prefixes", prefixes(fields), ["10.0.0.0/8", "::/0"])
     entries = parse(fields[Peer.ALLOWEDIPS])
     tap.equal("GET-2 nested ones of type 0", [(k, n) for k, n, _ in entries], [(0, True)] * 2)
     tap.equal(
-        "GET-2 mask, family, address",
+        "GET-2 GET-5 mask, family, address, and nothing else",
         kinds(parse(entries[0][2])),
         [AllowedIp.CIDR_MASK, AllowedIp.FAMILY, AllowedIp.IPADDR],
     )
@@ -158,11 +160,12 @@ def interrupted(what, prepare, change):
     while parts[-1].kind != NLMSG_DONE:
         parts += reader.receive()
     reader.close()
-    tap.ok(f"{what}: the first message knows nothing of it", not parts[0].flags & F_DUMP_INTR)
+    tap.ok(f"GET-6 {what}: the first message knows nothing of it", not parts[0].flags & F_DUMP_INTR)
     tap.ok(
-        f"{what}: the dump is marked as interrupted", any(m.flags & F_DUMP_INTR for m in parts[1:])
+        f"GET-6 {what}: the dump is marked as interrupted",
+        any(m.flags & F_DUMP_INTR for m in parts[1:]),
     )
-    tap.equal(f"{what}: it ends well", parts[-1].error()[0], 0)
+    tap.equal(f"GET-6 {what}: it ends well", parts[-1].error()[0], 0)
     return dump_peers(parts[:-1])
 
 
@@ -186,11 +189,12 @@ def interruptions():
             )
 
     found = interrupted("a mark", with_peers, lambda: wireguard.set(WG0 + u32(Device.FWMARK, 9)))
-    tap.equal("a mark: all peers are there", len(found), 400)
+    tap.equal("GET-6 a mark: all peers are there", len(found), 400)
     found = interrupted("an empty request", with_peers, lambda: wireguard.set(WG0))
-    tap.equal("an empty request: all peers are there", len(found), 400)
+    tap.equal("GET-6 an empty request: all peers are there", len(found), 400)
     found = interrupted("all peers removed", with_peers, reset)
-    tap.ok("all peers removed: the dump ends early", 0 < len(found) < 400, f"{len(found)} peers")
+    early = 0 < len(found) < 400
+    tap.ok("GET-6 all peers removed: the dump ends early", early, f"{len(found)} peers")
     found = interrupted(
         "one more prefix",
         with_prefixes,
@@ -200,12 +204,13 @@ def interruptions():
     )
     seen = [x for p in found for x in prefixes(p)]
     tap.ok(
-        "one more prefix: the rest of the list is left out",
+        "GET-6 one more prefix: the rest of the list is left out",
         0 < len(seen) < 3000 and seen == many[: len(seen)],
         f"{len(seen)} prefixes",
     )
     before = wireguard.get(WG0)
-    tap.ok("a refused request is no change", not any(m.flags & F_DUMP_INTR for m in before))
+    quiet = not any(m.flags & F_DUMP_INTR for m in before)
+    tap.ok("GET-6 a refused request is no change", quiet)
 
 
 def abandoned():
