@@ -65,9 +65,9 @@ at a ip link add wg1 type wireguard
 at a wg set wg1 listen-port 51822
 at a ip link set wg1 up
 log_mark
-refuses 'SET-5 a port in use' '*Address already in use*' wg0 listen-port 51822
-is 'SET-5 the old port stays' "$(show listen-port)" "$port"
-is 'SET-5 and is still bound' "$(ports a)" "$(printf '%s\n' "v4 $port" 'v4 51822' "v6 $port" 'v6 51822' | sort)"
+refuses 'ERR-30 SET-5 a port in use' '*Address already in use*' wg0 listen-port 51822
+is 'ERR-30 SET-5 the old port stays' "$(show listen-port)" "$port"
+is 'SK-8 SET-5 and is still bound' "$(ports a)" "$(printf '%s\n' "v4 $port" 'v4 51822' "v6 $port" 'v6 51822' | sort)"
 like 'MOD-6 the log says so' "$(log)" '*wg0: Could not create IPv4 socket*'
 at a ip link del wg1
 check 'SET-5 the port once it is free' wg0 listen-port 51822
@@ -82,7 +82,7 @@ v6_taken() {
 eventually v6_taken
 refuses 'SET-5 a port in use by IPv6 alone' '*Address already in use*' wg0 listen-port 51823
 is 'SET-5 the old port stays' "$(show listen-port)" 51822
-is 'SET-5 nothing is half open' "$(ports a)" $'v4 51822\nv6 51822\nv6 51823'
+is 'SK-8 SET-5 nothing is half open' "$(ports a)" $'v4 51822\nv6 51822\nv6 51823'
 refuses 'SET-5 the rest of that request is not looked at' '*Address already in use*' \
 	wg0 listen-port 51823 peer "$PUB_C"
 is 'SET-5 indeed' "$(show peers)" ''
@@ -125,8 +125,8 @@ is 'SET-16 removed and made anew' "$(show peers)" "$PUB_B"$'\n'"$PUB_C"
 is 'SET-16 without its allowed IPs' "$(allowed)" 'B (none);C (none);'
 
 note "the device's own key"
-check 'SET-14 own key as peer' wg0 peer "$PUB_A" allowed-ips 9.9.9.9/32
-is 'SET-14 is not added' "$(show peers)" "$PUB_B"$'\n'"$PUB_C"
+check 'ERR-35 SET-14 own key as peer' wg0 peer "$PUB_A" allowed-ips 9.9.9.9/32
+is 'ERR-35 SET-14 is not added' "$(show peers)" "$PUB_B"$'\n'"$PUB_C"
 wg0 private-key "$TMP/key-b"
 is 'SET-9 a peer goes when its key becomes our own' "$(show peers)" "$PUB_C"
 wg0 peer "$PUB_B" allowed-ips 9.9.9.9/32
@@ -140,7 +140,7 @@ is 'until the key comes' "$(show peers)" ''
 
 note 'allowed IPs'
 wg0 peer "$PUB_B" allowed-ips 10.1.2.3/8,fd00:1:2::3/32,0.0.0.0/0,::/0
-is 'AI-2 host bits are masked' "$(allowed)" 'B 10.0.0.0/8 fd00:1::/32 0.0.0.0/0 ::/0;'
+is 'AI-2 AI-6 host bits are masked' "$(allowed)" 'B 10.0.0.0/8 fd00:1::/32 0.0.0.0/0 ::/0;'
 wg0 peer "$PUB_B" allowed-ips 192.168.0.0/16,10.0.0.0/8,1.1.1.1/32
 is 'SET-19 a list replaces the list, AI-5 in its order' "$(allowed)" 'B 192.168.0.0/16 10.0.0.0/8 1.1.1.1/32;'
 wg0 peer "$PUB_B" allowed-ips +192.168.0.0/16
@@ -219,33 +219,33 @@ make_config 500 1 > "$TMP/500"
 make_config 100 2 > "$TMP/100"
 timed 'setconf of 500 peers' at a wg setconf wg0 "$TMP/500"
 timed 'showconf of 500 peers' at a wg showconf wg0 > "$TMP/shown"
-check 'showconf gives 500 peers back' same "$TMP/500"
+check 'WQ-1 showconf gives 500 peers back' same "$TMP/500"
 timed 'the same setconf again' at a wg setconf wg0 "$TMP/500"
-check 'setconf of the same is the same' same "$TMP/500"
-is '500 lines of a dump' "$(show dump | wc -l)" 501
+check 'WQ-1 setconf of the same is the same' same "$TMP/500"
+is 'WQ-1 500 lines of a dump' "$(show dump | wc -l)" 501
 timed 'setconf of 100 others' at a wg setconf wg0 "$TMP/100"
-check 'setconf replaces all' same "$TMP/100"
+check 'SET-7 WQ-1 setconf replaces all' same "$TMP/100"
 head -n 40 "$TMP/100" > "$TMP/some"
 {
 	cat "$TMP/some"
 	printf '\n[Peer]\nPublicKey = %s\nAllowedIPs = 10.0.2.0/32, 10.77.0.0/16\n' "$PUB_B"
 } > "$TMP/new"
 at a wg syncconf wg0 "$TMP/new"
-is 'syncconf removes and adds peers' "$(show peers | sort)" "$(awk '/^PublicKey/ { print $3 }' "$TMP/new" | sort)"
+is 'SET-24 WQ-1 syncconf removes and adds peers' "$(show peers | sort)" "$(awk '/^PublicKey/ { print $3 }' "$TMP/new" | sort)"
 printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.78.0.0/16\n' "$PUB_C" > "$TMP/add"
 at a wg addconf wg0 "$TMP/add"
-is 'addconf adds' "$(show allowed-ips | grep "^$PUB_C")" "$PUB_C	10.78.0.0/16"
+is 'WQ-1 addconf adds' "$(show allowed-ips | grep "^$PUB_C")" "$PUB_C	10.78.0.0/16"
 is 'addconf leaves the rest alone' "$(show peers | wc -l)" "$(($(grep -c '^.Peer' "$TMP/new") + 1))"
 printf '[Interface]\n' > "$TMP/empty"
 at a wg setconf wg0 "$TMP/empty"
-is 'setconf of nothing' "$(show dump)" $'(none)\t(none)\t0\toff'
+is 'SET-7 SET-24 setconf of nothing' "$(show dump)" $'(none)\t(none)\t0\toff'
 
 note 'dumps in several messages'
 # Peers and prefixes around the numbers that just fill a message of a page or of 8 pages.
 for peers in 28 29 30 31 120; do
 	make_config "$peers" "$peers" > "$TMP/config"
 	at a wg setconf wg0 "$TMP/config"
-	check "$peers peers" same "$TMP/config"
+	check "WQ-1 $peers peers" same "$TMP/config"
 done
 for prefixes in 1 194 195 196 197 198 199 392 393 394 395 396 397 1600; do
 	{
@@ -253,7 +253,7 @@ for prefixes in 1 194 195 196 197 198 199 392 393 394 395 396 397 1600; do
 		seq -s, -f 'abcd::%g/128' "$prefixes"
 	} > "$TMP/config"
 	at a wg setconf wg0 "$TMP/config"
-	is "$prefixes prefixes on the second peer" "$(show allowed-ips | tail -n 1)" \
+	is "WQ-1 $prefixes prefixes on the second peer" "$(show allowed-ips | tail -n 1)" \
 		"$PUB_C	$(awk 'END { gsub(/,/, " ", $3); print $3 }' "$TMP/config" | sed 's/::0*/::/g')"
 done
 at a wg setconf wg0 "$TMP/empty"
@@ -267,20 +267,20 @@ at a wg setconf wg0 "$TMP/empty"
 } > "$TMP/130k"
 timed 'setconf of 130,560 prefixes' at a wg setconf wg0 "$TMP/130k"
 timed 'reading them' at a wg show wg0 allowed-ips > "$TMP/shown"
-is '130,560 prefixes on one peer' "$(wc -w < "$TMP/shown")" 130561
-is 'each once, in order' "$(tr '\t' ' ' < "$TMP/shown" | cut -d' ' -f2- | tr ' ' '\n' | md5sum)" \
+is 'AI-6 130,560 prefixes on one peer' "$(wc -w < "$TMP/shown")" 130561
+is 'AI-5 AI-6 each once, in order' "$(tr '\t' ' ' < "$TMP/shown" | cut -d' ' -f2- | tr ' ' '\n' | md5sum)" \
 	"$(sed -n 's/^AllowedIPs=//p' "$TMP/130k" | tr ',' '\n' | sed 's,::0/,::/,' | md5sum)"
 timed 'moving them to another peer' at a wg setconf wg0 <(sed "s,^PublicKey.*,PublicKey = $PUB_C," "$TMP/130k")
-is 'they are there' "$(show allowed-ips | wc -w)" 130561
+is 'AI-3 AI-6 they are there' "$(show allowed-ips | wc -w)" 130561
 timed 'removing the peer' wg0 peer "$PUB_C" remove
-is 'nothing is left' "$(show dump)" "$KEY_A	$PUB_A	0	off"
+is 'SET-16 nothing is left' "$(show dump)" "$KEY_A	$PUB_A	0	off"
 
 note 'who may'
-refuses 'NL-2 nobody without CAP_NET_ADMIN reads' '*Operation not permitted*' \
+refuses 'ERR-32 NL-2 nobody without CAP_NET_ADMIN reads' '*Operation not permitted*' \
 	at a setpriv --bounding-set=-net_admin --inh-caps=-net_admin wg show wg0
-refuses 'NL-2 nor sets' '*Operation not permitted*' \
+refuses 'ERR-32 NL-2 nor sets' '*Operation not permitted*' \
 	at a setpriv --bounding-set=-net_admin --inh-caps=-net_admin wg set wg0 fwmark 1
-refuses 'NL-2 root of another user namespace neither' '*Operation not permitted*' \
+refuses 'ERR-32 NL-2 root of another user namespace neither' '*Operation not permitted*' \
 	at a unshare --user --map-root-user wg show wg0
 spawn a unshare --user --map-root-user --net sleep 1000
 container=$job
@@ -293,17 +293,20 @@ inside() {
 	nsenter --user --net --preserve-credentials --target "$container" -- "$@"
 }
 at a ip link set wg0 netns "$container"
-check 'a container reads its device' inside wg show wg0
+check 'NL-2 a container reads its device' inside wg show wg0
 check 'it sets the key' inside wg set wg0 private-key "$TMP/key-c"
 check 'it sets peers' inside wg set wg0 peer "$PUB_A" allowed-ips 10.0.0.0/8 endpoint 10.0.0.1:1
-refuses 'SET-1 but not the port' '*Operation not permitted*' inside wg set wg0 listen-port 5
-refuses 'SET-1 nor the mark' '*Operation not permitted*' inside wg set wg0 fwmark 5
+refuses 'ERR-33 SET-1 but not the port' '*Operation not permitted*' inside wg set wg0 listen-port 5
+refuses 'ERR-33 SET-1 nor the mark' '*Operation not permitted*' inside wg set wg0 fwmark 5
 refuses 'SET-1 and then nothing else either' '*Operation not permitted*' \
 	inside wg set wg0 fwmark 5 peer "$PUB_B"
-is 'SET-1 indeed' "$(inside wg show wg0 dump)" \
+is 'ERR-33 SET-1 indeed' "$(inside wg show wg0 dump)" \
 	"$KEY_C	$PUB_C	0	off"$'\n'"$PUB_A	(none)	10.0.0.1:1	10.0.0.0/8	0	0	0	off"
 check 'it can take the device up' inside ip link set wg0 up
 like 'LNK-3 and the sockets are where it was made' "$(ports a)" 'v4 *'
+refuses 'LNK-3 it cannot have sockets in a namespace that is not its own' '*Operation not permitted*' \
+	inside bash -c 'exec 3< /run/netns/'"$RUN"'-b && ip link add wg9 link-netns /proc/self/fd/3 type wireguard'
+check 'LNK-3 but in its own' inside ip link add wg9 type wireguard
 stop "$container"
 
 finish

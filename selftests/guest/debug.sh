@@ -37,14 +37,14 @@ addr b eth0 10.0.0.2/24
 log_mark
 at a ip link add wg0 type wireguard
 sleep 0.2
-is 'without dynamic debug nothing is said' "$(said)" ''
+is 'MOD-6 without dynamic debug nothing is said' "$(said)" ''
 at a ip link del wg0
 debug on
 
 note 'a life'
 log_mark
 at a ip link add wg0 type wireguard
-has 'a device is made' 'wg0: Interface created'
+has 'MOD-1 a device is made' 'wg0: Interface created'
 at b ip link add wg1 type wireguard
 addr a wg0 192.168.241.1/24
 addr b wg1 192.168.241.2/24
@@ -85,17 +85,18 @@ s.bind(("10.0.0.2", 4445))
 s.sendto(b"\3\0\0\0" + bytes(60), ("10.0.0.1", 51821))'
 has 'a cookie of zeros' 'wg0: Receiving cookie response from 10.0.0.2:4445'
 at a ip link set wg0 down
-has 'down: the key pair goes' 'wg0: Keypair K destroyed for peer P'
+has 'LNK-5 down: the key pair goes' 'wg0: Keypair K destroyed for peer P'
 at a wg set wg0 peer "$PUB_B" remove
 has 'a peer is removed' 'wg0: Peer P (10.0.0.2:51822) destroyed'
 at a wg set wg0 peer "$PUB_C" remove
 has 'one without an endpoint' 'wg0: Peer P ((einval)) destroyed'
 at a ip link del wg0
-has 'a device is deleted' 'wg0: Interface destroyed'
+has 'LNK-5 a device is deleted' 'wg0: Interface destroyed'
 at b ip link del wg1
 has 'the other key pair goes' 'wg1: Keypair K destroyed for peer P'
-has 'the other peer goes' 'wg1: Peer P (10.0.0.1:51821) destroyed'
-has 'the other device goes' 'wg1: Interface destroyed'
+has 'LNK-5 the other peer goes' 'wg1: Peer P (10.0.0.1:51821) destroyed'
+has 'LNK-5 the other device goes' 'wg1: Interface destroyed'
+is 'LNK-5 no socket is left' "$(ports a)$(ports b)" ''
 
 note 'balance'
 # Objects of all messages, each with what befell it.
@@ -106,8 +107,8 @@ fates() {
 all_gone() {
 	! fates | grep -vE ' (createddestroyed|createdcreateddestroyeddestroyed)+$' > "$TMP/fates"
 }
-check 'every created has its destroyed' eventually all_gone
-is 'devices, peers and key pairs took part' \
+check 'NET-26 every created has its destroyed' eventually all_gone
+is 'NET-26 devices, peers and key pairs took part' \
 	"$(fates | sed -E 's/^wg[0-9]+: ([A-Z][a-z]+) ?[0-9]* .*/\1/' | sort -u | xargs)" 'Interface Keypair Peer'
 log_mark
 for _ in {1..5}; do
@@ -124,6 +125,6 @@ balanced() {
 	[[ $(fates | wc -l) -gt 20 ]]
 	all_gone
 }
-check 'so it is after five short lives' eventually balanced
+check 'NET-26 so it is after five short lives' eventually balanced
 
 finish

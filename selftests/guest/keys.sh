@@ -26,7 +26,7 @@ quickly() {
 }
 
 note 'changes of keys'
-check 'with the first keys' quickly a 192.168.241.2
+check 'HS-8 with the first keys' quickly a 192.168.241.2
 at a wg set wg0 private-key "$TMP/key-c"
 at b wg set wg0 peer "$PUB_C" allowed-ips 192.168.241.1/32,fd00::1/128 peer "$PUB_A" remove
 check 'SET-9 another private key: a handshake at once' quickly a 192.168.241.2
@@ -148,6 +148,24 @@ at a wg set wg0 private-key "$TMP/key-a"
 check 'SET-9 with the first key they are sent' ended "$job"
 is 'SET-9 all of them, in order' "$(cat "$TMP/waited")" '0 1 2'
 untunnel
+
+note 'packets that are tried again'
+at a ip link add wg0 type wireguard
+addr a wg0 192.168.241.1/24
+at a wg set wg0 private-key "$TMP/key-a" peer "$PUB_B" allowed-ips 192.168.241.2/32 endpoint 10.0.0.2:9
+at a ip link set wg0 up
+at a ping -n -q -c 1 -W 1 192.168.241.2 > /dev/null || true
+is 'SET-22 a packet waits, and there was an initiation' "$(sent a)" 148
+at a wg set wg0 peer "$PUB_B" allowed-ips +192.168.241.4/32
+is 'HS-8 SET-22 another one is too early' "$(sent a)" 148
+at a wg set wg0 private-key "$TMP/key-c"
+is 'SET-22 with another private key it would not be, but nothing asks for one' "$(sent a)" 148
+at a wg set wg0 peer "$PUB_B"
+becomes_sent() {
+	becomes "$1" sent a > /dev/null
+}
+check 'HS-8 SET-22 a request for the peer does' becomes_sent 296
+at a ip link del wg0
 
 note 'keys that are no good'
 at a ip link add wg0 type wireguard

@@ -107,6 +107,23 @@ def xseal(key, nonce24, plain, additional):
     return ChaCha20Poly1305(sub).encrypt(bytes(4) + nonce24[16:], plain, additional)
 
 
+def xopen(key, nonce24, sealed, additional):
+    """The plaintext, or None."""
+    sub = hchacha20(key, nonce24[:16])
+    try:
+        return ChaCha20Poly1305(sub).decrypt(bytes(4) + nonce24[16:], sealed, additional)
+    except InvalidTag:
+        return None
+
+
+def open_cookie(reply, message, index, responder_public):
+    """The cookie in a reply to a message with this sender index, or None."""
+    if len(reply) != COOKIE_REPLY_LEN or struct.unpack_from("<II", reply) != (COOKIE_REPLY, index):
+        return None
+    key = hash_(LABEL_COOKIE, responder_public)
+    return xopen(key, reply[8:32], reply[32:], message[-32:-16])
+
+
 class Key:
     """An X25519 key pair."""
 

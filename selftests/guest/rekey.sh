@@ -117,8 +117,8 @@ if mine 1; then
 	like 'not one is lost' "$(cat "$TMP/ping")" "*$echoes packets transmitted, $echoes received, 0% packet loss*"
 	second=$(handshake 1)
 	note "handshakes $((second - first)) s apart"
-	holds 'TM-5 there was a second handshake' "$second > first"
-	holds 'TM-5 after two minutes' "$second - first >= 119 && $second - first <= 126"
+	holds 'TX-19 TM-5 there was a second handshake' "$second > first"
+	holds 'TX-19 TM-5 after two minutes' "$second - first >= 119 && $second - first <= 126"
 	read -r rx tx < <(moved 1)
 	is 'TM-5 just one: a response more was received' "$((rx - rx_before))" "$((128 * echoes + 92))"
 	# A keepalive confirms the new key if no echo comes first.

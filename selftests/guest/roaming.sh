@@ -129,8 +129,8 @@ sysctl_set a ipv4/conf/eth0/rp_filter 0
 sysctl_set b ipv4/conf/all/rp_filter 0
 sysctl_set b ipv4/conf/eth1/rp_filter 0
 at b ip route add 10.0.0.1/32 via 10.0.1.1 dev eth1 src 10.0.1.2
-check 'EP-3 another way is better' reaches b 192.168.241.1
-is 'EP-3 and b takes it, with its address' "$(endpoint a)" 10.0.1.2:51822
+check 'EP-3 EP-4 another way is better' reaches b 192.168.241.1
+is 'EP-3 EP-4 and b takes it, with its address' "$(endpoint a)" 10.0.1.2:51822
 untunnel
 
 note 'sockets in another namespace'

@@ -37,17 +37,17 @@ pair
 note 'counters, to the byte'
 # Ten echoes of 84 bytes, padded to 96, cost 128 each; an initiation 148 and a response 92.  The
 # initiator may confirm the key with a keepalive of 32 before its first packet does.
-check 'ten echoes' pings b 192.168.241.1
+check 'CNT-1 ten echoes' pings b 192.168.241.1
 read -r rx tx < <(transfer b)
-holds 'the initiator received 1372 bytes' "$rx == 1372"
-holds 'it sent 1428 or 1460' "$tx == 1428 || $tx == 1460"
+holds 'CNT-1 the initiator received 1372 bytes' "$rx == 1372"
+holds 'CNT-4 it sent 1428 or 1460' "$tx == 1428 || $tx == 1460"
 keepalives=$(((tx - 1428) / 32))
-is 'the responder received and sent as much' "$(transfer a)" "$tx $rx"
-is "the initiator's device counts the same" "$(stats b rx_bytes tx_bytes rx_packets tx_packets)" \
+is 'CNT-4 the responder received and sent as much' "$(transfer a)" "$tx $rx"
+is "CNT-4 the initiator's device counts the same" "$(stats b rx_bytes tx_bytes rx_packets tx_packets)" \
 	"$rx $tx 11 $((11 + keepalives))"
-is "and the responder's" "$(stats a rx_bytes tx_bytes rx_packets tx_packets)" \
+is "CNT-4 and the responder's" "$(stats a rx_bytes tx_bytes rx_packets tx_packets)" \
 	"$tx $rx $((11 + keepalives)) 11"
-is 'no errors' "$(stats a rx_errors tx_errors rx_dropped tx_dropped) $(stats b rx_errors tx_errors rx_dropped tx_dropped)" \
+is 'CNT-7 no errors' "$(stats a rx_errors tx_errors rx_dropped tx_dropped) $(stats b rx_errors tx_errors rx_dropped tx_dropped)" \
 	'0 0 0 0 0 0 0 0'
 now=$(date +%s)
 holds 'TM-11 the initiator knows when' "$now - $(at b wg show wg0 latest-handshakes | cut -f2) < 60"
@@ -78,7 +78,7 @@ for off in 'tx-udp-segmentation off tx-gso-list off' 'tso off' 'gso off' 'gro on
 	check "outside $off: a sends a file" copy a b 192.168.241.2
 	check "outside $off: and receives one" copy b a fd00::1
 done
-is 'not one packet was found wrong' \
+is 'CNT-7 not one packet was found wrong' \
 	"$(stats a rx_errors rx_frame_errors rx_length_errors tx_errors) $(stats b rx_errors rx_frame_errors rx_length_errors tx_errors)" \
 	'0 0 0 0 0 0 0 0'
 
@@ -92,8 +92,8 @@ for tos in 0x01 0x02 0x03 0xb8 0xff; do
 done
 at b ping -n -q -c 1 -W 10 -Q 0x2b fd00::1 > /dev/null
 capture_stop
-is 'an initiation, 148 bytes, DSCP AF41, DF clear' "$(wire | sed -n 1p)" 'v4 88 0 10.0.0.2 51822 10.0.0.1 51821 148 1'
-is 'a response, 92 bytes, DSCP AF41, DF clear' "$(wire | sed -n 2p)" 'v4 88 0 10.0.0.1 51821 10.0.0.2 51822 92 2'
+is 'TX-14 SK-7 an initiation, 148 bytes, DSCP AF41, DF clear' "$(wire | sed -n 1p)" 'v4 88 0 10.0.0.2 51822 10.0.0.1 51821 148 1'
+is 'TX-14 SK-7 a response, 92 bytes, DSCP AF41, DF clear' "$(wire | sed -n 2p)" 'v4 88 0 10.0.0.1 51821 10.0.0.2 51822 92 2'
 is 'TX-14 only the ECN bits are copied, CE as ECT(0)' "$(wire | awk '$9 == 4 && $4 == "10.0.0.2" && $8 > 32 { print $2 }' | xargs)" \
 	'00 01 02 02 00 02 02'
 is 'TX-14 the same with the answers' "$(wire | awk '$9 == 4 && $4 == "10.0.0.1" && $8 > 32 { print $2 }' | xargs | cut -d' ' -f1-6)" \
@@ -120,7 +120,7 @@ at b ip link set wg0 mtu 1280
 is 'TX-12 an MTU that is a multiple of sixteen' "$(sizes 10.0.0.2 1264 1265 1280)" '1264 1280 1280'
 at b ip link set wg0 mtu 1420
 at b ip route replace 192.168.241.1/32 dev wg0 mtu 1299
-is "TX-12 the route's MTU counts" "$(sizes 10.0.0.2 1297 1299)" '1299 1299'
+is "ND-15 TX-12 the route's MTU counts" "$(sizes 10.0.0.2 1297 1299)" '1299 1299'
 fragments='dont'
 is 'TX-12 and the fragments it makes' "$(sizes 10.0.0.2 1400)" '1296 128'
 fragments='do'
@@ -134,9 +134,9 @@ at b wg set wg0 peer "$PUB_A" persistent-keepalive 1
 more() {
 	(($(received a) > before + 64))
 }
-check 'MTU 0: keepalives go on' eventually more
+check 'TX-12 MTU 0: keepalives go on' eventually more
 capture_stop
-is 'MTU 0: they are 32 bytes' "$(wire | awk '$9 == 4 { print $8 }' | sort -u)" 32
+is 'TX-12 MTU 0: they are 32 bytes' "$(wire | awk '$9 == 4 { print $8 }' | sort -u)" 32
 at b wg set wg0 peer "$PUB_A" persistent-keepalive 0
 at b ip link set wg0 mtu 68
 addr b wg0 192.168.241.2/24
@@ -166,21 +166,21 @@ at b wg set wg0 peer "$PUB_A" preshared-key "$TMP/psk"
 at b ip link set wg0 down
 at b ip link set wg0 up
 addr b wg0 fd00::2/112
-check 'with the same key on both sides' reaches b 192.168.241.1
+check 'SET-17 with the same key on both sides' reaches b 192.168.241.1
 at b wg set wg0 peer "$PUB_A" preshared-key <(wg genpsk)
 check 'SET-17 a change does not disturb the session' pings b 192.168.241.1
 at b ip link set wg0 down
 at b ip link set wg0 up
 addr b wg0 fd00::2/112
-refuses 'but with different ones there is no new session' '*' at b ping -n -q -c 2 -W 1 192.168.241.1
+refuses 'SET-17 but with different ones there is no new session' '*' at b ping -n -q -c 2 -W 1 192.168.241.1
 
 note 'the mark'
 untunnel
 tunnel
 at b wg set wg0 fwmark 51820
 at b ip rule add fwmark 51820 blackhole
-refuses 'TX-16 outer packets carry it: they can be routed away' '*' at b ping -n -q -c 2 -W 1 192.168.241.1
-is 'TX-17 and are not counted' "$(stats b tx_packets) $(sent b)" '0 0'
+refuses 'OUT-6 TX-16 outer packets carry it: they can be routed away' '*' at b ping -n -q -c 2 -W 1 192.168.241.1
+is 'OUT-6 CNT-7 TX-17 and are not counted' "$(stats b tx_packets) $(sent b)" '0 0'
 at b ip rule del fwmark 51820 blackhole
 at b ip rule add pref 100 fwmark 51820 to 10.0.0.0/24 lookup main
 at b ip rule add pref 101 to 10.0.0.0/24 blackhole
@@ -197,9 +197,9 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for n in range(200):
     s.sendto(b"x" * 100, ("192.168.241.3", 1))
 '
-is 'TX-8 the oldest beyond 128 are dropped' "$(stats b tx_dropped)" 71
+is 'OUT-4 TX-8 the oldest beyond 128 are dropped' "$(stats b tx_dropped)" 71
 at b wg set wg0 peer "$PUB_C" remove
-is 'and the others with the peer' "$(stats b tx_dropped)" 200
+is 'CNT-5 OUT-4 and the others with the peer' "$(stats b tx_dropped)" 200
 at b wg set wg0 peer "$PUB_A" remove
 at b wg set wg0 peer "$PUB_A" allowed-ips 192.168.241.1/32 endpoint 10.0.0.1:9
 spawn a python3 -c 'import socket, sys
@@ -217,7 +217,7 @@ for n in range(50):
     s.sendto(b"%d" % n, ("192.168.241.1", 7))
 '
 at b wg set wg0 peer "$PUB_A" endpoint 10.0.0.1:51821
-check 'they all arrive once there is a session' ended "$job"
-is 'and in order' "$(cat "$TMP/order")" "$(seq -s' ' 0 49)"
+check 'TX-8 they all arrive once there is a session' ended "$job"
+is 'TX-8 and in order' "$(cat "$TMP/order")" "$(seq -s' ' 0 49)"
 
 finish

@@ -37,17 +37,17 @@ AllowedIPs = 192.168.241.2/32, fd00::2/128, 198.51.100.0/24
 Endpoint = 10.0.0.2:51822
 END
 routes_before=$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule)
-check 'up' quick up
-is 'PostUp was run' "$(cat "$TMP/hooks")" 'up wg0'
+check 'WQ-2 up' quick up
+is 'WQ-2 PostUp was run' "$(cat "$TMP/hooks")" 'up wg0'
 refuses 'up again' '*already exists*' quick up
-check 'the peer is there' reaches a 192.168.241.2
-check 'over IPv6, too' reaches a fd00::2
+check 'WQ-2 the peer is there' reaches a 192.168.241.2
+check 'WQ-2 over IPv6, too' reaches a fd00::2
 check 'and what is behind it' reaches a 198.51.100.1
-is 'the MTU is that of the way less 80' "$(sysfs a wg0/mtu)" 1420
+is 'WQ-2 the MTU is that of the way less 80' "$(sysfs a wg0/mtu)" 1420
 is 'the route' "$(at a ip route show dev wg0 198.51.100.0/24 | xargs)" '198.51.100.0/24 scope link'
 check 'strip gives a configuration for wg' at_sys a bash -c "wg syncconf wg0 <(wg-quick strip $TMP/wg0.conf)"
-check 'down' quick down
-is 'all hooks were run' "$(xargs < "$TMP/hooks")" 'up wg0 going wg0 down wg0'
+check 'WQ-2 down' quick down
+is 'WQ-2 all hooks were run' "$(xargs < "$TMP/hooks")" 'up wg0 going wg0 down wg0'
 refuses 'the device is gone' '*does not exist*' at a ip link show wg0
 is 'and all is as before' "$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule)" "$routes_before"
 
@@ -69,7 +69,7 @@ PersistentKeepalive = 25
 END
 chmod 600 "$TMP/wg0.conf"
 check 'up' quick up
-is 'the MTU follows' "$(sysfs a wg0/mtu)" 1320
+is 'WQ-2 the MTU follows' "$(sysfs a wg0/mtu)" 1320
 is 'routes are in their table' "$(at a ip route show table 1234 198.51.100.0/24 | xargs)" '198.51.100.0/24 dev wg0 scope link'
 check 'the peer is there' reaches a 192.168.241.2
 port=$(at a wg show wg0 listen-port)
@@ -93,14 +93,14 @@ END
 routes_before=$(at a ip route; at a ip -6 route; at a ip rule; at a ip -6 rule)
 if try quick up; then
 	ok 'up'
-	is 'the mark' "$(at a wg show wg0 fwmark)" 0xca6c
-	is 'the default route' "$(at a ip route show table 51820 | xargs)" 'default dev wg0 scope link'
-	is 'and that of IPv6' "$(at a ip -6 route show table 51820 | xargs)" 'default dev wg0 metric 1024 pref medium'
-	is 'src_valid_mark' "$(at a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)" 1
+	is 'WQ-2 the mark' "$(at a wg show wg0 fwmark)" 0xca6c
+	is 'WQ-2 the default route' "$(at a ip route show table 51820 | xargs)" 'default dev wg0 scope link'
+	is 'WQ-2 and that of IPv6' "$(at a ip -6 route show table 51820 | xargs)" 'default dev wg0 metric 1024 pref medium'
+	is 'WQ-2 src_valid_mark' "$(at a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)" 1
 	check 'the peer is there' reaches a 192.168.241.2
-	check 'the internet is there' reaches a 198.51.100.1
-	check 'the IPv6 internet is there' reaches a 2001:db8::1
-	check 'a hundred echoes' at a ping -n -q -c 100 -f -W 10 198.51.100.1
+	check 'WQ-2 the internet is there' reaches a 198.51.100.1
+	check 'WQ-2 the IPv6 internet is there' reaches a 2001:db8::1
+	check 'WQ-2 a hundred echoes' at a ping -n -q -c 100 -f -W 10 198.51.100.1
 	check 'a hundred echoes over IPv6' at a ping -n -q -c 100 -f -W 10 2001:db8::1
 	check 'the endpoint is reached outside the tunnel' at a ping -n -q -c 1 -W 10 -m 51820 10.0.0.2
 	check 'down' quick down

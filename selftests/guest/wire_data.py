@@ -8,7 +8,7 @@ import struct
 
 import tap
 from lab import INNER4, INNER6, pack4, pack6
-from noise import ipv4, ipv6
+from noise import ipv4, ipv6, udp
 from wire_base import FRAME, LENGTH, PLAIN4, PLAIN6, RECORDED, Base, accepted, padded
 
 
@@ -21,23 +21,26 @@ class Data(Base):
         session = peer.handshake(self.first)
         lab.settle()
         good = session.data(padded(self.packet4()))
-        self.silent("a wrong tag: silence", good[:-1] + bytes([good[-1] ^ 1]), wire=self.second)
+        wrong = good[:-1] + bytes([good[-1] ^ 1])
+        self.silent("DAT-1 RX-8 a wrong tag: silence", wrong, wire=self.second)
         self.silent(
-            "a changed counter: silence",
+            "DAT-1 RX-8 a changed counter: silence",
             good[:8] + struct.pack("<Q", 99) + good[16:],
             wire=self.second,
         )
         self.silent(
-            "a changed index: silence",
+            "BAD-5 RX-5 a changed index: silence",
             good[:4] + struct.pack("<I", session.remote_index ^ 1) + good[8:],
             wire=self.second,
         )
-        self.silent("cut off: silence", good[:-16], good[:32], wire=self.second)
+        self.silent("DAT-1 RX-8 cut off: silence", good[:-16], good[:32], wire=self.second)
         tap.ok("nothing was delivered", self.nothing_arrived())
-        self.expect("the good one is accepted", lambda: self.first.send(good), **accepted(48))
-        tap.ok("and delivered", self.arrived())
-        self.silent("replayed: silence", good)
-        self.silent("replayed from elsewhere: silence, and no roaming", good, wire=self.second)
+        what = "CNT-1 the good one is accepted"
+        self.expect(what, lambda: self.first.send(good), **accepted(48))
+        tap.ok("RX-14 and delivered", self.arrived())
+        self.silent("DAT-1 RX-9 replayed: silence", good)
+        what = "DAT-10 RX-9 replayed from elsewhere: silence, and no roaming"
+        self.silent(what, good, wire=self.second)
         tap.ok("nothing was delivered", self.nothing_arrived())
 
         tap.note("the replay window")
@@ -64,7 +67,7 @@ class Data(Base):
         session = peer.handshake(self.first)
         lab.settle()
         for what, counter in (("8130", 8130), ("8129", 8129), ("1", 1)):
-            self.expect(f"RX-22 2^64 - {what}: silence", keepalive((1 << 64) - counter))
+            self.expect(f"DAT-1 RX-7 RX-22 2^64 - {what}: silence", keepalive((1 << 64) - counter))
         self.expect("RX-22 and the session lives", keepalive(1), **accepted(0))
 
         tap.note("inner packets that are wrong")
@@ -76,7 +79,7 @@ class Data(Base):
             """Authentic, so the endpoint follows; counted, but not for the peer."""
             wire = next(wires)
             self.expect(
-                what,
+                f"RX-17 EP-1 {what}",
                 lambda: wire.send(session.data(plain)),
                 P__endpoint=wire.endpoint,
                 **counters,
@@ -84,16 +87,19 @@ class Data(Base):
 
         four, six = self.packet4(), self.packet6()
         for size in (1, 2, 16, 19):
-            wrong(f"RX-12 {size} bytes", four[:size], FRAME)
+            wrong(f"DAT-3 CNT-2 RX-12 {size} bytes", four[:size], FRAME)
         for version in (0, 1, 3, 5, 7, 15):
-            wrong(f"RX-12 version {version}", padded(self.packet4(version=version)), FRAME)
-        wrong("RX-12 zeros", bytes(64), FRAME)
+            packet = padded(self.packet4(version=version))
+            wrong(f"DAT-3 RX-12 version {version}", packet, FRAME)
+        wrong("DAT-3 RX-12 zeros", bytes(64), FRAME)
         for size in (20, 39):
-            wrong(f"RX-12 {size} bytes of IPv6", six[:size], FRAME)
+            wrong(f"DAT-3 RX-12 {size} bytes of IPv6", six[:size], FRAME)
         for total in (0, 19, len(padded(four)) + 1, 65535):
-            wrong(f"RX-13 IPv4 length {total}", padded(self.packet4(total=total)), LENGTH)
+            packet = padded(self.packet4(total=total))
+            wrong(f"DAT-4 CNT-3 RX-13 IPv4 length {total}", packet, LENGTH)
         for length in (len(padded(six)) - 39, 65535):
-            wrong(f"RX-13 IPv6 length {length}", padded(self.packet6(length=length)), LENGTH)
+            packet = padded(self.packet6(length=length))
+            wrong(f"DAT-4 CNT-3 RX-13 IPv6 length {length}", packet, LENGTH)
         for what, packet in (
             ("a source that nobody has", self.packet4(source="10.1.1.1")),
             ("an IPv6 source that nobody has", self.packet6(source="fd00::3")),
@@ -102,11 +108,11 @@ class Data(Base):
             ("the device's own address as source", self.packet4(source=INNER4)),
             ("source 0.0.0.0", self.packet4(source="0.0.0.0")),
         ):
-            wrong(f"RX-15 {what}", padded(packet), FRAME)
+            wrong(f"DAT-5 CNT-2 RX-15 {what}", padded(packet), FRAME)
         tap.ok("nothing of it was delivered", self.nothing_arrived())
         wire = next(wires)
         self.expect(
-            "RX-11 a keepalive",
+            "DAT-2 CNT-1 RX-11 a keepalive",
             lambda: wire.send(session.data()),
             P__endpoint=wire.endpoint,
             **accepted(0),
@@ -121,20 +127,30 @@ class Data(Base):
                 **accepted(0),
             )
         for size in range(0, 16):
-            self.receive_ok(f"TX-12 {size} bytes of padding", four, padding=bytes(size))
-        self.receive_ok("1000 bytes of padding", four, padding=bytes(1000))
-        self.receive_ok("padding that is not zero", four, padding=b"x" * 100)
+            self.receive_ok(f"DAT-6 RX-14 {size} bytes of padding", four, padding=bytes(size))
+        self.receive_ok("DAT-6 RX-14 RX-16 1000 bytes of padding", four, padding=bytes(1000))
+        self.receive_ok("DAT-6 RX-14 padding that is not zero", four, padding=b"x" * 100)
         self.receive_ok(
-            "IPv6 with padding that is not zero", six, padding=b"x" * 77, inner=self.inner6
+            "DAT-6 RX-14 IPv6 with padding that is not zero",
+            six,
+            padding=b"x" * 77,
+            inner=self.inner6,
         )
         self.receive_ok(
-            "a source of the network that is not the other's", self.packet4(source="192.168.242.8")
+            "AI-1 a source of the network that is not the other's",
+            self.packet4(source="192.168.242.8"),
         )
-        self.receive_ok("IP options", self.packet4(options=b"\1" * 40))
+        self.receive_ok("DAT-7 IP options", self.packet4(options=b"\1" * 40))
+        addresses = pack4(PLAIN4), pack4(INNER4)
+        wrong_sum = udp(*addresses, 7001, 7000, b"payload", check=0x1234)
+        self.receive_ok("RX-19 a wrong inner UDP checksum", ipv4(*addresses, wrong_sum))
+        wrong_sum = udp(pack6(PLAIN6), pack6(INNER6), 7001, 7000, b"payload", check=0x1234)
+        packet = ipv6(pack6(PLAIN6), pack6(INNER6), wrong_sum)
+        self.receive_ok("RX-19 a wrong inner UDP checksum, IPv6", packet, inner=self.inner6)
         large = RECORDED.randbytes(65000 - 28)
-        self.receive_ok("65,000 bytes", self.packet4(large), payload=large)
+        self.receive_ok("DAT-9 65,000 bytes", self.packet4(large), payload=large)
         large = RECORDED.randbytes(1420 - 28)
-        self.receive_ok("a whole MTU", self.packet4(large), payload=large)
+        self.receive_ok("DAT-9 a whole MTU", self.packet4(large), payload=large)
         for what, packet in (
             ("IPv4 header length 4", self.packet4(ihl=1)),
             ("IPv4 header length 16", self.packet4(ihl=4)),
@@ -147,11 +163,11 @@ class Data(Base):
             ("an empty IPv6 packet", ipv6(pack6(PLAIN6), pack6(INNER6), b"", protocol=59)),
         ):
             self.expect(
-                f"{what}: ours is to deliver it",
+                f"DAT-7 {what}: the driver delivers it",
                 lambda: self.first.send(session.data(padded(packet))),
                 **accepted(len(padded(packet))),
             )
-        tap.ok("the stack dropped them", self.nothing_arrived())
+        tap.ok("DAT-7 the stack dropped them", self.nothing_arrived())
         order = list(range(200))
         random.Random(7).shuffle(order)
         messages = [session.data(padded(self.packet4(b"%03d" % n))) for n in range(200)]
@@ -164,22 +180,26 @@ class Data(Base):
 
         size = (32 + 32) * 200
         self.expect(
-            "200 packets out of order, twice", shuffled, rx_packets=200, rx_bytes=size, P__rx=size
+            "RX-9 RX-22 200 packets out of order, twice",
+            shuffled,
+            rx_packets=200,
+            rx_bytes=size,
+            P__rx=size,
         )
         got = []
         while (one := self.arrived(limit=0.2)) is not None:
             got.append(int(one[0]))
-        tap.equal("are delivered once, as they came", got, order)
+        tap.equal("RX-9 are delivered once, as they came", got, order)
 
         tap.note("endpoints")
         self.expect(
-            "EP-1 data from another port",
+            "DAT-10 RX-10 EP-1 data from another port",
             lambda: self.second.send(session.data()),
             P__endpoint=self.second.endpoint,
             **accepted(0),
         )
         self.expect(
-            "EP-1 data over IPv6",
+            "DAT-10 RX-10 EP-1 data over IPv6",
             lambda: self.third.send(session.data()),
             P__endpoint=self.third.endpoint,
             **accepted(0),
@@ -211,7 +231,7 @@ class Data(Base):
         for inner, row in table.items():
             for outer, wanted in enumerate(row):
                 self.receive_ok(
-                    f"RX-18 inner {inner}, outer {outer}, delivered {wanted}",
+                    f"DAT-8 RX-14 RX-18 inner {inner}, outer {outer}, delivered {wanted}",
                     self.packet4(tos=0xB8 | inner),
                     tos=0x20 | outer,
                     wanted_tos=0xB8 | wanted,
@@ -251,8 +271,8 @@ class Data(Base):
                     number = error.errno
                 self.number = number
 
-            self.expect(f"TX-1 {what}: an error", action, tx_errors=1)
-            tap.equal(f"TX-1 {what}: Protocol not supported", self.number, 93)
+            self.expect(f"OUT-1 CNT-6 TX-1 {what}: an error", action, tx_errors=1)
+            tap.equal(f"OUT-1 TX-1 {what}: Protocol not supported", self.number, 93)
             raw.close()
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         raw.bind(("wg0", 0))
@@ -275,5 +295,5 @@ class Data(Base):
             tap.ok(f"ND-13 {what}: comes out", opened and opened[1] == padded(packet), str(got))
         raw.close()
         self.expect(
-            "and an answer", lambda: self.first.send(self.peer.session.data()), **accepted(0)
+            "CNT-7 and an answer", lambda: self.first.send(self.peer.session.data()), **accepted(0)
         )

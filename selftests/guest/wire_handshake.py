@@ -29,7 +29,7 @@ class Handshake(Base):
             got["response"], got["tos"] = self.first.receive(), self.first.tos
 
         self.expect(
-            "a good initiation is answered with 92 bytes",
+            "HSK-7 HS-1 RX-21 CNT-1 a good initiation is answered with 92 bytes",
             begin,
             rx_packets=1,
             rx_bytes=148,
@@ -39,11 +39,11 @@ class Handshake(Base):
             P__tx=92,
             P__endpoint=self.first.endpoint,
         )
-        tap.equal("TX-14 with DSCP AF41", got["tos"], 0x88)
+        tap.equal("HSK-7 TX-14 with DSCP AF41", got["tos"], 0x88)
         response = got["response"]
         session = initiator.finish(response)
-        tap.ok("the response opens a session", session)
-        tap.equal("without a cookie", response[76:], bytes(16))
+        tap.ok("HS-1 the response opens a session", session)
+        tap.equal("HSK-7 without a cookie", response[76:], bytes(16))
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sender.bind((INNER4, 0))
         self.expect(
@@ -57,7 +57,7 @@ class Handshake(Base):
             got["data"], got["tos"] = self.first.receive(), self.first.tos
 
         self.expect(
-            "but then it does",
+            "HS-6 RX-10 TM-11 but then it does",
             confirm,
             rx_packets=1,
             rx_bytes=32,
@@ -70,12 +70,12 @@ class Handshake(Base):
         counter, plain = session.open(got["data"])
         tap.equal("TX-11 the first counter is 0", counter, 0)
         tap.equal("TX-14 data has TOS 0", got["tos"], 0)
-        tap.equal("the inner packet came through", plain[20 + 8 : 34], b"staged")
-        tap.equal("TX-12 padded with zeros", plain[34:], bytes(14))
-        self.receive_ok("an IPv4 packet arrives", self.packet4())
-        self.receive_ok("an IPv6 packet arrives", self.packet6(), inner=self.inner6)
+        tap.equal("HS-1 the inner packet came through", plain[20 + 8 : 34], b"staged")
+        tap.equal("TX-12 it is padded with zeros", plain[34:], bytes(14))
+        self.receive_ok("HS-1 an IPv4 packet arrives", self.packet4())
+        self.receive_ok("HS-1 an IPv6 packet arrives", self.packet6(), inner=self.inner6)
         self.expect(
-            "CK-3 a random mac2 is ignored while there is no load",
+            "HSK-14 CK-3 a random mac2 is ignored while there is no load",
             lambda: self.answered(peer.initiator().initiation(cookie=b"x" * 16)),
             rx_packets=1,
             rx_bytes=148,
@@ -90,7 +90,7 @@ class Handshake(Base):
         old = noise.timestamp()
         initiation = peer.initiator().initiation(stamp=old)
         self.expect(
-            "one that is accepted",
+            "HSK-7 one that is accepted",
             lambda: self.answered(initiation),
             rx_packets=1,
             rx_bytes=148,
@@ -100,32 +100,34 @@ class Handshake(Base):
             P__tx=92,
         )
         time.sleep(0.05)
-        self.silent("HS-3 the same from elsewhere: silence", initiation, wire=self.second)
+        self.silent("HSK-5 HS-3 the same from elsewhere: silence", initiation, wire=self.second)
         self.silent(
-            "HS-3 another with the same timestamp: silence",
+            "HSK-5 HS-3 another with the same timestamp: silence",
             peer.initiator().initiation(stamp=old),
             wire=self.second,
         )
         earlier = old[:8] + struct.pack("!I", max(struct.unpack("!I", old[8:])[0] - 1, 0))
         self.silent(
-            "HS-3 one a nanosecond earlier: silence",
+            "HSK-5 HS-3 one a nanosecond earlier: silence",
             peer.initiator().initiation(stamp=earlier),
             wire=self.second,
         )
         self.silent(
-            "HS-3 one of 1970: silence",
+            "HSK-5 HS-3 one of 1970: silence",
             peer.initiator().initiation(stamp=bytes(12)),
             wire=self.second,
         )
         good = peer.initiator().initiation()
         body = bytearray(noise.INITIATION_LEN - 32)
-        self.silent("a mac1 of zeros: silence", good[:116] + bytes(32))
-        self.silent("a wrong mac1: silence", good[:131] + bytes([good[131] ^ 1]) + good[132:])
+        self.silent("HSK-2 CK-1 a mac1 of zeros: silence", good[:116] + bytes(32))
+        wrong = good[:131] + bytes([good[131] ^ 1]) + good[132:]
+        self.silent("HSK-2 CK-1 a wrong mac1: silence", wrong)
         self.silent(
-            "the mac1 of another device: silence", noise.add_macs(good[:116], noise.Key().public)
+            "HSK-2 CK-1 the mac1 of another device: silence",
+            noise.add_macs(good[:116], noise.Key().public),
         )
         self.silent(
-            "a random body with a good mac1: silence",
+            "HSK-1 a random body with a good mac1: silence",
             *(
                 noise.add_macs(struct.pack("<I", 1) + RECORDED.randbytes(112), lab.public)
                 for _ in range(10)
@@ -140,14 +142,14 @@ class Handshake(Base):
             body[:] = good[:116]
             body[place] ^= 1
             self.silent(
-                f"a changed {name} with a good mac1: silence",
+                f"HSK-1 a changed {name} with a good mac1: silence",
                 noise.add_macs(bytes(body), lab.public),
             )
         stranger = Hostile(lab, "S", [], configure=False)
-        self.silent("an unknown static key: silence", stranger.initiator().initiation())
+        self.silent("HSK-4 an unknown static key: silence", stranger.initiator().initiation())
         for number, point in enumerate(noise.LOW_ORDER):
             self.silent(
-                f"HS-5 low-order ephemeral {number}: silence",
+                f"HSK-3 HS-5 low-order ephemeral {number}: silence",
                 peer.initiator(ephemeral=noise.ForgedKey(point)).initiation(),
             )
         weak = noise.Initiator(noise.ForgedKey(noise.LOW_ORDER[3]), lab.public)
@@ -157,10 +159,10 @@ class Handshake(Base):
         wrong = noise.Initiator(peer.key, noise.Key().public)
         message = wrong.initiation()[:116]
         self.silent(
-            "for another device, with our mac1: silence", noise.add_macs(message, lab.public)
+            "HSK-1 for another device, with our mac1: silence", noise.add_macs(message, lab.public)
         )
         self.silent(
-            "responses that nobody waits for: silence",
+            "HSK-9 HS-4 responses that nobody waits for: silence",
             *(
                 noise.add_macs(
                     struct.pack("<III", 2, 1, index) + RECORDED.randbytes(48), lab.public
@@ -169,13 +171,13 @@ class Handshake(Base):
             ),
         )
         self.silent(
-            "cookie replies that nobody waits for: silence",
+            "HSK-11 RX-21 cookie replies that nobody waits for: silence",
             *(
                 struct.pack("<II", 3, index) + RECORDED.randbytes(56)
                 for index in (0, session.index, session.remote_index)
             ),
         )
-        self.receive_ok("and the session is as good as ever", self.packet4())
+        self.receive_ok("BAD-1 and the session is as good as ever", self.packet4())
 
         tap.note("initiations in a hurry")
         self.hurry()
@@ -196,12 +198,12 @@ class Handshake(Base):
             counts.append(1 + len([m for m in self.first.drain() if len(m) == 92]))
             if counts[-1] == 1:
                 break
-        tap.ok("HS-3 two within 20 ms: one response", counts[-1] == 1, f"{counts} responses")
+        tap.ok("HSK-6 HS-3 two within 20 ms: one response", counts[-1] == 1, f"{counts} responses")
         self.lab.settle()
 
     def twins(self):
         """The same initiation many times at once, from two sockets: one response to each."""
-        rounds, responses = 20, 0
+        rounds, responses, indices = 20, 0, set()
         for _ in range(rounds):
             time.sleep(0.05)
             message = self.peer.initiator().initiation()
@@ -218,10 +220,13 @@ class Handshake(Base):
             for thread in threads:
                 thread.join()
             self.lab.probe()
-            responses += len(
-                [m for w in (self.first, self.second) for m in w.drain() if len(m) == 92]
-            )
-        tap.equal(f"H4 {rounds} initiations, ten copies each: as many responses", responses, rounds)
+            answers = [m for w in (self.first, self.second) for m in w.drain() if len(m) == 92]
+            indices.update(struct.unpack_from("<I", m, 4)[0] for m in answers)
+            responses += len(answers)
+        what = f"HSK-8 {rounds} initiations, ten copies each: as many responses"
+        tap.equal(what, responses, rounds)
+        spread = len(indices) == rounds and max(indices) - min(indices) > 1 << 28
+        tap.ok("HS-9 with as many indices, from all of their range", spread, str(sorted(indices)))
         self.lab.settle()
 
     STAGED = 32 + 48
@@ -233,7 +238,7 @@ class Handshake(Base):
         lab.settle()
         responder = self.provoke(fresh, wire)
         tap.equal("TX-14 the initiation has DSCP AF41", wire.tos, 0x88)
-        tap.equal("it has no cookie", responder.mac2, bytes(16))
+        tap.equal("CK-6 it has no cookie", responder.mac2, bytes(16))
         tap.ok(
             "HS-2 its timestamp is of now",
             abs(struct.unpack("!Q", responder.stamp[:8])[0] - (1 << 62) - 10 - time.time()) < 60,
@@ -247,24 +252,29 @@ class Handshake(Base):
         good, session = responder.response()
         wrong_psk, _ = responder.response(psk=os.urandom(32))
         base = {"tx_packets": 1, "tx_bytes": 148, "I__tx": 148}
-        self.silent("a response with a wrong preshared key: silence", wrong_psk, wire=wire, **base)
+        what = "HSK-9 a response with a wrong preshared key: silence"
+        self.silent(what, wrong_psk, wire=wire, **base)
         other = struct.unpack("<I", good[8:12])[0] ^ 1
         self.silent(
-            "one with an unknown index: silence", responder.response(receiver=other)[0], wire=wire
+            "HSK-9 one with an unknown index: silence",
+            responder.response(receiver=other)[0],
+            wire=wire,
         )
-        self.silent("one with a wrong mac1: silence", good[:60] + bytes(32), wire=wire)
+        self.silent("HSK-9 CK-1 one with a wrong mac1: silence", good[:60] + bytes(32), wire=wire)
         tampered = bytearray(good[:60])
         tampered[50] ^= 1
         self.silent(
-            "one with a wrong tag: silence", noise.add_macs(bytes(tampered), lab.public), wire=wire
+            "HSK-9 one with a wrong tag: silence",
+            noise.add_macs(bytes(tampered), lab.public),
+            wire=wire,
         )
         for number in (0, 3, 5):
             self.silent(
-                f"HS-5 one with low-order ephemeral {number}: silence",
+                f"HSK-9 HS-5 one with low-order ephemeral {number}: silence",
                 responder.response(ephemeral=noise.ForgedKey(noise.LOW_ORDER[number]))[0],
                 wire=wire,
             )
-        self.silent("its own initiation, back again: silence", responder.message, wire=wire)
+        self.silent("HSK-1 its own initiation, back again: silence", responder.message, wire=wire)
         fresh.session = session
         got = {}
 
@@ -273,7 +283,7 @@ class Handshake(Base):
             got["data"] = wire.receive()
 
         self.expect(
-            "a good response still works, and what waited is sent",
+            "HSK-9 HS-4 RX-21 TM-11 a good response still works, and what waited is sent",
             finish,
             rx_packets=1,
             rx_bytes=92,
@@ -284,13 +294,14 @@ class Handshake(Base):
             I__handshake=True,
         )
         counter, plain = session.open(got["data"])
-        tap.equal("its first counter is 0", counter, 0)
-        tap.equal("it is what was sent", plain[28:34], b"staged")
-        self.silent("the same response again: silence", good, wire=wire)
-        self.silent("another response to the same: silence", responder.response()[0], wire=wire)
-        self.silent("the same from elsewhere: silence", good, wire=self.second)
+        tap.equal("TX-11 its first counter is 0", counter, 0)
+        tap.equal("HS-1 it is what was sent", plain[28:34], b"staged")
+        self.silent("HSK-10 HS-4 the same response again: silence", good, wire=wire)
+        another = responder.response()[0]
+        self.silent("HSK-10 HS-4 another response to the same: silence", another, wire=wire)
+        self.silent("HSK-10 HS-4 the same from elsewhere: silence", good, wire=self.second)
         self.expect(
-            "the session works",
+            "HSK-10 the session works",
             lambda: wire.send(session.data()),
             rx_packets=1,
             rx_bytes=32,
@@ -321,17 +332,19 @@ class Handshake(Base):
         begun = time.monotonic()
         cookie = os.urandom(16)
         self.silent(
-            "a cookie reply with an unknown index: silence",
+            "HSK-11 a cookie reply with an unknown index: silence",
             responder.cookie_reply(os.urandom(16), receiver=responder.sender ^ 1),
             wire=wire,
             **base,
         )
         reply = responder.cookie_reply(os.urandom(16), mac1=os.urandom(16))
-        self.silent("one for another mac1: silence", reply, wire=wire)
+        self.silent("HSK-11 one for another mac1: silence", reply, wire=wire)
         reply = responder.cookie_reply(os.urandom(16))
-        self.silent("one that was changed: silence", reply[:-1] + bytes([reply[-1] ^ 1]), wire=wire)
-        self.silent("CK-6 a good one: silence", responder.cookie_reply(cookie), wire=wire)
-        self.silent("CK-5 a second one: silence", responder.cookie_reply(os.urandom(16)), wire=wire)
+        changed = reply[:-1] + bytes([reply[-1] ^ 1])
+        self.silent("HSK-11 one that was changed: silence", changed, wire=wire)
+        self.silent("CK-6 RX-21 a good one: silence", responder.cookie_reply(cookie), wire=wire)
+        second = responder.cookie_reply(os.urandom(16))
+        self.silent("HSK-11 CK-5 a second one: silence", second, wire=wire)
         again = self.initiation(fresh, wire)
         waited = time.monotonic() - begun
         tap.ok("TM-1 the next initiation comes after 5 s", 4.9 < waited, f"after {waited:.3f} s")
@@ -340,18 +353,20 @@ class Handshake(Base):
         tap.equal(
             "CK-5 it has the first good cookie's mac2", again.mac2, noise.mac(cookie, message[:132])
         )
-        tap.ok("its ephemeral is another", responder.their_ephemeral != again.their_ephemeral)
-        tap.ok("its index is another", responder.sender != again.sender)
-        tap.ok("its timestamp is later", again.stamp > responder.stamp)
+        tap.ok("HS-1 its ephemeral is another", responder.their_ephemeral != again.their_ephemeral)
+        tap.ok("HS-9 its index is another", responder.sender != again.sender)
+        tap.ok("HS-3 its timestamp is later", again.stamp > responder.stamp)
         lab.settle()
         self.silent(
-            "H2 a response to the first initiation: silence", responder.response()[0], wire=wire
+            "HS-4 a response to the first initiation: silence",
+            responder.response()[0],
+            wire=wire,
         )
         good, fresh.session = again.response()
         wire.send(good)
         data = fresh.session.open(wire.receive() or b"")
         tap.ok(
-            "a response to the second one opens a session",
+            "HS-4 a response to the second one opens a session",
             data and data[1][28:34] == b"staged",
             str(data),
         )

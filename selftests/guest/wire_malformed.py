@@ -25,21 +25,27 @@ class Malformed(Base):
             return (struct.pack("<I", kind) + rnd.randbytes(max(size - 4, 0)))[:size]
 
         groups = {
-            "nothing at all, and bytes": [b"", b"\1", b"\4\0\0", bytes(4)],
-            "types that do not exist": [of(k, s) for k in (0, 5, 255) for s in range(4, 13)]
+            "BAD-2 nothing at all, and bytes": [b"", b"\1", b"\4\0\0", bytes(4)],
+            "BAD-2 RX-3 types that do not exist": [
+                of(k, s) for k in (0, 5, 255) for s in range(4, 13)
+            ]
             + [of(k, 148) for k in (0, 5, 6, 255, 1 << 31)],
-            "initiations of 147, 148 and 149 bytes": [of(1, s) for s in (4, 147, 148, 149)]
+            "BAD-3 RX-3 CK-1 initiations of 147, 148 and 149 bytes": [
+                of(1, s) for s in (4, 147, 148, 149)
+            ]
             + [of(1, 116) + bytes(32)],
-            "responses of 91, 92 and 93 bytes": [of(2, s) for s in (4, 91, 92, 93)],
-            "cookie replies of 63, 64 and 65 bytes": [of(3, s) for s in (4, 63, 64, 65)],
-            "data of up to 31 bytes": [of(4, s) for s in range(4, 32)],
-            "data for nobody": [of(4, s) for s in (32, 33, 48, 147, 148, 149, 1472)],
-            "data for nobody in fragments": [of(4, s) for s in (1500, 9000, 65507)],
-            "data with a reserved byte": [of(4 | r << 8, 64) for r in (1, 1 << 8, 1 << 16)],
+            "BAD-3 RX-3 responses of 91, 92 and 93 bytes": [of(2, s) for s in (4, 91, 92, 93)],
+            "BAD-3 RX-3 cookie replies of 63, 64 and 65 bytes": [of(3, s) for s in (4, 63, 64, 65)],
+            "BAD-4 RX-3 data of up to 31 bytes": [of(4, s) for s in range(4, 32)],
+            "BAD-5 RX-5 data for nobody": [of(4, s) for s in (32, 33, 48, 147, 148, 149, 1472)],
+            "BAD-5 RX-5 data for nobody in fragments": [of(4, s) for s in (1500, 9000, 65507)],
+            "BAD-6 RX-3 data with a reserved byte": [
+                of(4 | r << 8, 64) for r in (1, 1 << 8, 1 << 16)
+            ],
         }
         for what, messages in groups.items():
             before = udp_counters()
-            self.silent(f"{what}: silence", *messages)
+            self.silent(f"BAD-1 RX-23 {what}: silence", *messages)
             after = udp_counters()
             # One more for the probe.
             tap.equal(
@@ -57,10 +63,10 @@ class Malformed(Base):
             message[byte] = 1
             # Even with a mac that fits.
             message = noise.add_macs(bytes(message[:116]), self.lab.public)
-            self.silent(f"a good initiation but for reserved byte {byte}", message)
+            self.silent(f"BAD-6 RX-3 a good initiation but for reserved byte {byte}", message)
         for size in (147, 149):
             message = (self.peer.initiator().initiation() + bytes(1))[:size]
-            self.silent(f"a good initiation of {size} bytes", message)
+            self.silent(f"BAD-3 RX-3 a good initiation of {size} bytes", message)
 
     def raw(self):
         tap.note("odd IP and UDP")
@@ -96,41 +102,81 @@ class Malformed(Base):
 
             self.expect(what, action, **(answered if response else {}))
 
-        sends("a good initiation", ipv4(here, there, good()))
-        sends("without a UDP checksum", ipv4(here, there, good(check=0)))
+        sends("HSK-7 a good initiation", ipv4(here, there, good()))
+        sends("BAD-7 without a UDP checksum", ipv4(here, there, good(check=0)))
         before = udp_counters()
-        sends("with a wrong one: silence", ipv4(here, there, good(check=0x1234)), response=False)
+        wrong = ipv4(here, there, good(check=0x1234))
+        sends("BAD-9 RX-1 with a wrong one: silence", wrong, response=False)
         tap.equal(
-            "with a wrong one: counted by UDP",
+            "BAD-9 RX-1 with a wrong one: counted by UDP",
             udp_counters()["InCsumErrors"] - before["InCsumErrors"],
             1,
         )
         for length in (0, 7, 8 + 147, 8 + 149, 65535):
             sends(
-                f"UDP length {length}: silence",
+                f"BAD-10 RX-2 UDP length {length}: silence",
                 ipv4(here, there, good(length=length, check=0)),
                 response=False,
             )
-        sends("trailing bytes behind the datagram are cut off", ipv4(here, there, good() + b"abc"))
-        sends("with IP options", ipv4(here, there, good(), options=b"\1" * 12))
-        sends("with 40 bytes of them", ipv4(here, there, good(), options=b"\1" * 40))
-        sends("in fragments of eight bytes", *self.fragments(here, there, good(), 77))
-        sends("in the same, last one first", *self.fragments(here, there, good(), 78)[::-1])
-        sends("with DSCP, outer CE and TTL 1", ipv4(here, there, good(), tos=0xFF, ttl=1))
+        trailed = ipv4(here, there, good() + b"abc")
+        sends("BAD-10 RX-2 trailing bytes behind the datagram are cut off", trailed)
+        sends("BAD-11 with IP options", ipv4(here, there, good(), options=b"\1" * 12))
+        sends("BAD-11 with 40 bytes of them", ipv4(here, there, good(), options=b"\1" * 40))
+        sends("BAD-11 in fragments of eight bytes", *self.fragments(here, there, good(), 77))
+        backwards = self.fragments(here, there, good(), 78)[::-1]
+        sends("BAD-11 in the same, last one first", *backwards)
+        sends("BAD-11 with DSCP, outer CE and TTL 1", ipv4(here, there, good(), tos=0xFF, ttl=1))
         strangers = [
             pack4(a) for a in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", OUTER4)
         ]
         sends(
-            "from addresses that nobody has: silence",
+            "BAD-11 from addresses that nobody has: silence",
             *(
                 ipv4(s, there, udp(s, there, 4001, PORT, self.peer.initiator().initiation()))
                 for s in strangers
             ),
             response=False,
         )
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
+        for what, address in (("broadcast", "10.0.0.255"), ("multicast", "224.0.0.1")):
+            target = pack4(address)
+
+            def shout():
+                message = self.peer.initiator().initiation()
+                packet = ipv4(here, target, udp(here, target, 4001, PORT, message))
+                raw.sendto(packet, (address, 0))
+                got = self.first.receive()
+                if got is None or len(got) != 92:
+                    self.lab.surprises.append(f"no response but {got!r}")
+
+            self.expect(f"BAD-12 to a {what} address: answered once", shout, **answered)
+        overlapping = self.fragments(here, there, good(), 79)
+        shifted = ipv4(here, there, bytes(16), ident=79, fragment=0x2000 | 4)
+        sends(
+            "BAD-11 overlapping fragments: silence",
+            *overlapping[:5],
+            shifted,
+            *overlapping[5:],
+            response=False,
+        )
+        sends("BAD-11 the first eight bytes alone: silence", overlapping[0], response=False)
+        ours = ipv4(there, here, udp(there, here, PORT, 4001, bytes(32)))
+        for what, kind, code, rest in (
+            ("port unreachable", 3, 3, 0),
+            ("host unreachable", 3, 1, 0),
+            ("fragmentation needed", 3, 4, 1400),
+            ("time exceeded", 11, 0, 0),
+        ):
+            body = struct.pack("!BBHI", kind, code, 0, rest) + ours[:64]
+            body = body[:2] + struct.pack("!H", noise.checksum(body)) + body[4:]
+            sends(
+                f"BAD-13 ICMP, {what}: silence", ipv4(here, there, body, protocol=1), response=False
+            )
+        sends("BAD-13 after which it answers as before", ipv4(here, there, good()))
         source = pack4(HOSTILE4)
         self.expect(
-            "from port 0: answered into the void",
+            "BAD-11 from port 0: answered into the void",
             lambda: raw.sendto(
                 ipv4(
                     source, there, udp(source, there, 0, PORT, self.peer.initiator().initiation())
@@ -143,14 +189,14 @@ class Malformed(Base):
         self.third.socket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, 1)
         before = udp_counters()
         self.silent(
-            "IPv6 without a UDP checksum: silence",
+            "BAD-8 RX-1 SK-4 IPv6 without a UDP checksum: silence",
             self.peer.initiator().initiation(),
             wire=self.third,
         )
         self.third.socket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, 0)
         after = udp_counters()
         tap.equal(
-            "IPv6 without a UDP checksum: counted by UDP",
+            "BAD-8 RX-1 SK-4 IPv6 without a UDP checksum: counted by UDP",
             after["Udp6InErrors"] - before["Udp6InErrors"],
             1,
         )
