@@ -5,6 +5,7 @@
 #
 # kernels: uml
 # timeout: 120
+# slow: yes
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
