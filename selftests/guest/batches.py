@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Batches of packets, in both directions. Runs inside batches.sh."""
+
+import array
+import fcntl
+import os
+import socket
+import struct
+import sys
+import time
+
+import noise
+import tap
+from lab import HOSTILE4, INNER4, INNER6, Lab, pack4, wait_until
+from noise import checksum, ipv4
+from wgnl import Peer, attr, endpoint4
+from wire_base import PLAIN4, PLAIN6, Base, padded
+
+SOL_UDP, UDP_SEGMENT = 17, 103
+SIOCOUTQ = 0x5411
+COUNTERS = (
+    "rx_packets rx_bytes rx_errors rx_dropped tx_packets tx_bytes tx_errors tx_dropped".split()
+)
+
+
+def segments(sender, payload, size, target):
+    """One send that is a GSO packet of several datagrams."""
+    sender.sendmsg([payload], [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))], 0, target)
+
+
+def udp_is_sound(packet):
+    """Is the checksum of the UDP datagram in this IP packet right?"""
+    if packet[0] >> 4 == 4:
+        length = struct.unpack_from("!H", packet, 2)[0]
+        addresses, body = packet[12:20], packet[20:length]
+        pseudo = addresses + struct.pack("!BBH", 0, 17, len(body))
+    else:
+        length = 40 + struct.unpack_from("!H", packet, 4)[0]
+        addresses, body = packet[8:40], packet[40:length]
+        pseudo = addresses + struct.pack("!IHBB", len(body), 0, 0, 17)
+    return checksum(pseudo + body) == 0
+
+
+class Batches(Base):
+    """A device, and a peer P that gets and sends a lot."""
+
+    def sums(self):
+        snapshot = self.lab.snapshot()
+        return {name: snapshot[name] for name in COUNTERS} | {
+            name: snapshot[name] for name in ("P.rx", "P.tx")
+        }
+
+    def since(self, before):
+        return {name: value - before[name] for name, value in self.sums().items()}
+
+    def calm(self):
+        """Waits until what is on its way has come to its end, and then for a probe."""
+        last = [None]
+
+        def still():
+            before, last[0] = last[0], self.sums()
+            time.sleep(0.2)
+            return before == last[0]
+
+        wait_until(still, 60)
+        self.lab.probe()
+
+    def outgoing(self):
+        tap.note("GSO packets to be sent")
+        self.peer.handshake(self.first)
+        self.lab.probe()
+        self.lab.settle()
+        for family, source, target in (
+            (socket.AF_INET, INNER4, PLAIN4),
+            (socket.AF_INET6, INNER6, PLAIN6),
+        ):
+            sender = socket.socket(family, socket.SOCK_DGRAM)
+            sender.bind((source, 0))
+            what = "IPv4" if family == socket.AF_INET else "IPv6"
+            before = self.sums()
+            payload = b"".join(bytes([n]) * 500 for n in range(10))
+            segments(sender, payload + b"tail", 500, (target, 7001))
+            messages = [self.first.receive() for _ in range(11)]
+            tap.equal(
+                f"SK-6 {what}: eleven segments, a datagram each",
+                [len(m or b"") for m in messages],
+                [
+                    32 + len(padded(bytes(n + (28 if what == "IPv4" else 48))))
+                    for n in [500] * 10 + [4]
+                ],
+            )
+            opened = [self.peer.session.open(m or b"") for m in messages]
+            if not tap.ok(f"TX-7 {what}: all can be opened", all(opened)):
+                continue
+            counters = [counter for counter, _ in opened]
+            tap.equal(
+                f"TX-7 TX-11 {what}: with consecutive counters",
+                counters,
+                list(range(counters[0], counters[0] + 11)),
+            )
+            header = 28 if what == "IPv4" else 48
+            tap.equal(
+                f"TX-7 {what}: in order",
+                [plain[header : header + 4] for _, plain in opened],
+                [bytes([n]) * 4 for n in range(10)] + [b"tail"],
+            )
+            sound = all(udp_is_sound(plain) for _, plain in opened)
+            tap.ok(f"TX-13 {what}: inner checksums are right", sound)
+            size = sum(map(len, messages))
+            wanted = before | {
+                name: before[name] + value
+                for name, value in (("tx_packets", 11), ("tx_bytes", size), ("P.tx", size))
+            }
+            tap.ok(
+                f"CNT-4 {what}: and counted one by one",
+                wait_until(lambda: self.sums() == wanted, 5),
+                str(self.since(before)),
+            )
+            sender.sendto(b"x" * 100, (target, 7001))
+            opened = self.peer.session.open(self.first.receive() or b"")
+            sound = opened and udp_is_sound(opened[1])
+            tap.ok(f"TX-13 {what}: the checksum of a single packet is right", sound)
+            sender.close()
+        self.first.send(self.peer.session.data())
+
+    def waiting(self):
+        tap.note("what waits for a handshake")
+        fresh, wire = self.fresh("W")
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.bind((INNER4, 0))
+        before = self.sums()
+        for _ in range(200):
+            sender.sendto(b"x" * 100, (fresh.inner_address, 7001))
+        tap.equal("TX-8 singles: the oldest beyond 129 go", self.since(before)["tx_dropped"], 71)
+        queued = array.array("i", [-1])
+        fcntl.ioctl(sender, SIOCOUTQ, queued)
+        tap.equal("TX-9 the others do not count for their socket", queued[0], 0)
+        segments(sender, b"y" * 5000, 500, (fresh.inner_address, 7001))
+        tap.equal(
+            "TX-8 a batch of ten takes the place of one", self.since(before)["tx_dropped"], 72
+        )
+        segments(sender, b"z" * 5000, 500, (fresh.inner_address, 7001))
+        tap.equal("TX-8 and the next one of ten", self.since(before)["tx_dropped"], 82)
+        fresh.remove()
+        tap.equal("TX-8 138 were left", self.since(before)["tx_dropped"], 220)
+        sender.close()
+
+    def incoming(self):
+        tap.note("bundles of messages")
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        before = self.sums()
+        messages = [session.data(padded(self.packet4(b"%03d" % n))) for n in range(64)]
+        size = len(messages[0])
+        segments(self.first.socket, b"".join(messages), size, self.first.target)
+        got = [(self.arrived(limit=10) or (None,))[0] for _ in range(64)]
+        tap.equal(
+            "BAD-14 RX-16 64 messages in a bundle are delivered",
+            got,
+            [b"%03d" % n for n in range(64)],
+        )
+        wanted = {"rx_packets": 64, "rx_bytes": 64 * size, "P.rx": 64 * size}
+        changed = {name: value for name, value in self.since(before).items() if value}
+        tap.equal("BAD-14 RX-16 and counted, each for itself", changed, wanted)
+        before = self.sums()
+        mixed = []
+        for n in range(60):
+            message = bytearray(session.data(padded(self.packet4(b"%03d" % n))))
+            if n % 3 == 0:
+                message[20] ^= 1
+            if n % 3 == 1:
+                message[0] = 5
+            mixed.append(bytes(message))
+        segments(self.first.socket, b"".join(mixed), size, self.first.target)
+        got = [(self.arrived(limit=10) or (None,))[0] for _ in range(20)]
+        wanted = [b"%03d" % n for n in range(2, 60, 3)]
+        tap.equal("BAD-14 of good and bad ones the good ones", got, wanted)
+        tap.ok("BAD-14 and no others", self.nothing_arrived())
+        self.lab.settle()
+        self.lab.expect(
+            "BAD-14 64 pieces of garbage: silence",
+            lambda: segments(self.first.socket, os.urandom(64 * 148), 148, self.first.target),
+            self.sessions,
+        )
+
+    def merged(self):
+        tap.note("GRO of inner packets")
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        tapped = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        tapped.bind(("wg0", 0x0800))
+        # To an address that is nobody's, so that nobody answers.
+        target = pack4("192.168.99.1")
+        bundles = []
+        for n in range(40):
+            header = struct.pack(
+                "!HHIIBBHHH", 1000, 2000, 1 + 1000 * n, 1, 5 << 4, 0x10, 9999, 0, 0
+            )
+            body = header + bytes(1000)
+            pseudo = pack4(PLAIN4) + target + struct.pack("!BBH", 0, 6, len(body))
+            body = body[:16] + struct.pack("!H", checksum(pseudo + body)) + body[18:]
+            packet = ipv4(pack4(PLAIN4), target, body, protocol=6, fragment=0x4000, ident=n)
+            bundles.append(session.data(padded(packet)))
+        before = self.sums()
+        size = len(bundles[0])
+        segments(self.first.socket, b"".join(bundles), size, self.first.target)
+        wait_until(lambda: self.since(before)["rx_packets"] == 40, 10)
+        changed = {name: value for name, value in self.since(before).items() if value}
+        tap.equal(
+            "RX-16 40 segments of TCP count as 40",
+            changed,
+            {"rx_packets": 40, "rx_bytes": 40 * size, "P.rx": 40 * size},
+        )
+        lengths = []
+        tapped.settimeout(1)
+        try:
+            while True:
+                lengths.append(len(tapped.recv(65536)) - 40)
+        except TimeoutError:
+            pass
+        tap.equal("RX-16 none is missing", sum(lengths), 40 * 1000)
+        tap.note(f"{len(lengths)} packets after GRO")
+        tapped.close()
+
+    def floods(self):
+        tap.note("more than there is room for")
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        # What arrives is not read: only counters matter.
+        before = self.sums()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.bind((INNER4, 0))
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+        count = 0
+        payload = b"x" * 64 * 20
+        for _ in range(1500):
+            segments(sender, payload, 20, (PLAIN4, 7001))
+            count += 64
+        self.calm()
+        changed = self.since(before)
+        passed = changed["tx_packets"] - 1
+        tap.note(f"{passed} of {count} packets were sent")
+        tap.ok("TX-10 of a flood some or all is sent", 1000 <= passed <= count, str(changed))
+        tap.equal("TX-10 the peer counts the same", changed["P.tx"], changed["tx_bytes"] - 92)
+        tap.equal(
+            "TX-10 the rest is counted nowhere",
+            (changed["tx_dropped"], changed["tx_errors"], changed["rx_errors"]),
+            (0, 0, 0),
+        )
+        sender.close()
+        self.first.drain()
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        plain = padded(self.packet4(target="192.168.99.1"))
+        messages = [session.data(plain) for _ in range(19200)]
+        size = len(messages[0])
+        bundles = [b"".join(messages[n : n + 64]) for n in range(0, len(messages), 64)]
+        before = self.sums()
+        for bundle in bundles:
+            segments(self.first.socket, bundle, size, self.first.target)
+        self.calm()
+        changed = self.since(before)
+        passed = changed["rx_packets"] - 1
+        tap.note(f"{passed} of {len(messages)} messages were received")
+        tap.ok(
+            "RX-6 of a flood some or all is received", 1000 <= passed <= len(messages), str(changed)
+        )
+        tap.equal(
+            "RX-6 device and peer count what was",
+            (changed["rx_bytes"] - 148, changed["P.rx"]),
+            (passed * size, passed * size),
+        )
+        tap.equal(
+            "RX-6 the rest is counted nowhere",
+            (changed["rx_dropped"], changed["rx_errors"]),
+            (0, 0),
+        )
+        self.lab.settle()
+        self.receive_ok("RX-6 and the session goes on", self.packet4())
+
+
+def main():
+    noise.self_check()
+    test = Batches(Lab(sys.argv[1]))
+    test.lab.configure(
+        attr(Peer.PUBLIC_KEY, test.peer.key.public)
+        + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, test.first.port))
+    )
+    test.lab.probe()
+    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "merged", "floods"):
+        getattr(test, part)()
+
+
+main()
