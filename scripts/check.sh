@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects unsafe)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects unsafe behaviour)
 
 cd "$WG_TOP" || exit
 
@@ -71,6 +71,11 @@ check_unsafe() {
 		echo "rust/kernel has $blocks unsafe blocks and impls, but $comments SAFETY comments"
 		return 1
 	}
+}
+
+# Each fact that is known of the in-tree driver is named by a test, and who counts them can count.
+check_behaviour() {
+	selftests/ids --lint && selftests/ids --self-check
 }
 
 [ $# -gt 0 ] || set -- "${CHECKS[@]}"
