@@ -241,7 +241,7 @@ class Batches(Base):
         changed = self.since(before)
         passed = changed["tx_packets"] - 1
         tap.note(f"{passed} of {count} packets were sent")
-        tap.ok("TX-10 of a flood some or all is sent", 1000 <= passed <= count, str(changed))
+        tap.ok("TX-10 of a flood some or all is sent", 1000 <= passed <= count + 9, str(changed))
         tap.equal("TX-10 the peer counts the same", changed["P.tx"], changed["tx_bytes"] - 92)
         tap.equal(
             "TX-10 the rest is counted nowhere",
