@@ -20,7 +20,7 @@ loaded() {
 
 # named PATTERN: there is a kernel thread with such a name.
 named() {
-	cat /proc/[0-9]*/comm 2> /dev/null | grep -q "$1"
+	cat "${WG_ALL_PROCESSES:-/proc}"/[0-9]*/comm 2> /dev/null | grep -q "$1"
 }
 
 ns a b c
