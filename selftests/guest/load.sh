@@ -6,6 +6,7 @@
 #
 # kernels: uml
 # timeout: 180
+# slow: yes
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
