@@ -8,6 +8,7 @@
 //! - [`cpu`]: CPU numbers.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
+//! - [`error`]: numbers of errors.
 //! - [`mm`]: memory of the machine.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: what happens to the machine.
@@ -21,6 +22,7 @@
 pub mod cpu;
 pub mod crypto;
 pub mod debug;
+pub mod error;
 pub mod mm;
 pub mod net;
 pub mod notifier;

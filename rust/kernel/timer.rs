@@ -30,12 +30,9 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
+            Full,
             Relaxed,
             Release, //
-        },
-        barrier::{
-            self,
-            Full, //
         }, //
     },
     types::Opaque, //
@@ -208,8 +205,9 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
     };
 
     // The entry is not pending any more: who arms a timer from here on arms it again, and who did
-    // so before has written its deadline. Pairs with the barrier in `timer_arm`.
-    barrier::smp_mb(Full);
+    // so before has written its deadline. The exchange, which changes nothing, is a barrier that
+    // pairs with the one in `timer_arm`.
+    timers.used.xchg(true, Full);
     for (timer, deadline) in timers.deadlines.iter().enumerate() {
         // SAFETY: May be called from any context.
         let now = unsafe { bindings::timer_now() };

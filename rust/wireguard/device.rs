@@ -188,7 +188,7 @@ impl Device {
                 fwmark: Atomic::new(0),
                 inboxes,
                 parallel: Parallel::from_parameter(),
-                outer_gso: crate::module_parameters::outer_gso.value() != 0,
+                outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
                 last_cpu: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),

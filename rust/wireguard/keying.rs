@@ -86,7 +86,10 @@ impl Keying {
         let active = self.active.insert(active);
         if active.handshake.identity().is_none() {
             // Whoever changes it does so before `forget_identity` takes the lock that is held here.
-            let identity = peer.device().identity().ok_or(ENOKEY)?;
+            let identity = peer
+                .device()
+                .identity()
+                .ok_or_else(wg_kernel::error::no_key)?;
             active.handshake.set_identity::<Kernel>(Some(identity));
         }
         Ok(active)

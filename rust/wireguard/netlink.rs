@@ -119,7 +119,7 @@ fn interface(request: &Request<'_>) -> Result<Interface> {
     let index = u32_attr(request, uapi::WGDEVICE_A_IFINDEX);
     let name = request.attr(uapi::WGDEVICE_A_IFNAME);
     if index.is_some() == name.is_some() {
-        return Err(EBADR);
+        return Err(wg_kernel::error::bad_request());
     }
     request.device(index, name)
 }

@@ -25,6 +25,7 @@ use kernel::{
 use wg_kernel::{
     cpu,
     crypto::chacha20poly1305,
+    error,
     net::{
         netdevice,
         skbuff::{
@@ -118,7 +119,7 @@ impl Device {
         if protocol == 0 || protocol != skb.real_protocol() {
             pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
             return Err(Refusal {
-                error: EPROTONOSUPPORT,
+                error: error::unknown_protocol(),
                 skb,
                 unreachable: false,
             });
@@ -139,7 +140,7 @@ impl Device {
         };
         let table = self.allowed_ips().load(guard);
         let Some(header) = header else {
-            return Err(refused(ENOKEY, skb));
+            return Err(refused(error::no_key(), skb));
         };
         let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination()))
         else {
@@ -148,7 +149,7 @@ impl Device {
                 self.name(),
                 crate::allowed_ips::AddrForLog(header.destination())
             );
-            return Err(refused(ENOKEY, skb));
+            return Err(refused(error::no_key(), skb));
         };
         if peer.endpoint(guard).is_none() {
             pr_debug_ratelimited!(
@@ -156,7 +157,7 @@ impl Device {
                 self.name(),
                 peer.id()
             );
-            return Err(refused(EDESTADDRREQ, skb));
+            return Err(refused(error::destination_required(), skb));
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());

@@ -16,6 +16,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
+    error,
     net::{
         addr::SocketAddr,
         netdevice,
@@ -139,7 +140,10 @@ impl Sockets {
     ///
     /// [`ENONET`] if the namespace is gone, [`EADDRINUSE`] if the port is taken.
     fn bind(device: &Arc<Device>, port: u16) -> Result<(RcuArc<Self>, u16)> {
-        let net = device.transport_net().upgrade().ok_or(ENONET)?;
+        let net = device
+            .transport_net()
+            .upgrade()
+            .ok_or_else(error::no_network)?;
         let mut retries = 0;
         loop {
             let v4 = Socket::bind4(&net, port, device.clone()).inspect_err(|_| {
@@ -150,14 +154,15 @@ impl Sockets {
                 false => None,
                 true => match Socket::bind6(&net, bound, device.clone()) {
                     Ok(v6) => Some(v6),
-                    Err(error) => {
+                    Err(failure) => {
                         v4.close();
-                        if error == EADDRINUSE && port == 0 && retries < BIND_RETRIES {
+                        if failure == error::address_in_use() && port == 0 && retries < BIND_RETRIES
+                        {
                             retries = retries.wrapping_add(1);
                             continue;
                         }
                         pr_err!("{}: Could not create IPv6 socket\n", device.name());
-                        return Err(error);
+                        return Err(failure);
                     }
                 },
             };
@@ -220,7 +225,11 @@ impl Device {
     ) -> Result<u32> {
         let len = skb.len();
         let netdev = self.link().get(guard).ok_or(ENODEV)?;
-        let sockets = self.sockets().load(guard).ok_or(ENONET)?.into_ref();
+        let sockets = self
+            .sockets()
+            .load(guard)
+            .ok_or_else(error::no_network)?
+            .into_ref();
         let sender = |socket: &'g Option<Socket<Self>>| socket.as_ref()?.sender(guard);
         let path = Path {
             device: self,
@@ -239,7 +248,11 @@ impl Device {
                     mark: self.fwmark(),
                     oif: 0,
                 };
-                path.send4(&sender(&sockets.v4).ok_or(ENONET)?, skb, flow)?;
+                path.send4(
+                    &sender(&sockets.v4).ok_or_else(error::no_network)?,
+                    skb,
+                    flow,
+                )?;
             }
             SocketAddr::V6 {
                 addr,
@@ -254,7 +267,11 @@ impl Device {
                     mark: self.fwmark(),
                     oif: scope_id,
                 };
-                path.send6(&sender(&sockets.v6).ok_or(ENONET)?, skb, flow)?;
+                path.send6(
+                    &sender(&sockets.v6).ok_or_else(error::no_network)?,
+                    skb,
+                    flow,
+                )?;
             }
         }
         Ok(len)

@@ -46,7 +46,10 @@ use super::{
     namespace::Net,
     rtnetlink, //
 };
-use crate::sync::bh;
+use crate::{
+    error,
+    sync::bh, //
+};
 use core::{
     marker::PhantomData,
     ops::Deref,
@@ -277,7 +280,7 @@ impl<T: Operations> DeviceRef<T> {
         if !core::ptr::eq(ops, T::link_ops().as_raw()) {
             // SAFETY: There is a reference to give up.
             unsafe { bindings::dev_put(dev.as_ptr()) };
-            return Err(EOPNOTSUPP);
+            return Err(error::not_supported());
         }
         // INVARIANT: The reference is ours, and the device has the link operations of `T`.
         Ok(Self(dev, PhantomData))

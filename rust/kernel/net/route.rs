@@ -10,6 +10,7 @@ mod dst_cache;
 pub use dst_cache::DstCache;
 
 use crate::{
+    error,
     net::{
         netdevice::Device,
         udp_tunnel::Sender,
@@ -125,7 +126,7 @@ impl Route4 {
         unsafe { bindings::security_sk_classify_flow(sk, &mut fl.__fl_common) };
         // SAFETY: The namespace and the socket are valid, and so is the flow.
         let route = unsafe { bindings::ip_route_output_flow(sender.net(), &mut fl, sk) };
-        let route = NonNull::new(from_err_ptr(route)?).ok_or(ENETUNREACH)?;
+        let route = NonNull::new(from_err_ptr(route)?).ok_or_else(error::unreachable)?;
         // The other end's address is changed, too, if it was all zeros.
         flow.saddr = fl.saddr.to_ne_bytes();
         flow.daddr = fl.daddr.to_ne_bytes();
@@ -207,7 +208,7 @@ impl Route6 {
         unsafe { bindings::security_sk_classify_flow(sk, &mut fl.__fl_common) };
         // SAFETY: The namespace and the socket are valid, and so is the flow.
         let dst = unsafe { bindings::ip6_dst_lookup_flow(sender.net(), sk, &mut fl) };
-        let dst = NonNull::new(from_err_ptr(dst)?).ok_or(ENETUNREACH)?;
+        let dst = NonNull::new(from_err_ptr(dst)?).ok_or_else(error::unreachable)?;
         // SAFETY: An address is valid as bytes.
         flow.saddr = unsafe { fl.saddr.in6_u.u6_addr8 };
         // INVARIANT: The function has returned a reference.

@@ -462,7 +462,8 @@ pub fn synchronize_net() {
 /// Process context only. One call frees one level: the objects that these referred to are freed by
 /// the next.
 pub fn barrier() {
-    kernel::sync::rcu::rcu_barrier();
+    // SAFETY: An FFI call that may sleep, as documented.
+    unsafe { bindings::rcu_barrier() };
 }
 
 /// Waits until all objects and table entries are freed, and returns whether they are.

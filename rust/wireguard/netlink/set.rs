@@ -24,6 +24,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
+    error,
     net::{
         addr::SocketAddr,
         genetlink::Request, //
@@ -172,6 +173,6 @@ fn address(endpoint: EndpointRequest) -> SocketAddr {
 fn errno(error: uapi::Error) -> Error {
     match error {
         uapi::Error::Invalid => EINVAL,
-        uapi::Error::ProtocolVersion => EPFNOSUPPORT,
+        uapi::Error::ProtocolVersion => error::unknown_family(),
     }
 }
