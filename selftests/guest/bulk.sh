@@ -10,22 +10,7 @@
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
-
-head -c 2M /dev/urandom > "$TMP/2M"
-
-# listening NAME PORT: a TCP server is there.
-listening() {
-	[[ $(at "$1" ss -tlnH "sport = $2") ]]
-}
-
-# copy FROM TO ADDRESS: a file of two megabytes arrives as it was.
-copy() {
-	spawn "$2" ncat -l -p 5000 > "$TMP/copy"
-	eventually listening "$2" 5000
-	at "$1" timeout "$PATIENCE" ncat --send-only "$3" 5000 < "$TMP/2M"
-	wait "$job"
-	cmp "$TMP/2M" "$TMP/copy"
-}
+. "${BASH_SOURCE[0]%/*}/flows.sh"
 
 # both_ways: the file, in both families and directions.
 both_ways() {
