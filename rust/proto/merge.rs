@@ -12,19 +12,14 @@ use crate::{
         copy,
         get,
         put,
-        MAX_HEADERS, //
+        FRAGMENT,
+        IPV4_LEN,
+        IPV6_LEN,
+        MAX_HEADERS,
+        TCP,
+        TCP_LEN, //
     }, //
 };
-
-/// Bytes of an IPv4 header without options.
-const IPV4_LEN: usize = 20;
-/// Bytes of an IPv6 header without extensions.
-const IPV6_LEN: usize = 40;
-/// Bytes of a TCP header without options.
-const TCP_LEN: usize = 20;
-
-/// Protocol number of TCP.
-const TCP: u8 = 6;
 
 /// TCP flags that the last segment may have, and which are the large packet's then: FIN, PSH.
 const LAST: u8 = 0x09;
@@ -32,8 +27,6 @@ const LAST: u8 = 0x09;
 const NEVER: u8 = 0x26;
 /// TCP flag CWR.
 const CWR: u8 = 0x80;
-/// More fragments, and the offset of a fragment.
-const FRAGMENT: u16 = 0x3fff;
 
 /// The most bytes of a large packet.
 const MAX_LEN: usize = 65535;

@@ -11,16 +11,16 @@ use crate::checksum::Sum;
 pub const MAX_HEADERS: usize = 60 + 60;
 
 /// Bytes of an IPv4 header without options.
-const IPV4_LEN: usize = 20;
+pub(crate) const IPV4_LEN: usize = 20;
 /// Bytes of an IPv6 header without extensions.
-const IPV6_LEN: usize = 40;
+pub(crate) const IPV6_LEN: usize = 40;
 /// Bytes of a TCP header without options.
-const TCP_LEN: usize = 20;
+pub(crate) const TCP_LEN: usize = 20;
 /// Bytes of a UDP header.
 const UDP_LEN: usize = 8;
 
 /// Protocol number of TCP.
-const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 /// Protocol number of UDP.
 const UDP: u8 = 17;
 
@@ -29,7 +29,7 @@ const LAST_ONLY: u8 = 0x09;
 /// TCP flag that only the first segment has: CWR.
 const FIRST_ONLY: u8 = 0x80;
 /// More fragments, and the offset of a fragment.
-const FRAGMENT: u16 = 0x3fff;
+pub(crate) const FRAGMENT: u16 = 0x3fff;
 
 /// How the stack wants a packet to be segmented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
