@@ -31,10 +31,14 @@ root=$("$WG_TOP/scripts/build-root.sh")
 
 MAKE=(make CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
+# The compilers and tools, with their versions. A root that differs in others makes the same kernels.
+TOOLS=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/packages" | recipe | xargs \
+	chroot "$root" dpkg-query --show | key)
+
 # Packages
 # ---------------------------------------------------------------------------
 
-DEBS=$WG_CACHE/debs-$(echo "${root##*/} $SERIES $FLAVOUR" | key)
+DEBS=$WG_CACHE/debs-$(echo "$TOOLS $SERIES $FLAVOUR" | key)
 
 # Prints the newest release of a supported series that has its source in the archive too.
 newest() {
