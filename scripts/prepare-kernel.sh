@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# prepare-kernel.sh stock|uml|bench: makes a kernel for guests and what a module is built against,
-# and prints the directory:
+# prepare-kernel.sh stock|uml|debug|bench: makes a kernel for guests and what a module is built
+# against, and prints the directory:
 #
 #	release		the kernel's release name
 #	image		what boots: vmlinuz, or User-mode Linux's executable
@@ -10,8 +10,9 @@
 #	modroot/	the kernel's own modules, as a layer over a root file system
 #
 # stock is Debian's cloud kernel, the newest of a supported series, unchanged; uml is User-mode
-# Linux of the same source, with qemu-test/uml.config. bench, for measurements, is uml with
-# qemu-test/patches, which say what they are for. KERNEL_SERIES chooses another series.
+# Linux of the same source, with qemu-test/uml.config. debug has qemu-test/debug.config in addition
+# and is built with clang: it looks for errors of memory, locks and RCU. bench, for measurements, is
+# uml with qemu-test/patches, which say what they are for. KERNEL_SERIES chooses another series.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -22,14 +23,16 @@ FLAVOUR=cloud-amd64
 
 kernel=${1-}
 case $kernel in
-stock | uml | bench) ;;
-debug) die "the debug kernel is not available yet" ;;
-*) die "usage: $0 stock|uml|bench" ;;
+stock | uml | debug | bench) ;;
+*) die "usage: $0 stock|uml|debug|bench" ;;
 esac
 
 root=$("$WG_TOP/scripts/build-root.sh")
 
-MAKE=(make CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
+COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
+# In the large code model, clang would put variables where neither lockdep nor kmemleak looks.
+[ "$kernel" != debug ] || COMPILER=(LLVM=1 KCFLAGS=-mlarge-data-threshold=2147483647)
+MAKE=(make "${COMPILER[@]}" KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
 # The compilers and tools, with their versions. A root that differs in others makes the same kernels.
 TOOLS=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/packages" | recipe | xargs \
@@ -186,7 +189,6 @@ make_uml() {
 	need_space "$WG_CACHE" 4000
 	MAKE+=(ARCH=um "LOCALVERSION=-$kernel")
 	mkdir -p "$kdir"
-	cp "$WG_TOP/qemu-test/uml.config" "$kdir/arch.config"
 	step "configuration of User-mode Linux" configure_uml "$kdir"
 	step "User-mode Linux, $kernel (some minutes)" kbuild "$kdir" all
 	uml=$(cat "$kdir/include/config/kernel.release")
@@ -204,7 +206,11 @@ make_bench() {
 	make_uml "$@"
 }
 
-# Sets what qemu-test/uml.config asks for, and fails if something of it did not take.
+make_debug() {
+	make_uml "$@"
+}
+
+# Sets what uml_config asks for, and fails if something of it did not take.
 configure_uml() {
 	local kdir=$1 missing
 	kbuild "$kdir" defconfig
@@ -218,9 +224,11 @@ configure_uml() {
 
 uml_config() {
 	recipe "$WG_TOP/qemu-test/uml.config"
+	case $kernel in
+	debug) recipe "$WG_TOP/qemu-test/debug.config" ;;
 	# What the patches make possible.
-	[ "$kernel" != bench ] ||
-		printf 'CONFIG_%s=y\n' CRYPTO_LIB_CHACHA_ARCH CRYPTO_LIB_POLY1305_ARCH
+	bench) printf 'CONFIG_%s=y\n' CRYPTO_LIB_CHACHA_ARCH CRYPTO_LIB_POLY1305_ARCH ;;
+	esac
 }
 
 # What a kernel is made from; checks and comments are no part of it.
@@ -228,7 +236,7 @@ inputs() {
 	echo "${DEBS##*/} ${MAKE[*]}"
 	case $kernel in
 	stock) declare -f kbuild finish make_stock ;;
-	uml | bench)
+	uml | debug | bench)
 		declare -f kbuild finish make_uml configure_uml
 		echo "${source##*/}"
 		uml_config
