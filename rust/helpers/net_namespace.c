@@ -13,6 +13,12 @@ __rust_helper void rust_helper_put_net(struct net *net)
 	put_net(net);
 }
 
+/* Not a field in Rust: `bindgen` misplaces it in some series. */
+__rust_helper u64 rust_helper_net_cookie(const struct net *net)
+{
+	return net->net_cookie;
+}
+
 /*
  * Returns the living namespace whose cookie is @cookie, with a reference, or
  * NULL.  Cookies are never used twice.

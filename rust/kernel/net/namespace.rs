@@ -14,10 +14,7 @@ use super::{
 use core::{
     marker::PhantomData,
     ops::Deref,
-    ptr::{
-        addr_of,
-        NonNull, //
-    }, //
+    ptr::NonNull, //
 };
 use kernel::{
     error::to_result,
@@ -69,10 +66,9 @@ impl Net {
 
     /// Returns what tells namespaces apart, be they dead or alive.
     fn cookie(&self) -> u64 {
-        // SAFETY: The pointer is valid by the type invariants.
-        let cookie = unsafe { addr_of!((*self.as_raw()).net_cookie) };
-        // SAFETY: The field is never written once the namespace has been set up.
-        unsafe { cookie.read() }
+        // SAFETY: The pointer is valid by the type invariants, and the cookie is never written once
+        // the namespace has been set up.
+        unsafe { bindings::net_cookie(self.as_raw()) }
     }
 }
 
