@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# prepare-kernel.sh stock|uml|debug|bench: makes a kernel for guests and what a module is built
+# prepare-kernel.sh stock[-SERIES]|uml|debug|bench: makes a kernel for guests and what a module is built
 # against, and prints the directory:
 #
 #	release		the kernel's release name
@@ -9,22 +9,28 @@
 #	kdir/		KDIR for building modules
 #	modroot/	the kernel's own modules, as a layer over a root file system
 #
-# stock is Debian's cloud kernel, the newest of a supported series, unchanged; uml is User-mode
-# Linux of the same source, with qemu-test/uml.config. debug has qemu-test/debug.config in addition
-# and is built with clang: it looks for errors of memory, locks and RCU. bench, for measurements, is
-# uml with qemu-test/patches, which say what they are for. KERNEL_SERIES chooses another series.
+# stock is Debian's cloud kernel, the newest of a supported series or of the one named, unchanged;
+# the status is 3 if the archive has none. uml is User-mode Linux of the same source, with
+# qemu-test/uml.config. debug has qemu-test/debug.config in addition and is built with clang: it
+# looks for errors of memory, locks and RCU. bench, for measurements, is uml with qemu-test/patches,
+# which say what they are for.
 
 . "$(dirname "$0")/lib.sh"
 
 # Supported series, in order of preference.
-SERIES=${KERNEL_SERIES:-7.3 7.2}
+SERIES="7.3 7.2"
 
 FLAVOUR=cloud-amd64
 
 kernel=${1-}
 case $kernel in
 stock | uml | debug | bench) ;;
-*) die "usage: $0 stock|uml|debug|bench" ;;
+stock-*)
+	[[ " $SERIES " == *" ${kernel#*-} "* ]] || die "series ${kernel#*-} is not supported; these are: $SERIES"
+	SERIES=${kernel#*-}
+	kernel=stock
+	;;
+*) die "usage: $0 stock[-SERIES]|uml|debug|bench" ;;
 esac
 
 root=$("$WG_TOP/scripts/build-root.sh")
@@ -66,9 +72,11 @@ download() {
 	local directory=$1 series release
 	step "package lists" in_root "$root" apt-get update
 	read -r series release <<<"$(newest)" || true
-	[ -n "$release" ] ||
+	[ -n "$release" ] || {
+		WG_FAILURE=3
 		die "the archive has no linux-image-*-$FLAVOUR with its linux-source of series $SERIES; it has:" \
 			"$(chroot "$root" apt-cache pkgnames linux-source- | tr '\n' ' ')"
+	}
 	mkdir -p "$directory"
 	need_space "$WG_CACHE" 5000
 	step "download of $release" in_root "$root" sh -c 'cd "$0" && apt-get download "$@"' \
@@ -114,7 +122,7 @@ check_rustc() {
 	want=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$1")
 	have=$(chroot "$root" rustc --version)
 	[ "$want" = "$have" ] ||
-		die "kernel $release was built by '$want' and the build root has '$have': crates would not match; choose another kernel with KERNEL_SERIES"
+		die "kernel $release was built by '$want' and the build root has '$have': crates would not match; choose another kernel with stock-SERIES"
 	grep -qx CONFIG_RUST=y "$1" || die "kernel $release is built without Rust (CONFIG_RUST)"
 }
 
