@@ -12,8 +12,8 @@
 # stock is Debian's cloud kernel, the newest of a supported series or of the one named, unchanged;
 # the status is 3 if the archive has none. uml is User-mode Linux of the same source, with
 # qemu-test/uml.config. debug has qemu-test/debug.config in addition and is built with clang: it
-# looks for errors of memory, locks and RCU. bench, for measurements, is uml with qemu-test/patches,
-# which say what they are for.
+# looks for errors of memory, locks and RCU. bench is for measurements. These two have some of
+# qemu-test/patches, which say what they are for.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -109,8 +109,12 @@ patch_source() {
 	done
 }
 
-if [ "$kernel" = bench ]; then
-	PATCHES=("$WG_TOP"/qemu-test/patches/*.patch)
+case $kernel in
+bench) PATCHES=("$WG_TOP"/qemu-test/patches/uml-{lazyipi,simd}.patch) ;;
+debug) PATCHES=("$WG_TOP"/qemu-test/patches/uml-{lazyipi,stacktrace}.patch) ;;
+*) PATCHES=() ;;
+esac
+if [ ${#PATCHES[@]} -gt 0 ]; then
 	source=$WG_CACHE/source-$release-$(cat <(echo "${DEBS##*/}") "${PATCHES[@]}" | key)
 	cached "$source" patch_source
 fi
