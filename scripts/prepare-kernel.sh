@@ -36,10 +36,11 @@ esac
 root=$("$WG_TOP/scripts/build-root.sh")
 
 COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
-# In the large code model, clang would put variables where neither lockdep nor kmemleak looks. The
-# vDSO is not in that model, and there it would take the option that prevents it for a mistake.
+# In the large code model, clang would put variables of the kernel where neither lockdep nor kmemleak
+# looks. Modules must have theirs there, as they are loaded far away. The vDSO is not in that model,
+# and there clang would take the option that prevents it for a mistake.
 [ "$kernel" != debug ] ||
-	COMPILER=(LLVM=1 "KCFLAGS=-mlarge-data-threshold=2147483647 -Wno-unused-command-line-argument")
+	COMPILER=(LLVM=1 "CFLAGS_KERNEL=-mlarge-data-threshold=2147483647 -Wno-unused-command-line-argument")
 MAKE=(make "${COMPILER[@]}" KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
 # The compilers and tools, with their versions. A root that differs in others makes the same kernels.
