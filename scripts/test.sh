@@ -54,6 +54,7 @@ older_series() {
 # What takes time to make is made first, where its progress is seen.
 scripts/prepare-kernel.sh stock >/dev/null
 scripts/prepare-kernel.sh uml >/dev/null
+scripts/prepare-kernel.sh debug >/dev/null
 
 for manifest in rust/proto/Cargo.toml selftests/Cargo.toml; do
 	[ ! -e "$manifest" ] ||

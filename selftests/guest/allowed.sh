@@ -4,7 +4,7 @@
 # Which peer a packet goes to, compared with what a plain list of prefixes says. Peers without an
 # endpoint say in a debug message that they were asked.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

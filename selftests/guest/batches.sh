@@ -4,7 +4,7 @@
 # Packets that come many at once: GSO packets to be sent, bundles of messages received, and more
 # of both than there is room for.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

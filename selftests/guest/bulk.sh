@@ -5,8 +5,9 @@
 # the right length once these are segmented, counted one by one, in whatever way the devices share
 # the work; and what pretends to be many messages does no harm.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 600
+# slow: debug
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"

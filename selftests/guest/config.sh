@@ -4,8 +4,9 @@
 # Configuration through `wg`: what is set is what is shown, to the letter, for one peer and for
 # hundreds.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 600
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

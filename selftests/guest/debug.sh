@@ -4,8 +4,9 @@
 # The debug messages of the C driver are read by people and by netns.sh: what is created and
 # destroyed is said, in the same words, and in balance.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 300
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -4,8 +4,9 @@
 # The device as `ip`, `ethtool` and /sys show it: making it, its properties, up and down, and
 # the ways it can disappear.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 300
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -5,7 +5,7 @@
 # which words, what is done of a request that fails half way, how dumps are cut into messages,
 # and what happens when something changes while one is read.
 #
-# kernels: stock uml
+# kernels: stock uml debug
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -7,6 +7,7 @@
 #
 # kernels: uml debug
 # timeout: 200
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -4,7 +4,7 @@
 # Requests that nobody would send, by the thousand, while traffic flows: the device answers each
 # in the same way, and stays what it is.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
 # slow: yes
 

@@ -3,7 +3,7 @@
 #
 # When a packet cannot be sent its source is told, also if that is behind NAT; and when not.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -3,8 +3,9 @@
 #
 # ifupdown, unmodified: an interface of its own from /etc/network/interfaces, as many have it.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 90
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

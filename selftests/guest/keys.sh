@@ -4,7 +4,7 @@
 # Keys that change, come late, are removed, or are no good; packets and keepalives that wait for
 # them.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,7 +4,7 @@
 # A device under load: who is answered with a cookie, what a cookie is good for, how many are
 # answered per address, and how many messages wait.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
 # slow: yes
 

@@ -4,8 +4,9 @@
 # What an outer packet has from its inner one and the reverse: nothing. And what is counted when
 # the outer one is not let out.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -3,7 +3,7 @@
 #
 # Tunnels in tunnels, and tunnels through themselves.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
 # slow: yes
 

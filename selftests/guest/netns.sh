@@ -6,8 +6,9 @@
 # created and destroyed, needs debug messages, all of them and no older ones: hence a guest of its
 # own, with a large log.
 #
-# kernels: uml stock
+# kernels: uml stock debug
 # timeout: 1200
+# slow: debug
 # append: log_buf_len=32M
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

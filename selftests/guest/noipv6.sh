@@ -3,8 +3,9 @@
 #
 # A kernel whose IPv6 was disabled when it was started.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 60
+# slow: debug
 # append: ipv6.disable=1
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -8,7 +8,7 @@
 # does, it is one end of a tunnel over eth0 to another guest, which may have the other driver;
 # side a is the initiator.
 #
-# kernels: uml
+# kernels: uml debug
 # pairs: c,rust rust,c
 # timeout: 500
 # slow: yes

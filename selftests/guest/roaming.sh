@@ -4,8 +4,9 @@
 # Peers that change their addresses, source addresses that stick and let go, and devices whose
 # sockets are in another namespace.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 300
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

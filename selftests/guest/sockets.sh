@@ -4,7 +4,7 @@
 # The two sockets: the checksums and flow labels of what they send, and what
 # becomes of sessions when they are replaced.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -4,8 +4,9 @@
 # Traffic through a tunnel, and what it looks like on the wire: both families inside and out,
 # exact counters, MTUs, padding, fragments, ECN, marks, offloads.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 600
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -3,8 +3,9 @@
 #
 # A user who is root in namespaces of his own has tunnels there, and only there.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 90
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -3,8 +3,9 @@
 #
 # wg(8), unmodified: each of its subcommands, and that what one writes another reads.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 120
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -4,8 +4,9 @@
 # wg-quick(8), unmodified: up and down, the default route by way of a mark, hooks, MTU, name servers,
 # save.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 300
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

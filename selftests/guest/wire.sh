@@ -5,8 +5,9 @@
 # handshakes in both roles, every way to get them wrong, data with every kind of bad inside, and
 # after each the counters, the endpoint, and whether anything came back.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 600
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
