@@ -4,7 +4,7 @@
 # The driver and wireguard-go.
 #
 # kernels: uml
-# timeout: 150
+# timeout: 300
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/interoperate.sh"

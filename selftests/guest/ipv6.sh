@@ -4,7 +4,7 @@
 # IPv6 switched off by sysctl, in the tunnel and outside of it, and endpoints with scopes.
 #
 # kernels: uml
-# timeout: 90
+# timeout: 180
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -4,7 +4,7 @@
 # MTUs from nothing to the largest: what is padded, what gets through, and that the device lives on.
 #
 # kernels: uml
-# timeout: 120
+# timeout: 240
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -8,7 +8,7 @@
 # container, it waits for no udev.
 #
 # kernels: uml
-# timeout: 120
+# timeout: 240
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

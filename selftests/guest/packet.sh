@@ -4,7 +4,7 @@
 # Packet sockets on the device: what they see, and what they send, offloads included.
 #
 # kernels: uml
-# timeout: 90
+# timeout: 180
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -5,7 +5,7 @@
 # flow tables, lightweight tunnels, copies.
 #
 # kernels: uml
-# timeout: 120
+# timeout: 240
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

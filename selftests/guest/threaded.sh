@@ -5,7 +5,7 @@
 # whenever it is changed, files arrive.
 #
 # kernels: uml
-# timeout: 90
+# timeout: 180
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

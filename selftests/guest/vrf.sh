@@ -4,7 +4,7 @@
 # Virtual routing and forwarding: the tunnel in a VRF, and the way to the peer in one.
 #
 # kernels: uml
-# timeout: 90
+# timeout: 180
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

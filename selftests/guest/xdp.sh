@@ -4,7 +4,7 @@
 # XDP on the device and below it: programs see packets from the network header on, and decide.
 #
 # kernels: uml
-# timeout: 90
+# timeout: 180
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"
