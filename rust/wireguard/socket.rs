@@ -105,10 +105,10 @@ impl Endpoint {
         self.source
     }
 
-    /// Returns whether the addresses are these.
+    /// Returns whether the addresses are these, but for the flow label.
     #[inline]
     pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
-        self.source == source && self.addr == addr
+        self.source == source && self.addr.is_same_place(addr)
     }
 }
 

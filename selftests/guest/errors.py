@@ -264,6 +264,10 @@ def semantics():
     peer("SET-18 IPv6 with everything", OK, "", PUBLIC, attr(Peer.ENDPOINT, wanted))
     (found,) = [p for p in dump_peers(wireguard.get(WG0))]
     tap.equal("SET-18 comes back as it was", found[Peer.ENDPOINT], wanted)
+    other = endpoint6("fe80::1", 99, 0x54321, 1)
+    peer("EP-7 the same with another flow label", OK, "", PUBLIC, attr(Peer.ENDPOINT, other))
+    (found,) = [p for p in dump_peers(wireguard.get(WG0))]
+    tap.equal("EP-7 is the same", found[Peer.ENDPOINT], wanted)
 
     tap.note("allowed IPs")
     v4, v6 = u16(AllowedIp.FAMILY, socket.AF_INET), u16(AllowedIp.FAMILY, socket.AF_INET6)

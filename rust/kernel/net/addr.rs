@@ -40,6 +40,30 @@ pub enum SocketAddr {
     },
 }
 
+impl SocketAddr {
+    /// Returns whether both name the same place. A flow label has no say in that.
+    #[inline]
+    pub fn is_same_place(self, other: Self) -> bool {
+        match (self, other) {
+            (
+                Self::V6 {
+                    addr,
+                    port,
+                    scope_id,
+                    ..
+                },
+                Self::V6 {
+                    addr: other_addr,
+                    port: other_port,
+                    scope_id: other_scope_id,
+                    ..
+                },
+            ) => addr == other_addr && port == other_port && scope_id == other_scope_id,
+            _ => self == other,
+        }
+    }
+}
+
 /// Prints the address as `%pISpfsc` does.
 impl Display for SocketAddr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
