@@ -7,7 +7,7 @@
 #
 # kernels: uml debug
 # timeout: 200
-# slow: debug
+# slow: yes
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
