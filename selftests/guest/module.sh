@@ -4,7 +4,7 @@
 # The module: what loads it, what it says then, its parameters, its workqueues, and that all
 # devices go with it.
 #
-# kernels: uml debug
+# kernels: uml
 # timeout: 120
 # module: own
 
