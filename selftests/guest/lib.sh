@@ -318,6 +318,18 @@ cable() {
 	addr b eth0 10.0.0.2/24 fd00:aa::2/64
 }
 
+# far_end: a cable, and the side of b of a tunnel, with an address behind it. The other side is for a
+# tool to make.
+far_end() {
+	cable
+	at b ip link add wg0 type wireguard
+	at b wg set wg0 private-key "$TMP/key-b" listen-port 51822 \
+		peer "$PUB_A" preshared-key "$TMP/psk" allowed-ips 192.168.241.1/32,fd00::1/128
+	addr b wg0 192.168.241.2/24 fd00::2/112
+	addr b lo 198.51.100.1/32
+	at b ip link set wg0 up
+}
+
 # tunnel: wg0 in both namespaces, up, each knowing the other's endpoint.
 #
 #	a: wg0 192.168.241.1/24 fd00::1/112	b: wg0 192.168.241.2/24 fd00::2/112

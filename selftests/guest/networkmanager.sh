@@ -12,13 +12,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-cable
-at b ip link add wg0 type wireguard
-at b wg set wg0 private-key "$TMP/key-b" listen-port 51822 \
-	peer "$PUB_A" preshared-key "$TMP/psk" allowed-ips 192.168.241.1/32,fd00::1/128
-addr b wg0 192.168.241.2/24 fd00::2/112
-addr b lo 198.51.100.1/32
-at b ip link set wg0 up
+far_end
 
 cat > "$TMP/NetworkManager.conf" << END
 [main]
