@@ -63,7 +63,7 @@ def plain(emit):
     with Tunnel(None):
         run("ip", "netns", "exec", "a", "ip", "link", "set", "eth0", "mtu", str(MTU))
         run("ip", "netns", "exec", "b", "ip", "link", "set", "eth0", "mtu", str(MTU))
-        traffic.one_stream(emit, size="2G", label="TCP, 1 stream, no tunnel")
+        traffic.one_stream(emit, label="TCP, 1 stream, no tunnel")
 
 
 def bound(emit, module):

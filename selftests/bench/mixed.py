@@ -60,7 +60,7 @@ def main():
         try:
             wait_until(answers)
             traffic.client("-n", "20M")
-            value = traffic.gigabits(traffic.client("-n", "150M")["sum_received"])
+            value = traffic.gigabits(traffic.client("-t", traffic.SECONDS)["sum_received"])
             line = {"section": "mixed", "what": "TCP, 1 stream, two guests", "driver": label,
                     "round": number, "cpus": os.cpu_count(), "value": value, "unit": "Gbit/s"}  # fmt: skip
             print(json.dumps(line), flush=True)

@@ -53,25 +53,30 @@ def gigabits(*sums):
     return sum(one["bits_per_second"] for one in sums) / 1e9
 
 
-def tcp(emit, size="400M"):
-    """TCP: one stream, four, and one each way at the same time. Fixed amounts, not times."""
+# How long a stream is measured. Not an amount of data: that it is sent, iperf3 notices only at the
+# next full second.
+SECONDS = "4"
+
+
+def tcp(emit):
+    """TCP: one stream, four, and one each way at the same time."""
     with Server():
         client("-n", "20M")
-        end = client("-n", size)
+        end = client("-t", SECONDS)
         emit("TCP, 1 stream", gigabits(end["sum_received"]), "Gbit/s")
         emit("TCP, 1 stream, retransmits", end["sum_sent"]["retransmits"], "")
-        end = client("-n", size, "-P", "4")
+        end = client("-t", SECONDS, "-P", "4")
         emit("TCP, 4 streams", gigabits(end["sum_received"]), "Gbit/s")
-        end = client("-n", size, "--bidir")
+        end = client("-t", SECONDS, "--bidir")
         both = gigabits(end["sum_received"], end["sum_received_bidir_reverse"])
         emit("TCP, both ways", both, "Gbit/s")
 
 
-def one_stream(emit, size="300M", label="TCP, 1 stream"):
+def one_stream(emit, label="TCP, 1 stream"):
     """The first of these alone."""
     with Server():
         client("-n", "20M")
-        emit(label, gigabits(client("-n", size)["sum_received"]), "Gbit/s")
+        emit(label, gigabits(client("-t", SECONDS)["sum_received"]), "Gbit/s")
 
 
 # How much may be lost, and in how many steps the rate is searched for.

@@ -45,7 +45,7 @@ speed() {
 	for _ in 1 2 3; do
 		spawn b iperf3 -s -1 --forceflush > "$TMP/server" 2>&1
 		eventually grep -q listening "$TMP/server"
-		at a iperf3 -c 192.168.241.2 -n 60M -J > "$TMP/client"
+		at a iperf3 -c 192.168.241.2 -t 2 -J > "$TMP/client"
 		wait "$job"
 		now=$(python3 -c 'import json, sys
 print(int(json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"] / 1e6))' < "$TMP/client")
