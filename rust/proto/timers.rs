@@ -197,8 +197,8 @@ impl Effects {
 /// - data or an empty packet was received: [`Event::HandshakeComplete`] if it is the first one under
 ///   these keys, [`Event::AnyAuthenticatedPacketReceived`],
 ///   [`Event::AnyAuthenticatedPacketTraversal`] and, if it is not empty, [`Event::DataReceived`].
-/// - around an initiation: [`Event::AnyAuthenticatedPacketTraversal`],
-///   [`Event::AnyAuthenticatedPacketSent`]; afterwards [`Event::HandshakeInitiated`].
+/// - before an initiation is sent: [`Event::AnyAuthenticatedPacketTraversal`],
+///   [`Event::AnyAuthenticatedPacketSent`], [`Event::HandshakeInitiated`].
 /// - before a response is sent: [`Event::SessionDerived`],
 ///   [`Event::AnyAuthenticatedPacketTraversal`], [`Event::AnyAuthenticatedPacketSent`].
 /// - after a response was received: [`Event::SessionDerived`], [`Event::HandshakeComplete`].

@@ -403,8 +403,9 @@ impl Peer {
         this.on(Event::AnyAuthenticatedPacketTraversal);
         this.on(Event::AnyAuthenticatedPacketSent);
         this.note_handshake_sent();
-        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
+        // First the timer: the response may be there before `send_bytes` returns, and stops it.
         this.on(Event::HandshakeInitiated);
+        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
     /// Begins a handshake, whose index takes the place of that of an earlier one.

