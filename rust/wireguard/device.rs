@@ -146,6 +146,8 @@ pub(crate) struct Device {
     parallel: Parallel,
     /// Whether the messages of a large packet are sent as one large datagram.
     pub(crate) outer_gso: bool,
+    /// Whether large datagrams are received as they are.
+    pub(crate) outer_gro: bool,
     last_cpu: Atomic<u32>,
 
     /// How often the interface has gone down.
@@ -189,6 +191,7 @@ impl Device {
                 inboxes,
                 parallel: Parallel::from_parameter(),
                 outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
+                outer_gro: !matches!(crate::module_parameters::outer_gro.value(), 0),
                 last_cpu: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),

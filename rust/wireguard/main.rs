@@ -58,6 +58,10 @@ module! {
         "net-pf-16-proto-16-family-wireguard",
     ],
     params: {
+        outer_gro: u8 {
+            default: 1,
+            description: "Whether large packets of many messages are received as they are",
+        },
         outer_gso: u8 {
             default: 1,
             description: "Whether many messages are handed to UDP as one large packet",

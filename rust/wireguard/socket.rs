@@ -146,13 +146,14 @@ impl Sockets {
             .ok_or_else(error::no_network)?;
         let mut retries = 0;
         loop {
-            let v4 = Socket::bind4(&net, port, device.clone()).inspect_err(|_| {
-                pr_err!("{}: Could not create IPv4 socket\n", device.name());
-            })?;
+            let v4 =
+                Socket::bind4(&net, port, device.outer_gro, device.clone()).inspect_err(|_| {
+                    pr_err!("{}: Could not create IPv4 socket\n", device.name());
+                })?;
             let bound = v4.port();
             let v6 = match udp_tunnel::ipv6_enabled() {
                 false => None,
-                true => match Socket::bind6(&net, bound, device.clone()) {
+                true => match Socket::bind6(&net, bound, device.outer_gro, device.clone()) {
                     Ok(v6) => Some(v6),
                     Err(failure) => {
                         v4.close();

@@ -28,7 +28,10 @@ use core::{
 };
 use kernel::{
     error::to_result,
-    ffi::c_int,
+    ffi::{
+        c_int,
+        c_void, //
+    },
     prelude::*,
     sync::{
         atomic::{
@@ -65,10 +68,12 @@ pub fn ipv6_enabled() -> bool {
 ///
 /// - `sk` is null, or a valid socket of ours, which is freed a grace period after `sk` became null.
 /// - `data` is a reference that the socket holds until then.
+/// - If `large`, it was made to accept large packets.
 pub struct Socket<T: Receive> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
     port: u16,
+    large: bool,
 }
 
 // SAFETY: Sockets may be used on any CPU, and `T` is `Send` and `Sync`.
@@ -80,10 +85,12 @@ unsafe impl<T: Receive> Sync for Socket<T> {}
 impl<T: Receive> Socket<T> {
     /// Opens an IPv4 socket, on any free port if `port` is zero.
     ///
+    /// `large` is whether it may receive packets that stand for several datagrams.
+    ///
     /// # Errors
     ///
     /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made.
-    pub fn bind4(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
+    pub fn bind4(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET as u8,
@@ -95,7 +102,7 @@ impl<T: Receive> Socket<T> {
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create4(net.as_raw(), &mut config, &mut socket) })?;
         // SAFETY: The socket is new, of this namespace, and ours.
-        Ok(unsafe { Self::set_up(net, socket, data) })
+        Ok(unsafe { Self::set_up(net, socket, large, data) })
     }
 
     /// Opens an IPv6 socket, on any free port if `port` is zero.
@@ -103,7 +110,7 @@ impl<T: Receive> Socket<T> {
     /// # Errors
     ///
     /// As for [`Socket::bind4`]; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
-    pub fn bind6(net: &NetRef, port: u16, data: Arc<T>) -> Result<Self> {
+    pub fn bind6(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET6 as u8,
@@ -117,7 +124,7 @@ impl<T: Receive> Socket<T> {
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create6(net.as_raw(), &mut config, &mut socket) })?;
         // SAFETY: The socket is new, of this namespace, and ours.
-        Ok(unsafe { Self::set_up(net, socket, data) })
+        Ok(unsafe { Self::set_up(net, socket, large, data) })
     }
 
     /// Makes a tunnel's of a new socket.
@@ -125,7 +132,12 @@ impl<T: Receive> Socket<T> {
     /// # Safety
     ///
     /// `socket` must be a bound UDP socket of `net` that the caller owns.
-    unsafe fn set_up(net: &NetRef, socket: *mut bindings::socket, data: Arc<T>) -> Self {
+    unsafe fn set_up(
+        net: &NetRef,
+        socket: *mut bindings::socket,
+        large: bool,
+        data: Arc<T>,
+    ) -> Self {
         const {
             // The low bits of the user data have a meaning of their own.
             assert!(align_of::<T>() >= 8);
@@ -147,6 +159,12 @@ impl<T: Receive> Socket<T> {
         // the stack need not compute any for the datagrams of a large packet then.
         // SAFETY: The socket is valid, and the count was just raised.
         unsafe { bindings::inet_dec_convert_csum(sk) };
+        let large = large && {
+            // SAFETY: As above, and the callback is the one it has.
+            let err = unsafe { bindings::udp_tunnel_accept_large(sk, Self::callback()) };
+            // Otherwise, the stack takes large packets apart.
+            err == 0
+        };
         // SAFETY: As above.
         let port = unsafe { bindings::inet_sport(sk) };
         // INVARIANT: The socket is ours, and the reference was given to it.
@@ -154,7 +172,13 @@ impl<T: Receive> Socket<T> {
             sk: Atomic::new(sk),
             data,
             port: u16::from_be(port),
+            large,
         }
+    }
+
+    /// Returns what tells our sockets from others: the callback that they have.
+    fn callback() -> *mut c_void {
+        receive_callback::<T> as *mut c_void
     }
 
     /// Returns the port that the socket is, or was, bound to.
@@ -200,6 +224,11 @@ impl<T: Receive> Socket<T> {
     ///
     /// It must be what [`Self::begin_close`] returned a grace period ago.
     unsafe fn finish_close(&self, sk: NonNull<bindings::sock>) {
+        if self.large {
+            // SAFETY: By the safety requirements, the socket is valid, and by the type invariants it
+            // was made to accept them.
+            unsafe { bindings::udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
+        }
         // SAFETY: By the safety requirements, the socket is valid and nobody sends by it.
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
         // SAFETY: As above.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/ipv6.h>
+#include <linux/mutex.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/slab.h>
+#include <net/ip.h>
+#include <net/udp.h>
+
+#ifdef CONFIG_NETFILTER
+/* The hook for all sockets of one family in a namespace that have the same callback. */
+struct udp_tunnel_hook {
+	struct nf_hook_ops ops;
+	struct list_head list;
+	struct net *net;
+	unsigned int users;
+};
+
+static DEFINE_MUTEX(udp_tunnel_hooks_lock);
+static LIST_HEAD(udp_tunnel_hooks);
+
+/* Returns whether @skb stands for several datagrams in one piece, and that can be relied on. */
+static bool udp_tunnel_is_large(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	return shinfo->gso_type == SKB_GSO_UDP_L4 && shinfo->gso_segs <= UDP_MAX_SEGMENTS &&
+	       skb->ip_summed == CHECKSUM_PARTIAL && !skb->encapsulation && !skb->sk;
+}
+
+/* Returns the socket that will receive @skb, if the UDP header follows that of IP. */
+static struct sock *udp_tunnel_find_socket(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const bool v4 = state->pf == NFPROTO_IPV4;
+	const struct udphdr *uh;
+
+	if ((v4 ? ip_hdr(skb)->protocol : ipv6_hdr(skb)->nexthdr) != IPPROTO_UDP ||
+	    !pskb_may_pull(skb, skb_transport_offset(skb) + sizeof(*uh)))
+		return NULL;
+	uh = udp_hdr(skb);
+	if (v4)
+		return __udp4_lib_lookup(state->net, ip_hdr(skb)->saddr, uh->source,
+					 ip_hdr(skb)->daddr, uh->dest, inet_iif(skb),
+					 inet_sdif(skb), NULL);
+#if IS_ENABLED(CONFIG_IPV6)
+	return __udp6_lib_lookup(state->net, &ipv6_hdr(skb)->saddr, uh->source,
+				 &ipv6_hdr(skb)->daddr, uh->dest, inet6_iif(skb),
+				 inet6_sdif(skb), NULL);
+#else
+	return NULL;
+#endif
+}
+
+/*
+ * UDP takes apart what is large before it calls a tunnel's socket, unless GRO
+ * says that it was made by the tunnel's own callbacks.  So this says it, once
+ * nobody else looks at the packet any more.  Should another socket get it after
+ * all, the bit means nothing to a packet that is not encapsulated.
+ */
+static unsigned int udp_tunnel_local_in(void *encap_rcv, struct sk_buff *skb,
+					const struct nf_hook_state *state)
+{
+	struct sock *sk;
+
+	if (!skb_is_gso(skb) || !udp_tunnel_is_large(skb))
+		return NF_ACCEPT;
+	sk = udp_tunnel_find_socket(skb, state);
+	if (sk && READ_ONCE(udp_sk(sk)->encap_rcv) == encap_rcv && !skb_unclone(skb, GFP_ATOMIC))
+		skb_shinfo(skb)->gso_type |= SKB_GSO_UDP_TUNNEL_CSUM;
+	return NF_ACCEPT;
+}
+
+static u8 udp_tunnel_family(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+}
+
+static struct udp_tunnel_hook *udp_tunnel_find_hook(const struct sock *sk, void *encap_rcv)
+{
+	struct udp_tunnel_hook *hook;
+
+	list_for_each_entry(hook, &udp_tunnel_hooks, list)
+		if (hook->net == sock_net(sk) && hook->ops.pf == udp_tunnel_family(sk) &&
+		    hook->ops.priv == encap_rcv)
+			return hook;
+	return NULL;
+}
+
+static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
+{
+	struct udp_tunnel_hook *hook = kzalloc(sizeof(*hook), GFP_KERNEL);
+	int err;
+
+	if (!hook)
+		return -ENOMEM;
+	hook->ops.hook = udp_tunnel_local_in;
+	hook->ops.priv = encap_rcv;
+	hook->ops.pf = udp_tunnel_family(sk);
+	hook->ops.hooknum = NF_INET_LOCAL_IN;
+	hook->ops.priority = NF_IP_PRI_LAST;
+	hook->net = sock_net(sk);
+	hook->users = 1;
+	err = nf_register_net_hook(hook->net, &hook->ops);
+	if (err)
+		kfree(hook);
+	else
+		list_add(&hook->list, &udp_tunnel_hooks);
+	return err;
+}
+
+/* Has @encap_rcv, the callback of @sk, be called with large packets as they are. */
+__rust_helper int rust_helper_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+{
+	struct udp_tunnel_hook *hook;
+	int err = 0;
+
+	mutex_lock(&udp_tunnel_hooks_lock);
+	hook = udp_tunnel_find_hook(sk, encap_rcv);
+	if (hook)
+		hook->users++;
+	else
+		err = udp_tunnel_add_hook(sk, encap_rcv);
+	mutex_unlock(&udp_tunnel_hooks_lock);
+	if (!err)
+		udp_set_bit(ACCEPT_L4, sk);
+	return err;
+}
+
+/* Undoes what udp_tunnel_accept_large() did for @sk. */
+__rust_helper void rust_helper_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+{
+	struct udp_tunnel_hook *hook;
+
+	mutex_lock(&udp_tunnel_hooks_lock);
+	hook = udp_tunnel_find_hook(sk, encap_rcv);
+	if (hook && !--hook->users) {
+		list_del(&hook->list);
+		nf_unregister_net_hook(hook->net, &hook->ops);
+		kfree(hook);
+	}
+	mutex_unlock(&udp_tunnel_hooks_lock);
+}
+#else
+__rust_helper int rust_helper_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+{
+	return -EOPNOTSUPP;
+}
+
+__rust_helper void rust_helper_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+{
+}
+#endif
