@@ -52,12 +52,8 @@ impl Sum {
     /// Returns the sum in 16 bits, as they stand in a packet.
     #[inline]
     pub fn to_bytes(self) -> [u8; 2] {
-        let mut sum = self.0;
-        // A carry at most is left after three rounds.
-        for shift in [32, 16, 16, 16] {
-            let (high, low) = (sum >> shift, sum & mask(shift));
-            sum = high.wrapping_add(low);
-        }
+        // A carry at most is left after three rounds. Not a loop, which is not always unrolled.
+        let sum = fold(fold(fold(fold(self.0, 32), 16), 16), 16);
         let [a, b, ..] = sum.to_le_bytes();
         u16::from_le_bytes([a, b]).to_ne_bytes()
     }
@@ -74,6 +70,12 @@ impl Default for Sum {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Adds what is above so many low bits to these.
+#[inline]
+const fn fold(sum: u64, bits: u32) -> u64 {
+    (sum >> bits).wrapping_add(sum & mask(bits))
 }
 
 /// Returns as many low bits, all set.
