@@ -49,6 +49,9 @@ pub(crate) const MAX_LEN: usize = 1 << 13;
 /// Packets of up to this length have all their data in their linear part.
 const MAX_LINEAR: usize = 256;
 
+/// Bytes before the first packet in the spare part of the pages: what decryption is faster with.
+const FRONT: usize = chacha20poly1305::ROOM_BEFORE;
+
 /// A large packet that is being put together.
 struct Group {
     flow: Flow,
@@ -180,21 +183,27 @@ impl Gather<'_> {
         let plain_len = sealed_len.checked_sub(wire::TAG_LEN)?;
 
         let at = self.make_room(sealed_len)?;
-        let space = self.pages.as_mut()?.spare().get_mut(at..)?;
-        let space = space.get_mut(..sealed_len)?;
-        let start = start.wrapping_add(wire::DATA_HEADER_LEN as u32);
-        let authentic = skb.copy_bits(start, space)
-            && chacha20poly1305::open_in_place(space, counter, self.keypair.receiving_key());
+        let authentic = chacha20poly1305::open_from(
+            self.pages.as_mut()?.spare(),
+            at,
+            skb,
+            start.wrapping_add(wire::DATA_HEADER_LEN as u32),
+            u32::try_from(plain_len).ok()?,
+            counter,
+            self.keypair.receiving_key(),
+        );
         if !authentic || !self.keypair.is_new(counter) {
             return None;
         }
         self.add(skb, at, plain_len, len)
     }
 
-    /// Makes `len` bytes free behind what there is, and returns where they begin.
+    /// Makes `len` bytes free behind what there is, and returns where they begin: at [`FRONT`] if
+    /// there is nothing.
     #[inline]
     fn make_room(&mut self, len: usize) -> Option<usize> {
-        let at = self.group.as_ref().map_or(0, |group| group.payload.end);
+        let end = self.group.as_ref().map_or(0, |group| group.payload.end);
+        let at = end.max(FRONT);
         let spare = self.pages.as_mut().map_or(0, |pages| pages.spare().len());
         if spare >= at.wrapping_add(len) {
             return Some(at);
@@ -207,8 +216,9 @@ impl Gather<'_> {
                 self.flush();
             }
         }
-        self.pages = Some(Pages::alloc(self.left.max(len), len)?);
-        Some(0)
+        let wanted = self.left.max(len).wrapping_add(FRONT);
+        self.pages = Some(Pages::alloc(wanted, len.wrapping_add(FRONT))?);
+        Some(FRONT)
     }
 
     /// Adds a packet, which lies in the pages from `at` on, and was padded to `len` bytes.
@@ -220,8 +230,8 @@ impl Gather<'_> {
             Ok(header) => header.total_len() as usize,
             // A keepalive, or something that will be counted when it is delivered.
             Err(_) => {
-                self.flush_before(at);
-                return self.add_alone(skb, len, message_len);
+                let at = self.flush_before(at);
+                return self.add_alone(skb, at, len, message_len);
             }
         };
         let outer = skb.outer()?;
@@ -233,6 +243,9 @@ impl Gather<'_> {
                 let spare = self.pages.as_mut()?.spare();
                 let from = at.wrapping_add(headers_len);
                 mm::move_within(spare, from, at, payload_len).then_some(())?;
+                if group.payload.end == 0 {
+                    group.payload.start = at;
+                }
                 group.payload.end = at.wrapping_add(payload_len);
                 group.message_bytes = group.message_bytes.wrapping_add(message_len);
                 if group.flow.is_closed() {
@@ -242,37 +255,41 @@ impl Gather<'_> {
             }
         }
         let flow = Flow::start(packet).filter(|_| self.merge);
-        self.flush_before(at);
+        let at = self.flush_before(at);
         let Some(flow) = flow else {
-            return self.add_alone(skb, len, message_len);
+            return self.add_alone(skb, at, len, message_len);
         };
         let headers_len = flow.headers_len();
         let mut inner = skb.alloc_inner(headers_len)?;
-        let headers = self.pages.as_mut()?.spare().get(..headers_len)?;
+        let headers = self.pages.as_mut()?.spare().get(at..)?.get(..headers_len)?;
         inner.put_data(headers).then_some(())?;
         self.group = Some(Group {
             flow,
             skb: inner,
             outer,
             message_bytes: message_len,
-            payload: headers_len..total_len,
+            payload: at.wrapping_add(headers_len)..at.wrapping_add(total_len),
         });
         Some(())
     }
 
-    /// Finishes the group, which ends where the spare part of the pages begins then.
+    /// Finishes the group that the packet at `at` does not belong to, and returns where that is then:
+    /// the spare part of the pages begins behind what the group has got.
     #[inline]
-    fn flush_before(&mut self, at: usize) {
-        // Without a group, there is nothing before a packet.
-        if at > 0 {
+    fn flush_before(&mut self, at: usize) -> usize {
+        if at > FRONT {
             self.flush();
-        } else if let Some(group) = self.group.take() {
+            return 0;
+        }
+        // Without payload in these pages.
+        if let Some(group) = self.group.take() {
             self.finish(group);
         }
+        at
     }
 
-    /// Adds a packet that is for itself, and lies at the start of the spare part of the pages.
-    fn add_alone(&mut self, skb: &SkBuff, len: usize, message_len: usize) -> Option<()> {
+    /// Adds a packet that is for itself, and lies in the spare part of the pages.
+    fn add_alone(&mut self, skb: &SkBuff, at: usize, len: usize, message_len: usize) -> Option<()> {
         let linear = if len > MAX_LINEAR {
             ip::V6_HEADER_LEN
         } else {
@@ -280,10 +297,12 @@ impl Gather<'_> {
         };
         let mut inner = skb.alloc_inner(linear)?;
         let pages = self.pages.as_mut()?;
-        inner.put_data(pages.spare().get(..linear)?).then_some(())?;
+        let data = pages.spare().get(at..)?.get(..linear)?;
+        inner.put_data(data).then_some(())?;
         let rest = len.wrapping_sub(linear);
         if rest > 0 {
-            pages.give(&mut inner, linear, rest).then_some(())?;
+            let offset = at.wrapping_add(linear);
+            pages.give(&mut inner, offset, rest).then_some(())?;
         }
         self.emit(inner, 1, message_len);
         Some(())

@@ -5,6 +5,7 @@
 import array
 import fcntl
 import os
+import random
 import socket
 import struct
 import sys
@@ -223,6 +224,62 @@ class Batches(Base):
         tap.note(f"{len(lengths)} packets after GRO")
         tapped.close()
 
+    def lengths(self):
+        tap.note("packets of every length, alone and in bundles")
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.bind((INNER4, 0))
+        content = random.Random(1).randbytes(1392)
+
+        def sent(length, count):
+            """Whether packets of that length become messages that hold just them."""
+            payload = content[:length]
+            if count == 1:
+                sender.sendto(payload, (PLAIN4, 7001))
+            else:
+                segments(sender, payload * count, length, (PLAIN4, 7001))
+            padded_len = min(-(-(28 + length) // 16) * 16, 1420)
+            for _ in range(count):
+                _, plain = self.peer.session.open(self.first.receive() or b"") or (0, b"")
+                rest = bytes(padded_len - 28 - length)
+                if not udp_is_sound(plain) or plain[28:] != payload + rest:
+                    return False
+            return True
+
+        def received(length, count, padding):
+            """Whether the contents of so many messages of that length are delivered."""
+            packet = self.packet4(content[:length])
+            messages = [session.data(packet + padding) for _ in range(count)]
+            if count == 1:
+                self.first.send(messages[0])
+            else:
+                # The second one is forged.
+                forged = bytearray(messages[1])
+                forged[-1] ^= 0x80
+                messages[1] = bytes(forged)
+                size = len(forged)
+                segments(self.first.socket, b"".join(messages), size, self.first.target)
+            return all(
+                (self.arrived(limit=10) or (None,))[0] == content[:length]
+                for _ in range(count - (count > 1))
+            )
+
+        # All that matter: of each remainder, by 16 and by 64 bytes, and around multiples of 512.
+        every = sorted({*range(1, 130), *range(130, 1392, 13), *range(420, 490), *range(930, 1000),
+                        *range(1300, 1393)})  # fmt: skip
+        for what, wrong in (
+            ("TX-13 sent alone", [n for n in every if not sent(n, 1)]),
+            ("TX-7 sent as a GSO packet", [n for n in every if not sent(n, 5)]),
+            ("RX-16 received alone", [n for n in every if not received(n, 1, b"")]),
+            ("BAD-14 received in a bundle", [n for n in every if not received(n, 5, b"")]),
+            ("BAD-14 the same, padded", [n for n in every if not received(n, 5, bytes(16))]),
+        ):
+            tap.equal(f"{what}: lengths that were not", wrong, [])
+        tap.ok("RX-16 nothing more was delivered", self.nothing_arrived())
+        sender.close()
+        self.first.send(self.peer.session.data())
+
     def floods(self):
         tap.note("more than there is room for")
         session = self.peer.handshake(self.first)
@@ -288,7 +345,7 @@ def main():
         + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, test.first.port))
     )
     test.lab.probe()
-    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "merged", "floods"):
+    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "lengths", "merged", "floods"):
         getattr(test, part)()
 
 

@@ -6,6 +6,8 @@
 //!
 //! C header: [`include/crypto/chacha20poly1305.h`](srctree/include/crypto/chacha20poly1305.h)
 
+mod one_pass;
+
 use crate::{
     net::SkBuff,
     num::u32_as_usize, //
@@ -31,6 +33,12 @@ const TAG: u32 = 16;
 
 /// Number of bytes of a nonce of XChaCha20-Poly1305.
 pub const XNONCE_LEN: usize = 24;
+
+/// Number of bytes before what is encrypted or decrypted that it is faster with.
+pub const ROOM_BEFORE: usize = one_pass::BEFORE;
+
+/// Number of bytes behind the tag of what is encrypted that it is faster with.
+pub const ROOM_BEHIND: usize = one_pass::BEHIND - TAG_LEN;
 
 /// The most bytes that [`seal_skb`] makes free on either side.
 const MAX_ROOM: u32 = 0xffff;
@@ -64,18 +72,80 @@ pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LE
     true
 }
 
-/// Encrypts all but the last [`TAG_LEN`] bytes of `data` in place, and puts the tag there.
+/// Encrypts the `len` bytes of `buffer` from `at` on in place, and puts the tag behind them.
 ///
-/// Returns false, and does nothing, if there are fewer bytes.
+/// It is faster if there are [`ROOM_BEFORE`] bytes before them, which keep what they hold, and
+/// [`ROOM_BEHIND`] behind the tag, which need not.
+///
+/// Returns false, and does nothing, if `buffer` ends before the tag.
 #[inline]
-pub fn seal_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
-    let Some(len) = data.len().checked_sub(TAG_LEN) else {
+pub fn seal_within(
+    buffer: &mut [u8],
+    at: usize,
+    len: usize,
+    nonce: u64,
+    key: &[u8; KEY_LEN],
+) -> bool {
+    let Some(behind) = behind(buffer, at, len) else {
         return false;
     };
-    let data = data.as_mut_ptr();
-    // SAFETY: `data` have as many bytes, and room for the tag. The function works in place.
-    unsafe { bindings::chacha20poly1305_encrypt(data, data, len, null(), 0, nonce, key.as_ptr()) };
+    let data = buffer.as_mut_ptr().wrapping_add(at);
+    match u32::try_from(len) {
+        Ok(len) if at >= ROOM_BEFORE && behind >= ROOM_BEHIND && one_pass::pays_off(len) => {
+            // SAFETY: There is as much room on either side.
+            unsafe { one_pass::seal(data, len, nonce, key) }
+        }
+        // SAFETY: There are as many bytes, and room for the tag. The function works in place.
+        _ => unsafe {
+            bindings::chacha20poly1305_encrypt(data, data, len, null(), 0, nonce, key.as_ptr())
+        },
+    }
     true
+}
+
+/// Returns how many bytes there are in `buffer` behind `len` bytes from `at` on and a tag.
+#[inline]
+fn behind(buffer: &[u8], at: usize, len: usize) -> Option<usize> {
+    let end = at.checked_add(len)?.checked_add(TAG_LEN)?;
+    buffer.len().checked_sub(end)
+}
+
+/// Decrypts `len` bytes of `skb` from `offset` on, behind which is the tag, to `buffer` from `at` on,
+/// where the tag must fit in, too.
+///
+/// It is faster if there are [`ROOM_BEFORE`] bytes before either place; they keep what they hold.
+///
+/// Returns false if they are not authentic, or not there, or `buffer` ends before; there is nothing
+/// of use in its place then.
+#[inline]
+#[must_use]
+pub fn open_from(
+    buffer: &mut [u8],
+    at: usize,
+    skb: &SkBuff,
+    offset: u32,
+    len: u32,
+    nonce: u64,
+    key: &[u8; KEY_LEN],
+) -> bool {
+    let len_here = u32_as_usize(len);
+    if behind(buffer, at, len_here).is_none() {
+        return false;
+    }
+    let data = buffer.as_mut_ptr().wrapping_add(at);
+    if at >= ROOM_BEFORE && one_pass::pays_off(len) {
+        let sealed_len = len.wrapping_add(TAG);
+        if let Some(src) = skb.in_one_piece(offset, one_pass::BEFORE_U32, sealed_len) {
+            // SAFETY: There is as much room before either place, and at it. Nobody but us knows the
+            // one, and the other does not change.
+            return unsafe { one_pass::open(data, src.as_ptr(), len, nonce, key) };
+        }
+    }
+    let end = at.wrapping_add(len_here).wrapping_add(TAG_LEN);
+    let Some(sealed) = buffer.get_mut(at..end) else {
+        return false;
+    };
+    skb.copy_bits(offset, sealed) && open_in_place(sealed, nonce, key)
 }
 
 /// Decrypts `data` in place; the last [`TAG_LEN`] bytes are the tag.
@@ -83,7 +153,7 @@ pub fn seal_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
 /// Returns false if they are not authentic, or fewer; then they are left as they are.
 #[inline]
 #[must_use]
-pub fn open_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+fn open_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
     if data.len() < TAG_LEN {
         return false;
     }
@@ -212,6 +282,13 @@ pub fn seal_skb(
     unsafe { skb.put(tailroom) };
     // SAFETY: There is as much headroom.
     unsafe { skb.push_header(header) };
+    let roomy = skb.tailroom() >= ROOM_BEHIND as u32 && headroom >= ROOM_BEFORE as u32;
+    if roomy && one_pass::pays_off(plain_len) {
+        // SAFETY: `data` are linear and not shared, and neither is the room on either side, which is
+        // as large as it must be.
+        unsafe { one_pass::seal(data, plain_len, nonce, key) };
+        return true;
+    }
     // SAFETY: `data` are linear and not shared, and have room for the tag. The function works in
     // place.
     unsafe {

@@ -4,7 +4,10 @@
 
 use super::SkBuff;
 use crate::num::u32_as_usize;
-use core::slice;
+use core::{
+    ptr::NonNull,
+    slice, //
+};
 use wg_bindings as bindings;
 
 impl SkBuff {
@@ -114,6 +117,15 @@ impl SkBuff {
         }
         // SAFETY: The buffer is valid, and `out` has room for as many bytes.
         unsafe { bindings::skb_copy_bits(self.as_raw(), offset, out.as_mut_ptr().cast(), len) == 0 }
+    }
+
+    /// Returns where the `len` bytes from `offset` on are, if they lie in one piece of memory that
+    /// does not change, with `before` bytes in front of them, of whatever kind.
+    #[inline]
+    pub(crate) fn in_one_piece(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
+        // SAFETY: By the type invariants, the buffer is valid.
+        let data = unsafe { bindings::skb_in_one_piece(self.as_raw(), offset, before, len) };
+        NonNull::new(data.cast())
     }
 
     /// Returns the first `len` bytes, if they are linear.
