@@ -13,7 +13,7 @@ import sys
 
 import control
 import traffic
-from tunnel import DRIVERS, MODES, MTU, Tunnel, run, unload
+from tunnel import DRIVERS, MODES, MTU, Tunnel, driver, run, unload
 
 BOTH = ("rust", "c")
 ALL = ("rust", "c", "c-softirq")
@@ -105,17 +105,17 @@ def main():
         for number in range(options.rounds):
             reference(number)
         return
-    drivers = [
-        name for name in section.drivers if not options.drivers or name in options.drivers.split(",")
+    drivers = [driver(name) for name in options.drivers.split(",") if name] or [
+        DRIVERS[name] for name in section.drivers
     ]
     for number in range(section.rounds or options.rounds):
         # Forwards and backwards, so that none always comes first.
-        for name in drivers if number % 2 == 0 else reversed(drivers):
+        for one in drivers if number % 2 == 0 else reversed(drivers):
             try:
-                DRIVERS[name].load()
-                section.once(DRIVERS[name], emitter(name, number))
+                one.load()
+                section.once(one, emitter(one.name, number))
             except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-                print(f"{options.section}, {name}: {error}", file=sys.stderr, flush=True)
+                print(f"{options.section}, {one.name}: {error}", file=sys.stderr, flush=True)
     unload()
 
 

@@ -62,13 +62,14 @@ def wait_until(condition, limit=30):
 class Driver:
     """One of the variants that are compared."""
 
-    def __init__(self, name, ours, threaded=None):
+    def __init__(self, name, ours, threaded=None, parameters=()):
         self.name, self.ours, self.threaded = name, ours, threaded
+        self.parameters = parameters
 
     def load(self):
         """Has this driver take the place of another."""
         unload()
-        run("modprobe", *([] if self.ours else ["--ignore-install"]), "wireguard")
+        run("modprobe", *([] if self.ours else ["--ignore-install"]), "wireguard", *self.parameters)
         version = "/sys/module/wireguard/version"
         with open(version, encoding="ascii") as file:
             if ("rust" in file.read()) != self.ours:
@@ -91,6 +92,16 @@ DRIVERS = {
         Driver("c-softirq", False, threaded=0),
     )
 }
+
+
+def driver(name):
+    """The variant of that name; `rust+outer_gso=0` is ours with a module parameter."""
+    if name in DRIVERS:
+        return DRIVERS[name]
+    base, *parameters = name.split("+")
+    if base != "rust" or not parameters:
+        raise ValueError(f"no such driver: {name}")
+    return Driver(name, True, parameters=parameters)
 
 
 def unload():
