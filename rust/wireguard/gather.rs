@@ -210,7 +210,8 @@ impl Gather<'_> {
         }
         if let (Some(group), Some(pages)) = (&mut self.group, &mut self.pages) {
             let payload = core::mem::replace(&mut group.payload, 0..0);
-            if !pages.give(&mut group.skb, payload.start, length(&payload)) {
+            let is_empty = payload.is_empty();
+            if !is_empty && !pages.give(&mut group.skb, payload.start, length(&payload)) {
                 self.group = None;
             } else if !group.skb.takes_pages() {
                 self.flush();
@@ -242,11 +243,13 @@ impl Gather<'_> {
                 let payload_len = total_len.checked_sub(headers_len)?;
                 let spare = self.pages.as_mut()?.spare();
                 let from = at.wrapping_add(headers_len);
-                mm::move_within(spare, from, at, payload_len).then_some(())?;
+                // What there is of it may end before `at`.
                 if group.payload.end == 0 {
-                    group.payload.start = at;
+                    group.payload = at..at;
                 }
-                group.payload.end = at.wrapping_add(payload_len);
+                let to = group.payload.end;
+                mm::move_within(spare, from, to, payload_len).then_some(())?;
+                group.payload.end = to.wrapping_add(payload_len);
                 group.message_bytes = group.message_bytes.wrapping_add(message_len);
                 if group.flow.is_closed() {
                     self.flush();
@@ -277,15 +280,11 @@ impl Gather<'_> {
     /// the spare part of the pages begins behind what the group has got.
     #[inline]
     fn flush_before(&mut self, at: usize) -> usize {
-        if at > FRONT {
-            self.flush();
-            return 0;
-        }
-        // Without payload in these pages.
-        if let Some(group) = self.group.take() {
-            self.finish(group);
-        }
-        at
+        let payload = self.group.as_ref().map(|group| &group.payload);
+        let given = payload.filter(|payload| !payload.is_empty());
+        let end = given.map_or(0, |payload| payload.end);
+        self.flush();
+        at.wrapping_sub(end)
     }
 
     /// Adds a packet that is for itself, and lies in the spare part of the pages.
@@ -315,9 +314,12 @@ impl Gather<'_> {
             return;
         };
         let payload = core::mem::replace(&mut group.payload, 0..0);
+        // All of it may be in earlier pages.
         let given = match &mut self.pages {
-            Some(pages) => pages.give(&mut group.skb, payload.start, length(&payload)),
-            None => false,
+            Some(pages) if !payload.is_empty() => {
+                pages.give(&mut group.skb, payload.start, length(&payload))
+            }
+            _ => payload.is_empty(),
         };
         if given {
             self.finish(group);

@@ -187,41 +187,58 @@ class Batches(Base):
 
     def merged(self):
         tap.note("GRO of inner packets")
-        session = self.peer.handshake(self.first)
+        self.peer.handshake(self.first)
         self.lab.settle()
+        self.stream("40 segments", [(1000 * n, 1000) for n in range(40)])
+        self.stream("40 short segments", [(10 * n, 10) for n in range(40)])
+        # Each eighth one is missing.
+        gaps = [(10 * n, 10) for n in range(45) if n % 8 != 7]
+        self.stream("40 short segments with gaps", gaps)
+        self.stream("40 segments with gaps", [(100 * at, 1000) for at, _ in gaps])
+
+    def stream(self, what, pieces):
+        """One bundle of segments of a TCP connection, given where each is and how long."""
         tapped = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
         tapped.bind(("wg0", 0x0800))
         # To an address that is nobody's, so that nobody answers.
         target = pack4("192.168.99.1")
-        bundles = []
-        for n in range(40):
-            header = struct.pack(
-                "!HHIIBBHHH", 1000, 2000, 1 + 1000 * n, 1, 5 << 4, 0x10, 9999, 0, 0
-            )
-            body = header + bytes(1000)
+        content = random.Random(what).randbytes(sum(pieces[-1]))
+        messages = []
+        for at, length in pieces:
+            header = struct.pack("!HHIIBBHHH", 1000, 2000, 1 + at, 1, 5 << 4, 0x10, 9999, 0, 0)
+            body = header + content[at : at + length]
             pseudo = pack4(PLAIN4) + target + struct.pack("!BBH", 0, 6, len(body))
             body = body[:16] + struct.pack("!H", checksum(pseudo + body)) + body[18:]
-            packet = ipv4(pack4(PLAIN4), target, body, protocol=6, fragment=0x4000, ident=n)
-            bundles.append(session.data(padded(packet)))
+            ident = len(messages)
+            packet = ipv4(
+                pack4(PLAIN4), target, body, protocol=6, fragment=0x4000, ident=ident
+            )
+            messages.append(self.peer.session.data(padded(packet)))
+        count = len(messages)
         before = self.sums()
-        size = len(bundles[0])
-        segments(self.first.socket, b"".join(bundles), size, self.first.target)
-        wait_until(lambda: self.since(before)["rx_packets"] == 40, 10)
+        size = len(messages[0])
+        segments(self.first.socket, b"".join(messages), size, self.first.target)
+        wait_until(lambda: self.since(before)["rx_packets"] == count, 10)
         changed = {name: value for name, value in self.since(before).items() if value}
         tap.equal(
-            "RX-16 40 segments of TCP count as 40",
+            f"RX-16 {what} of TCP count as {count}",
             changed,
-            {"rx_packets": 40, "rx_bytes": 40 * size, "P.rx": 40 * size},
+            {"rx_packets": count, "rx_bytes": count * size, "P.rx": count * size},
         )
-        lengths = []
+        packets = []
         tapped.settimeout(1)
         try:
             while True:
-                lengths.append(len(tapped.recv(65536)) - 40)
+                packet = tapped.recv(65536)
+                at = struct.unpack_from("!I", packet, 24)[0] - 1
+                packets.append((at, packet[40:]))
         except TimeoutError:
             pass
-        tap.equal("RX-16 none is missing", sum(lengths), 40 * 1000)
-        tap.note(f"{len(lengths)} packets after GRO")
+        total = sum(len(payload) for _, payload in packets)
+        tap.equal(f"RX-16 {what}: none is missing", total, sum(length for _, length in pieces))
+        wrong = [at for at, payload in packets if payload != content[at : at + len(payload)]]
+        tap.equal(f"RX-16 {what}: what they hold was not changed", wrong, [])
+        tap.note(f"{len(packets)} packets after GRO")
         tapped.close()
 
     def lengths(self):
