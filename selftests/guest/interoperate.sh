@@ -101,18 +101,25 @@ begin() {
 	# What goes on in the background holds on to its output.
 	them "$start" > "$TMP/start-$number" 2>&1 || { cat "$TMP/start-$number"; return 1; }
 	# Only who begins knows where the other is.
-	us "wg set wg$number private-key <(echo $KEY_A) listen-port $((52000 + number)) peer $PUB_B $psk \
-		allowed-ips 10.$number.0.2/32,fd00:$number::2/128 \
-		$([[ $role == initiator ]] && echo "endpoint $address:$((53000 + number))")
-	ip addr add 10.$number.0.1/24 dev wg$number
-	ip addr add fd00:$number::1/64 dev wg$number nodad
-	ip link set wg$number mtu 1420 up"
-	them "wg set uw$number private-key <(echo $KEY_B) listen-port $((53000 + number)) peer $PUB_A $psk \
-		allowed-ips 10.$number.0.1/32,fd00:$number::1/128 \
-		$([[ $role == responder ]] && echo "endpoint $ours:$((52000 + number))")
-	ip addr add 10.$number.0.2/24 dev uw$number
-	ip addr add fd00:$number::2/64 dev uw$number nodad
-	ip link set uw$number mtu 1420 up"
+	if [[ $role == initiator ]]; then
+		ours=
+	else
+		address=
+	fi
+	us "$(one_end "wg$number" "$KEY_A" 52 "$PUB_B" 1 2 "${address:+$address:$((53000 + number))}")"
+	them "$(one_end "uw$number" "$KEY_B" 53 "$PUB_A" 2 1 "${ours:+$ours:$((52000 + number))}")"
+}
+
+# one_end DEVICE KEY THOUSANDS PEER OWN OTHER ENDPOINT: of begin, commands for one side, whose port is
+# $number after so many thousands, whose addresses end in OWN and those of the peer in OTHER.
+one_end() {
+	cat <<- END
+		wg set $1 private-key <(echo $2) listen-port $(($3 * 1000 + number)) peer $4 $psk \
+			allowed-ips 10.$number.0.$6/32,fd00:$number::$6/128 ${7:+endpoint $7}
+		ip addr add 10.$number.0.$5/24 dev $1
+		ip addr add fd00:$number::$5/64 dev $1 nodad
+		ip link set $1 mtu 1420 up
+	END
 }
 
 # end NUMBER: takes the tunnel away.
