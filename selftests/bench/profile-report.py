@@ -16,7 +16,6 @@ HOST = 1 << 63
 # Further from the beginning of a function is not in it.
 LONGEST = 1 << 16
 CRYPTO = re.compile(r"chacha|poly1305|_fpu_|crypto_memneq")
-HASH = re.compile(r"^17h[0-9a-f]{16}$")
 
 
 def demangle(name):
@@ -24,16 +23,13 @@ def demangle(name):
     if not name.startswith("_R"):
         return name
     words, rest = [], name[2:]
-    while match := re.search(r"(?<![0-9a-zA-Z_])?([0-9]+)_?", rest):
-        length = int(match.group(1))
-        start = match.end()
-        word = rest[start : start + length]
-        if length and len(word) == length and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word):
+    while match := re.search(r"([0-9]+)_?", rest):
+        length, rest = int(match.group(1)), rest[match.end() :]
+        word = rest[:length]
+        if len(word) == length and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word):
             words.append(word)
-            rest = rest[start + length :]
-        else:
-            rest = rest[start:]
-    return "::".join(word for word in words if not HASH.match(word))
+            rest = rest[length:]
+    return "::".join(words)
 
 
 class Symbols:
