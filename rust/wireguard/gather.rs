@@ -210,8 +210,7 @@ impl Gather<'_> {
         }
         if let (Some(group), Some(pages)) = (&mut self.group, &mut self.pages) {
             let payload = core::mem::replace(&mut group.payload, 0..0);
-            let is_empty = payload.is_empty();
-            if !is_empty && !pages.give(&mut group.skb, payload.start, length(&payload)) {
+            if !pages.give(&mut group.skb, payload.start, length(&payload)) {
                 self.group = None;
             } else if !group.skb.takes_pages() {
                 self.flush();
@@ -299,10 +298,8 @@ impl Gather<'_> {
         let data = pages.spare().get(at..)?.get(..linear)?;
         inner.put_data(data).then_some(())?;
         let rest = len.wrapping_sub(linear);
-        if rest > 0 {
-            let offset = at.wrapping_add(linear);
-            pages.give(&mut inner, offset, rest).then_some(())?;
-        }
+        let offset = at.wrapping_add(linear);
+        pages.give(&mut inner, offset, rest).then_some(())?;
         self.emit(inner, 1, message_len);
         Some(())
     }
@@ -314,12 +311,9 @@ impl Gather<'_> {
             return;
         };
         let payload = core::mem::replace(&mut group.payload, 0..0);
-        // All of it may be in earlier pages.
         let given = match &mut self.pages {
-            Some(pages) if !payload.is_empty() => {
-                pages.give(&mut group.skb, payload.start, length(&payload))
-            }
-            _ => payload.is_empty(),
+            Some(pages) => pages.give(&mut group.skb, payload.start, length(&payload)),
+            None => false,
         };
         if given {
             self.finish(group);

@@ -83,10 +83,10 @@ impl Pages {
     /// Appends `len` of the spare bytes, from `offset` on, to the data of a packet; neither these nor
     /// what is before them are spare any more.
     ///
-    /// Returns whether there are as many, and the packet takes them.
+    /// Returns whether there are as many, and the packet takes them. Of none, nothing changes.
     #[inline]
     pub fn give(&mut self, skb: &mut SkBuff, offset: usize, len: usize) -> bool {
-        self.try_give(skb, offset, len).is_some()
+        len == 0 || self.try_give(skb, offset, len).is_some()
     }
 
     #[inline]
