@@ -150,16 +150,27 @@ is 'SET-9 all of them, in order' "$(cat "$TMP/waited")" '0 1 2'
 untunnel
 
 note 'packets that are tried again'
-at a ip link add wg0 type wireguard
-addr a wg0 192.168.241.1/24
-at a wg set wg0 private-key "$TMP/key-a" peer "$PUB_B" allowed-ips 192.168.241.2/32 endpoint 10.0.0.2:9
-at a ip link set wg0 up
-at a ping -n -q -c 1 -W 1 192.168.241.2 > /dev/null || true
-is 'SET-22 a packet waits, and there was an initiation' "$(sent a)" 148
-at a wg set wg0 peer "$PUB_B" allowed-ips +192.168.241.4/32
-is 'HS-8 SET-22 another one is too early' "$(sent a)" 148
-at a wg set wg0 private-key "$TMP/key-c"
-is 'SET-22 with another private key it would not be, but nothing asks for one' "$(sent a)" 148
+# requests: leaves in $sent what was sent after each request, and says if they were made before the
+# initiation is repeated, after five seconds.
+requests() {
+	! at a ip link del wg0 2> /dev/null
+	at a ip link add wg0 type wireguard
+	addr a wg0 192.168.241.1/24
+	at a wg set wg0 private-key "$TMP/key-a" peer "$PUB_B" allowed-ips 192.168.241.2/32 endpoint 10.0.0.2:9
+	at a ip link set wg0 up
+	local begin=$SECONDS
+	at a bash -c 'echo > /dev/udp/192.168.241.2/9'
+	sent=("$(sent a)")
+	at a wg set wg0 peer "$PUB_B" allowed-ips +192.168.241.4/32
+	sent+=("$(sent a)")
+	at a wg set wg0 private-key "$TMP/key-c"
+	sent+=("$(sent a)")
+	((SECONDS - begin < 4))
+}
+requests || requests || requests || note 'this machine is slow'
+is 'SET-22 a packet waits, and there was an initiation' "${sent[0]}" 148
+is 'HS-8 SET-22 another one is too early' "${sent[1]}" 148
+is 'SET-22 with another private key it would not be, but nothing asks for one' "${sent[2]}" 148
 at a wg set wg0 peer "$PUB_B"
 becomes_sent() {
 	becomes "$1" sent a > /dev/null
