@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cd "$WG_TOP" || exit
-passed=0 failed=0
+passed=0 failed=0 alone=()
 
 # suite TITLE FILTER COMMAND...: runs COMMAND and counts its results, which FILTER turns to TAP.
 suite() {
@@ -20,6 +20,7 @@ suite() {
 		case $line in
 		'ok '*) good=$((good + 1)) ;;
 		'not ok '*) bad=$((bad + 1)) ;;
+		'# passed only when alone:'*) alone+=("$line") ;;
 		esac
 		printf '%s\n' "$line"
 	done < <("$filter" <&"$output")
@@ -65,5 +66,6 @@ suite checks cat scripts/check.sh
 suite guests cat selftests/run "$@"
 [ $# -gt 0 ] || suite "guests with Linux 7.2" cat older_series 7.2
 
+[ ${#alone[@]} -eq 0 ] || printf '%s\n' "${alone[@]}"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
