@@ -64,6 +64,8 @@ def plain(emit):
         run("ip", "netns", "exec", "a", "ip", "link", "set", "eth0", "mtu", str(MTU))
         run("ip", "netns", "exec", "b", "ip", "link", "set", "eth0", "mtu", str(MTU))
         traffic.one_stream(emit, label="TCP, 1 stream, no tunnel")
+        average = traffic.back_to_back(traffic.SERVER)
+        emit("ping, back to back, average, no tunnel", average, "us")
 
 
 def bound(emit, module):

@@ -21,8 +21,24 @@ def symbols():
                 print("symbol", fields[0], fields[2], fields[3].strip("[]"))
 
 
+def ping(one, mode, seconds):
+    """Echoes back to back instead of a stream; their average is printed in place of its rate."""
+    one.load()
+    with Tunnel(one, mode):
+        traffic.back_to_back(traffic.SERVER, 1000)
+        start = time.time()
+        average = 0.0
+        while time.time() < start + seconds:
+            average = traffic.back_to_back(traffic.SERVER)
+        print("load", start, time.time(), average)
+        symbols()
+
+
 def main():
     name, mode, load, seconds = sys.argv[1:]
+    if load == "ping":
+        ping(driver(name), mode, int(seconds))
+        return
     options = ("-t", seconds, *traffic.BLOCK)
     if load.startswith("udp-"):
         options = ("-t", seconds, "-u", "-b", "0", "-l", str(int(load.removeprefix("udp-")) - 28))

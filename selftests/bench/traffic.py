@@ -121,6 +121,14 @@ def udp(emit, length):
         emit(f"UDP, {length} bytes, loss < 0.1 %", best / 1e3, "kpps")
 
 
+def back_to_back(address, count=5000):
+    """The average round trip in microseconds, the next echo being sent when one was answered."""
+    text = at("a", "ping", "-n", "-q", "-f", "-c", str(count), "-W", "5", address)
+    if f" {count} received" not in text:
+        raise RuntimeError(f"not all of {count} echoes came back: {text}")
+    return float(re.search(r"= [0-9.]+/([0-9.]+)/", text)[1]) * 1000
+
+
 def round_trips(count, interval):
     """Times of echoes in microseconds, sorted; none may be lost."""
     text = at("a", "ping", "-n", "-c", str(count), "-i", str(interval), "-W", "5", SERVER)
@@ -141,6 +149,7 @@ def ping(emit):
     times = round_trips(300, 0.01)
     emit("ping, idle, median", statistics.median(times), "us")
     emit("ping, idle, 99th percentile", percentile(times, 99), "us")
+    emit("ping, back to back, average", back_to_back(SERVER), "us")
     with Server():
         load = subprocess.Popen(client_command("-t", "60"), stdout=subprocess.DEVNULL)
         try:
