@@ -3,8 +3,9 @@
 #
 # IPv6 switched off by sysctl, in the tunnel and outside of it, and endpoints with scopes.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -4,8 +4,9 @@
 # Datagrams that reach the receiver as one large packet: whoever looks at them on the way or changes
 # them, all arrives as with small ones. Our driver takes them in as they are, unless told otherwise.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
+# slow: debug
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -3,8 +3,9 @@
 #
 # MTUs from nothing to the largest: what is padded, what gets through, and that the device lives on.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -3,8 +3,9 @@
 #
 # Packet sockets on the device: what they see, and what they send, offloads included.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -4,8 +4,9 @@
 # Packets that come to the device, or leave it, by ways of their own: tc's redirections and mirrors,
 # flow tables, lightweight tunnels, copies.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -4,8 +4,9 @@
 # Receiving with and without a thread, and with and without offloads: whatever is chosen, and
 # whenever it is changed, files arrive.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

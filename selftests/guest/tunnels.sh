@@ -4,8 +4,9 @@
 # Tunnels in tunnels, what else is in tunnels (VXLAN in a bridge, GRE), and tunnels that lead into
 # themselves.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 240
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -3,8 +3,9 @@
 #
 # Virtual routing and forwarding: the tunnel in a VRF, and the way to the peer in one.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

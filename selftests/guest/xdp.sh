@@ -3,8 +3,9 @@
 #
 # XDP on the device and below it: programs see packets from the network header on, and decide.
 #
-# kernels: uml
+# kernels: uml debug
 # timeout: 180
+# slow: debug
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"
