@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
+
+# What a module of the tests is called with from outside of Kbuild, with KDIR and MO, as the driver's
+# own Makefile is. Included by the Makefile next to its source.
+ifeq ($(KERNELRELEASE),)
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MO) modules
+
+.PHONY: modules
+endif
