@@ -197,6 +197,11 @@ find_kernel() {
 	case $kernel in */*) cached "$modroot" install_modules ;; esac
 }
 
+# last_cpus N: the last N of this machine's processors, as a range; nothing if it has no more.
+last_cpus() {
+	[ "$1" -ge "$(nproc)" ] || echo "$(($(nproc) - $1))-$(($(nproc) - 1))"
+}
+
 install_modules() {
 	step "modules of $release" in_root "$root" make -C "$kdir" "${build[@]}" \
 		INSTALL_MOD_PATH="$1/usr" modules_install

@@ -21,34 +21,50 @@ def symbols():
                 print("symbol", fields[0], fields[2], fields[3].strip("[]"))
 
 
-def ping(one, mode, seconds):
-    """Echoes back to back instead of a stream; their average is printed in place of its rate."""
-    one.load()
-    with Tunnel(one, mode):
-        traffic.back_to_back(traffic.SERVER, 1000)
-        start = time.time()
-        average = 0.0
-        while time.time() < start + seconds:
-            average = traffic.back_to_back(traffic.SERVER)
-        print("load", start, time.time(), average)
-        symbols()
+def measured(load, unit):
+    """Says when the load began and ended, and what it returned."""
+    start = time.time()
+    value = load()
+    print("load", start, time.time(), value, unit)
+
+
+def stream(load, seconds):
+    """Data of TCP or UDP, as much as gets through."""
+    options = ("-t", seconds, *traffic.BLOCK)
+    if load.startswith("udp-"):
+        options = ("-t", seconds, "-u", "-b", "0", "-l", str(int(load.removeprefix("udp-")) - 28))
+
+    def goodput():
+        end = traffic.client(*options)
+        return traffic.gigabits(end.get("sum_received", end.get("sum")))
+
+    with traffic.Server():
+        traffic.client("-n", "20M")
+        measured(goodput, "Gbit/s")
+
+
+def ping(seconds):
+    """Echoes, back to back."""
+
+    def average():
+        end, latest = time.time() + int(seconds), 0.0
+        while time.time() < end:
+            latest = traffic.back_to_back(traffic.SERVER)
+        return latest
+
+    traffic.back_to_back(traffic.SERVER, 1000)
+    measured(average, "us")
 
 
 def main():
     name, mode, load, seconds = sys.argv[1:]
-    if load == "ping":
-        ping(driver(name), mode, int(seconds))
-        return
-    options = ("-t", seconds, *traffic.BLOCK)
-    if load.startswith("udp-"):
-        options = ("-t", seconds, "-u", "-b", "0", "-l", str(int(load.removeprefix("udp-")) - 28))
     one = driver(name)
     one.load()
-    with Tunnel(one, mode), traffic.Server():
-        traffic.client("-n", "20M")
-        start = time.time()
-        end = traffic.client(*options)
-        print("load", start, time.time(), traffic.gigabits(end.get("sum_received", end.get("sum"))))
+    with Tunnel(one, mode):
+        if load == "ping":
+            ping(seconds)
+        else:
+            stream(load, seconds)
         symbols()
 
 

@@ -58,7 +58,7 @@ class Symbols:
 
 
 def read_guest(path, symbols):
-    """Adds the modules' functions; returns beginning and end of the load, and its goodput."""
+    """Adds the modules' functions; returns when the load began and ended, and what was measured."""
     load = None
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -66,7 +66,8 @@ def read_guest(path, symbols):
             if kind == "symbol":
                 symbols.add(*fields)
             elif kind == "load":
-                load = [float(field) for field in fields]
+                *times, unit = fields
+                load = [*map(float, times), unit]
     if load is None:
         raise SystemExit(f"{path}: the guest says nothing of a load")
     return load
@@ -87,7 +88,7 @@ def main():
             address, kind, name = line.split()
             if kind in "tTwW":
                 symbols.add(address, name, "kernel")
-    start, end, gigabits = read_guest(options.guest, symbols)
+    start, end, value, unit = read_guest(options.guest, symbols)
     symbols.sort()
 
     functions, groups = collections.Counter(), collections.Counter()
@@ -108,7 +109,7 @@ def main():
     total = sum(functions.values())
     if not total:
         raise SystemExit(f"{options.script}: no samples while there was load")
-    print(f"{gigabits:.2f} Gbit/s, {total} samples in {end - start:.1f} s")
+    print(f"{value:.2f} {unit}, {total} samples in {end - start:.1f} s")
     for name, count in groups.most_common():
         if count * 200 >= total:
             print(f"{count * 100 / total:6.1f} %  {name}")
@@ -118,7 +119,7 @@ def main():
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             rows = [[module, demangle(name), count] for (module, name), count in functions.most_common()]
-            json.dump({"gigabits": gigabits, "samples": total, "functions": rows}, file)
+            json.dump({"value": value, "unit": unit, "samples": total, "functions": rows}, file)
 
 
 if __name__ == "__main__":
