@@ -12,6 +12,9 @@ WG_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Everything that is made once lives here, each piece named by a hash of what it is made from.
 WG_CACHE=${RUST_WIREGUARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rust-wireguard}
 
+# Supported series of the kernel, in order of preference.
+WG_SERIES="7.3 7.2"
+
 # The status of a script that cannot go on.
 WG_FAILURE=1
 

@@ -17,9 +17,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# Supported series, in order of preference.
-SERIES="7.3 7.2"
-
+SERIES=$WG_SERIES
 FLAVOUR=cloud-amd64
 
 kernel=${1-}

@@ -41,17 +41,6 @@ cargo_to_tap() {
 		-e 's/^test (.*) \.\.\. ignored.*$/ok - \1 # SKIP/'
 }
 
-# What is supported besides the newest series, while the archive has it.
-older_series() {
-	local status=0
-	scripts/prepare-kernel.sh "stock-$1" >/dev/null || status=$?
-	case $status in
-	0) selftests/run --kernel "stock-$1" --driver rust ;;
-	3) echo "ok 1 - Linux $1 # SKIP not in the archive" ;;
-	*) return "$status" ;;
-	esac
-}
-
 # What takes time to make is made first, where its progress is seen.
 scripts/prepare-kernel.sh stock >/dev/null
 scripts/prepare-kernel.sh uml >/dev/null
@@ -64,7 +53,6 @@ for manifest in rust/proto/Cargo.toml selftests/Cargo.toml; do
 done
 suite checks cat scripts/check.sh
 suite guests cat selftests/run "$@"
-[ $# -gt 0 ] || suite "guests with Linux 7.2" cat older_series 7.2
 
 [ ${#alone[@]} -eq 0 ] || printf '%s\n' "${alone[@]}"
 echo "$passed passed, $failed failed"
