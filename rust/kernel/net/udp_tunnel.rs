@@ -15,7 +15,10 @@ use crate::{
     },
     sync::{
         bh,
-        rcu::Guard, //
+        rcu::{
+            self,
+            Guard, //
+        }, //
     }, //
 };
 use core::{
@@ -35,7 +38,6 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
             Full, //
         },
@@ -191,7 +193,7 @@ impl<T: Receive> Socket<T> {
     #[inline]
     pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g>> {
         // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
-        let sk = NonNull::new(self.sk.load(Acquire))?;
+        let sk = NonNull::new(rcu::dereference(&self.sk))?;
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
         Some(Sender {
             sk,

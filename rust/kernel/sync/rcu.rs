@@ -46,6 +46,18 @@ pub use kernel::sync::rcu::{
     Guard, //
 };
 
+/// Reads a pointer to something that RCU protects, as C's `rcu_dereference()` does: what it points to
+/// is read after it, since where that is depends on what was read.
+///
+/// [`Atomic::load`] calls a function of the kernel, which takes longer than the read, and there are
+/// dozens of these for each packet.
+#[inline(always)]
+pub(crate) fn dereference<T>(pointer: &Atomic<*mut T>) -> *mut T {
+    // SAFETY: The pointer is valid and aligned, and whoever else accesses it does so atomically. The
+    // read is a volatile one, like that of `READ_ONCE()`, so it is neither split nor repeated.
+    unsafe { pointer.as_ptr().read_volatile() }
+}
+
 /// Number of objects and table entries that are not freed yet.
 static LIVE: Atomic<i64> = Atomic::new(0);
 
@@ -413,7 +425,7 @@ impl<T: Object> Slot<T> {
     #[inline]
     pub fn load<'g>(&'g self, _guard: &'g Guard) -> Option<Borrow<'g, T>> {
         // Pairs with the full ordering of `swap`.
-        let inner = NonNull::new(self.0.load(Acquire))?;
+        let inner = NonNull::new(dereference(&self.0))?;
         // INVARIANT: The slot owned a reference a moment ago, and the object outlives that by a
         // grace period, which cannot end before the guard is dropped.
         Some(Borrow(inner, PhantomData))
@@ -422,13 +434,13 @@ impl<T: Object> Slot<T> {
     /// Returns whether the slot holds `object`.
     #[inline]
     pub fn holds(&self, object: Borrow<'_, T>) -> bool {
-        self.0.load(Relaxed) == object.0.as_ptr()
+        dereference(&self.0) == object.0.as_ptr()
     }
 
     /// Returns whether the slot holds nothing.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.load(Relaxed).is_null()
+        dereference(&self.0).is_null()
     }
 
     /// Puts `value` in the slot and returns what it held.

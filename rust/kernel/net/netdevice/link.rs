@@ -8,20 +8,21 @@ use super::{
 };
 use crate::{
     net::napi::NapiSet,
-    sync::bh, //
+    sync::{
+        bh,
+        rcu, //
+    }, //
 };
 use core::ptr::null_mut;
 use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
             Full,
             Relaxed,
             Release, //
         },
-        rcu,
         Arc, //
     }, //
 };
@@ -44,7 +45,7 @@ impl Link {
     #[inline]
     pub fn get<'g>(&'g self, _guard: &'g rcu::Guard) -> Option<&'g Device> {
         // Pairs with the store in `Shared::link`.
-        let dev = self.0.dev.load(Acquire);
+        let dev = rcu::dereference(&self.0.dev);
         if dev.is_null() {
             return None;
         }

@@ -18,6 +18,7 @@ use self::buckets::{
     Link, //
 };
 use super::{
+    dereference,
     Guard,
     LIVE, //
 };
@@ -32,7 +33,6 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
             Relaxed,
             Release, //
@@ -289,7 +289,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     unsafe fn buckets<'a>(&self) -> &'a Buckets<K, V> {
         // SAFETY: By the type invariants and the safety requirements of this function. Pairs with
         // the `Release` in `grow`.
-        unsafe { &*self.buckets.load(Acquire) }
+        unsafe { &*dereference(&self.buckets) }
     }
 
     fn entry(key: K, value: V) -> Result<KBox<Entry<K, V>>> {

@@ -2,7 +2,10 @@
 
 //! The buckets of a hash table, and the chains of entries in them.
 
-use super::Key;
+use super::{
+    super::dereference,
+    Key, //
+};
 use core::ptr::{
     null_mut,
     NonNull, //
@@ -10,7 +13,6 @@ use core::ptr::{
 use kernel::{
     prelude::*,
     sync::atomic::{
-        Acquire,
         Atomic,
         Relaxed, //
     },
@@ -83,7 +85,7 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
         let mut link = self.head(hash)?;
         loop {
             // Pairs with the `Release` in `insert` and `replace`.
-            let entry = NonNull::new(link.load(Acquire))?;
+            let entry = NonNull::new(dereference(link))?;
             // SAFETY: By the invariants of the table and the safety requirements of this function,
             // the entry is valid for `'a`.
             let entry = unsafe { &*entry.as_ptr() };
