@@ -13,7 +13,7 @@ import sys
 
 import control
 import traffic
-from tunnel import DRIVERS, MODES, MTU, Tunnel, driver, run, unload
+from tunnel import DRIVERS, MODES, MTU, Tunnel, Vxlan, driver, run, unload
 
 BOTH = ("rust", "c")
 ALL = ("rust", "c", "c-softirq")
@@ -59,13 +59,20 @@ for count in (1000, 10000, 100000):
 
 
 def plain(emit):
-    """The same cable without a tunnel: what is not the driver's."""
+    """The same cable without a tunnel, and with one that does not encrypt: what is not the driver's."""
     with Tunnel(None):
         run("ip", "netns", "exec", "a", "ip", "link", "set", "eth0", "mtu", str(MTU))
         run("ip", "netns", "exec", "b", "ip", "link", "set", "eth0", "mtu", str(MTU))
-        traffic.one_stream(emit, label="TCP, 1 stream, no tunnel")
-        average = traffic.back_to_back(traffic.SERVER)
-        emit("ping, back to back, average, no tunnel", average, "us")
+        references(emit, "no tunnel")
+    with Vxlan():
+        references(emit, "VXLAN")
+
+
+def references(emit, label):
+    """What is there to compare tunnels that encrypt with."""
+    traffic.one_stream(emit, label=f"TCP, 1 stream, {label}")
+    average = traffic.back_to_back(traffic.SERVER)
+    emit(f"ping, back to back, average, {label}", average, "us")
 
 
 def bound(emit, module):

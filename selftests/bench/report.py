@@ -68,9 +68,9 @@ def measures(found):
     for (section, what, cpus, unit), raw in found.items():
         drivers = {name: summary(values) for name, values in raw.items()}
         reference = better(drivers, unit)
-        for one in drivers.values():
+        for name, one in drivers.items():
             one["ratio"] = ratio(one["median"], reference, unit)
-            if unit == "Gbit/s" and "TCP" in what and "no tunnel" not in what and cpus in limit:
+            if unit == "Gbit/s" and "TCP" in what and name != "none" and cpus in limit:
                 one["bound_share"] = one["median"] / limit[cpus]
         out.append(
             {"section": section, "what": what, "cpus": cpus, "unit": unit, "drivers": drivers}
