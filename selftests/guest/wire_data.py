@@ -43,6 +43,22 @@ class Data(Base):
         self.silent(what, good, wire=self.second)
         tap.ok("nothing was delivered", self.nothing_arrived())
 
+        tap.note("one message at a time, of each length")
+        session = peer.handshake(self.first)
+        lab.settle()
+        others = []
+        for size in range(600):
+            payload = RECORDED.randbytes(size)
+            plain = padded(self.packet4(payload))
+            good, wrong = session.data(plain), bytearray(session.data(plain))
+            wrong[RECORDED.randrange(16, len(wrong))] ^= 1 << RECORDED.randrange(8)
+            self.first.send(bytes(wrong))
+            self.first.send(good)
+            if self.arrived(limit=5) != (payload, 0):
+                others.append(size)
+        tap.equal("RX-8 RX-14 each is delivered as it was sent", others, [])
+        tap.ok("DAT-1 RX-8 and none with a bit that is wrong", self.nothing_arrived())
+
         tap.note("the replay window")
         session = peer.handshake(self.first)
         lab.settle()
