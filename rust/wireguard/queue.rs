@@ -256,7 +256,11 @@ impl Ordered {
     ///
     /// It goes on to count until [`Ordered::delivered`] is called for it: packets that find the
     /// list empty may overtake it otherwise.
+    #[inline]
     pub(crate) fn pop_done(&self) -> Option<Arc<Job>> {
+        if self.is_empty() {
+            return None;
+        }
         let mut jobs = self.jobs.lock();
         match is_front_done(&jobs) {
             true => jobs.pop_front().map(ListArc::into_arc),
