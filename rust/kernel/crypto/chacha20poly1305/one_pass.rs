@@ -31,6 +31,9 @@ pub(super) const BEFORE_U32: u32 = 64;
 /// before it is computed, there is padding and a block with lengths.
 pub(super) const BEHIND: usize = 31;
 
+/// The most bytes of a message that [`open_small`] opens.
+pub(super) const MAX_SMALL_LEN: u32 = 256;
+
 /// Number of bytes of a block of Poly1305.
 const POLY_BLOCK: usize = 16;
 
@@ -234,4 +237,30 @@ pub(super) unsafe fn open(
     let authentic = crypto::eq(&tag, &wanted);
     crypto::wipe(&mut wanted);
     authentic
+}
+
+/// Decrypts the `len` bytes at `data`, behind which is the tag, in place.
+///
+/// The key of Poly1305 is known when they are decrypted, and what it authenticates is what they were:
+/// hence a copy, which is worth it for few bytes.
+///
+/// Returns false if they are not authentic; there is nothing of use at `data` then.
+///
+/// # Safety
+///
+/// `len` must not exceed [`MAX_SMALL_LEN`]. `data` must be valid for writes, with a tag behind and
+/// [`BEFORE`] bytes before it, which keep what they hold.
+#[inline]
+#[must_use]
+pub(super) unsafe fn open_small(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LEN]) -> bool {
+    const ROOM: usize = BEFORE + u32_as_usize(MAX_SMALL_LEN) + TAG_LEN;
+    let mut copy = [const { MaybeUninit::<u8>::uninit() }; ROOM];
+    let before = copy.as_mut_ptr().cast::<u8>();
+    let src = before.wrapping_add(BEFORE);
+    // SAFETY: There is room for as many bytes.
+    unsafe { before.write_bytes(0, BEFORE) };
+    // SAFETY: By the safety requirements, there are as many bytes at `data`, and they fit in.
+    unsafe { src.copy_from_nonoverlapping(data, u32_as_usize(len).wrapping_add(TAG_LEN)) };
+    // SAFETY: By the safety requirements, and those of `open` are met by the copy.
+    unsafe { open(data, src, len, nonce, key) }
 }
