@@ -18,6 +18,8 @@ from wire_base import RECORDED, Base
 
 SOL_UDP, UDP_SEGMENT = 17, 103
 QUEUE, LOAD, RATE, BURST = 4096, 512, 20, 5
+# Messages of a flood in one large datagram.
+LARGE = 100
 WG1, PORT1 = text(Device.IFNAME, "wg1"), 51999
 
 
@@ -54,9 +56,9 @@ class Load(Base):
 
     def flood(self, count=2000):
         """Messages by the hundred, faster than they can be worked on."""
-        for _ in range(count // 100):
+        for _ in range(count // LARGE):
             self.flooder.socket.sendmsg(
-                [self.worthless * 100],
+                [self.worthless * LARGE],
                 [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", INITIATION_LEN))],
                 0,
                 self.flooder.target,
@@ -307,7 +309,9 @@ class Load(Base):
         answered = after["tx_packets"] - before["tx_packets"]
         received = udp_counters()["InDatagrams"] - udp["InDatagrams"]
         tap.note(f"{answered} answered of {sent}")
-        tap.equal("HSK-16 RX-4 UDP has received all of them", received, sent)
+        # UDP counts a large datagram once if it is taken in as it is; see differences.rst.
+        wanted = sent // LARGE if os.environ["WG_DRIVER"] == "rust" else sent
+        tap.equal("HSK-16 RX-4 UDP has received all of them", received, wanted)
         # The first and the last may have been worked on before or after there was load.
         tap.ok("HSK-16 RX-4 4096 were kept", abs(answered - QUEUE) <= 100, f"{answered}")
         names = "rx_packets rx_bytes rx_errors rx_dropped tx_errors tx_dropped".split()
