@@ -372,14 +372,13 @@ pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LE
     // SAFETY: The header is linear.
     unsafe { skb.pull(header_len) };
     let plain_len = sealed_len.wrapping_sub(TAG);
-    let authentic = if skb.is_linear() {
+    let roomy = skb.headroom() >= one_pass::BEFORE_U32;
+    let small = plain_len <= one_pass::MAX_SMALL_LEN && one_pass::pays_off(plain_len);
+    let authentic = if skb.is_linear() && roomy && small {
+        // SAFETY: The data are linear and not shared, and neither is the room before them.
+        unsafe { one_pass::open_small(skb.at(0), plain_len, nonce, key) }
+    } else if skb.is_linear() {
         let data = skb.at(0);
-        let roomy = skb.headroom() >= one_pass::BEFORE_U32;
-        if roomy && plain_len <= one_pass::MAX_SMALL_LEN && one_pass::pays_off(plain_len) {
-            // SAFETY: `data` are linear and not shared, and neither is the room before them.
-            let authentic = unsafe { one_pass::open_small(data, plain_len, nonce, key) };
-            return authentic && skb.trim(plain_len);
-        }
         // SAFETY: `data` are linear and not shared. The function works in place.
         unsafe {
             bindings::chacha20poly1305_decrypt(
