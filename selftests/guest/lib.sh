@@ -171,12 +171,12 @@ adopt() {
 	[[ $finished ]] || not_ok "${*##*/} runs to its end"
 }
 
-# module_load, module_unload, module_info: the driver under test.
+# module_load [PARAMETER=VALUE...], module_unload, module_info: the driver under test.
 module_load() {
 	if [[ -f ${WG_MODULE-} ]]; then
-		insmod "$WG_MODULE"
+		insmod "$WG_MODULE" "$@"
 	else
-		modprobe wireguard
+		modprobe wireguard "$@"
 	fi
 }
 
