@@ -36,7 +36,7 @@ memory_free() {
 }
 
 threads() {
-	find /proc -maxdepth 1 -name '[0-9]*' | wc -l
+	find "${WG_ALL_PROCESSES:-/proc}" -maxdepth 1 -name '[0-9]*' | wc -l
 }
 
 # speed: Mbit/s of a TCP stream through the tunnel, the best of three.
