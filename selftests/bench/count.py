@@ -91,12 +91,15 @@ def forwarding(directory, name):
     if name == "none":
         run("ip", "-n", "a", "route", "replace", "10.2.0.0/24", "via", HOLE)
     else:
+        # A keepalive from there would have the endpoint follow it.
+        run("ip", "-n", "b", "route", "add", "blackhole", UNDERLAY["a"])
         peer = at("a", "wg", "show", "wg0", "peers").strip()
         at("a", "wg", "set", "wg0", "peer", peer, "endpoint", f"{HOLE}:51820")
     batches(Counter(directory, name, "TX"), ("a", "hole"))
     if name == "none":
         run("ip", "-n", "a", "route", "replace", "10.2.0.0/24", "via", traffic.SERVER)
     else:
+        run("ip", "-n", "b", "route", "del", "blackhole", UNDERLAY["a"])
         at("a", "wg", "set", "wg0", "peer", peer, "endpoint", f"{UNDERLAY['b']}:51820")
     batches(Counter(directory, name, "TX and RX"), ("b", "lan"))
 
