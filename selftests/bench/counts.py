@@ -114,8 +114,8 @@ def emit(what, driver, values, cpus):
         print(json.dumps(line))
 
 
-def main():
-    directory, cpus = sys.argv[1], int(sys.argv[2])
+def read(directory):
+    """The figures of each mark, and symbols.txt."""
     marks = parse(f"{directory}/counts")
     results, symbols = {}, {}
     with open(f"{directory}/about", encoding="utf-8") as file, open(
@@ -130,6 +130,13 @@ def main():
             print(f"\n{about['what']}, {about['driver']}: instructions a packet", file=listing)
             for label, insns in sorted(functions.items(), key=lambda item: -item[1])[:TOP]:
                 print(f"{insns / about['packets']:10.1f}  {label}", file=listing)
+    return results
+
+
+def main():
+    directory, cpus, *sides = sys.argv[1:]
+    cpus = int(cpus)
+    results = read(directory)
     # What the same packets cost without a tunnel is not the driver's.
     for driver in ("c", "rust"):
         emit("TCP", driver, results["TCP", driver], cpus)
@@ -137,6 +144,9 @@ def main():
         both = difference(results["TX and RX", driver], results["TX and RX", "none"])
         emit("TX", driver, sent, cpus)
         emit("RX", driver, difference(both, sent), cpus)
+    for side in sides:
+        for (what, driver), values in read(side).items():
+            emit(what, driver, values, cpus)
 
 
 if __name__ == "__main__":
