@@ -49,18 +49,18 @@ def requests(count, *more):
     return pack(everyone)
 
 
-def removals(count):
+def removals(count, at_once=PEERS_A_MESSAGE):
     """SET requests that remove these peers again."""
     gone = wgnl.u32(wgnl.Peer.FLAGS, wgnl.Peer.F_REMOVE_ME)
-    return pack([wgnl.attr(wgnl.Peer.PUBLIC_KEY, wgnl.key(n)) + gone for n in range(count)])
+    return pack([wgnl.attr(wgnl.Peer.PUBLIC_KEY, wgnl.key(n)) + gone for n in range(count)], at_once)
 
 
-def pack(everyone):
-    """Peers in as few requests as may be."""
+def pack(everyone, at_once=PEERS_A_MESSAGE):
+    """Peers in requests of so many."""
     name = wgnl.text(wgnl.Device.IFNAME, "wg0")
     return [
-        name + wgnl.peers(*everyone[start : start + PEERS_A_MESSAGE])
-        for start in range(0, len(everyone), PEERS_A_MESSAGE)
+        name + wgnl.peers(*everyone[start : start + at_once])
+        for start in range(0, len(everyone), at_once)
     ]
 
 
@@ -140,6 +140,10 @@ def config(emit, count):
         emit(f"kernel threads with {label}", threads() - before_threads, "")
         emit(f"dump {label}", timed(dump, family, count) * 1e3, "ms")
         emit(f"set {label} once more", timed(send_all, family, add) * 1e3, "ms")
+        some = min(count, 1000)
+        elapsed = timed(send_all, family, removals(some, some))
+        emit(f"remove {some} of {label}, one request", elapsed * 1e3, "ms")
+        send_all(family, add)
         emit(f"remove {label}", timed(send_all, family, remove) * 1e3, "ms")
         send_all(family, add)
         emit(f"delete device of {label}", timed(run, "ip", "link", "del", "wg0") * 1e3, "ms")

@@ -51,10 +51,10 @@ for length in (64, 256, 1400):
     SECTIONS[f"router-{length}"] = Section(ALL, lambda emit, n=length: traffic.router(emit, n))
 for each in MODES:
     SECTIONS[f"mode-{each}"] = Section(BOTH, in_mode(each), mode=each)
-for count in (1000, 10000, 100000):
+for count in (1000, 10000, 50000, 100000):
     SECTIONS[f"config-{count}"] = Section(
         BOTH, lambda emit, n=count: control.config(emit, n), tunnel=False,
-        rounds=None if count == 1000 else 1,
+        rounds=None if count <= 10000 else 1,
     )  # fmt: skip
 
 
