@@ -8,6 +8,7 @@ Prints where the modules' functions are, and when the load began and ended.
 import sys
 import time
 
+import control
 import traffic
 from tunnel import Tunnel, driver
 
@@ -56,10 +57,28 @@ def ping(seconds):
     measured(average, "us")
 
 
+def handshakes(seconds):
+    """Initiations that are answered in full."""
+    with control.Crowd(1000 * int(seconds)) as crowd, crowd.connect() as link:
+        measured(lambda: control.all_answered(crowd, link), "/s")
+        symbols()
+
+
+def flood(seconds):
+    """Initiations, more than can be answered."""
+    with control.Crowd(control.SEGMENTS) as crowd, crowd.connect() as link:
+        measured(lambda: control.flooded(crowd, link, int(seconds))[1], "cookies/s")
+        symbols()
+
+
 def main():
     name, mode, load, seconds = sys.argv[1:]
     one = driver(name)
     one.load()
+    crowds = {"handshakes": handshakes, "flood": flood}
+    if load in crowds:
+        crowds[load](seconds)
+        return
     with Tunnel(one, mode):
         if load == "ping":
             ping(seconds)
