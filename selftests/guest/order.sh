@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The packets of a flow stay in order, whoever works on them: this CPU, another one, or now this
+# and now another, as the load comes and goes.
+#
+# kernels: uml debug
+# timeout: 300
+# slow: debug
+# module: own
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+. "${BASH_SOURCE[0]%/*}/flows.sh"
+
+seconds=${WG_ORDER:-2}
+order=$HERE/order.py
+
+undo() {
+	[[ -d /sys/module/wireguard ]] || module_load
+}
+
+# reordered: how often TCP found that what it had sent came in another order, or not at all.
+reordered() {
+	at a awk '$1 == "TcpExt:" && !n { n = split($0, name); next }
+		$1 == "TcpExt:" { for (i = 2; i <= n; i++) value[name[i]] = $i }
+		END { print value["TCPSACKReorder"] + value["TCPTSReorder"] + value["TCPRenoReorder"] }' \
+		/proc/net/netstat
+}
+
+# datagrams WHAT ADDRESS: two flows at the same time, each from a CPU of its own.
+datagrams() {
+	local what=$1 address=$2 cpu receiver flows received overtaken jobs=()
+	spawn b "$order" receive "$address" 7000 > "$TMP/received"
+	receiver=$job
+	eventually grep -q ready "$TMP/received"
+	for cpu in 0 $(($(nproc) - 1)); do
+		spawn a "$order" send "$address" 7000 "$seconds" "$cpu"
+		jobs+=("$job")
+	done
+	for job in "${jobs[@]}"; do
+		wait "$job"
+	done
+	sleep 0.5
+	stop "$receiver"
+	read -r flows received overtaken <<< "$(tail -n 1 "$TMP/received")"
+	holds "$what: datagrams of two flows" "$flows == 2 && $received > 1000"
+	is "$what: none of $received overtook another" "$overtaken" 0
+}
+
+# stream WHAT ADDRESS: TCP, whose packets leave from whatever CPU acknowledgements arrive on.
+stream() {
+	local what=$1 address=$2 before
+	before=$(reordered)
+	check "$what: a stream" iperf a b "$address" -t "$seconds"
+	# A virtual cable has a queue for each CPU.
+	holds "$what: hardly reordered" "$(reordered) - $before < 10"
+}
+
+cable
+kinds=('')
+[[ $DRIVER != rust ]] || kinds=('parallel=0' 'parallel=1' 'parallel=2')
+for kind in "${kinds[@]}"; do
+	[[ ! -d /sys/module/wireguard ]] || module_unload
+	# shellcheck disable=SC2086
+	module_load $kind
+	tunnel
+	what=${kind:-default}
+	check "$what: the tunnel" reaches a 192.168.241.2
+	before=$("$order" helped)
+	datagrams "$what, IPv4" 192.168.241.2
+	datagrams "$what, IPv6" fd00::2
+	helped=$(($("$order" helped) - before))
+	note "$what: threads of workqueues ran $helped times"
+	case $kind in
+	parallel=0) holds "$what: by this CPU" "$helped < 500" ;;
+	parallel=1) (($(nproc) == 1)) || holds "$what: with the help of others" "$helped > 500" ;;
+	parallel=2) holds "$what: by others" "$helped > 1000" ;;
+	esac
+	stream "$what, IPv4" 192.168.241.2
+	stream "$what, IPv6" fd00::2
+	untunnel
+done
+
+finish
