@@ -149,6 +149,10 @@ pub(crate) struct Device {
     /// Whether large datagrams are received as they are.
     pub(crate) outer_gro: bool,
     last_cpu: Atomic<u32>,
+    /// Number of jobs that encrypt.
+    jobs_out: Atomic<u32>,
+    /// Number of messages in jobs that decrypt.
+    messages_in: Atomic<u32>,
 
     /// How often the interface has gone down.
     epoch: Atomic<u32>,
@@ -193,6 +197,8 @@ impl Device {
                 outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
                 outer_gro: !matches!(crate::module_parameters::outer_gro.value(), 0),
                 last_cpu: Atomic::new(0),
+                jobs_out: Atomic::new(0),
+                messages_in: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),
                 last_handshake_cpu: Atomic::new(0),
@@ -321,6 +327,16 @@ impl Device {
     /// Returns the CPU that was given a handshake message last.
     pub(crate) fn last_handshake_cpu(&self) -> &Atomic<u32> {
         &self.last_handshake_cpu
+    }
+
+    /// Returns the number of jobs that encrypt.
+    pub(crate) fn jobs_out(&self) -> &Atomic<u32> {
+        &self.jobs_out
+    }
+
+    /// Returns the number of messages in jobs that decrypt.
+    pub(crate) fn messages_in(&self) -> &Atomic<u32> {
+        &self.messages_in
     }
 
     /// Returns the workqueues.

@@ -9,6 +9,7 @@
 
 use crate::{
     device::Device,
+    inbox::message_count,
     keypair::Keypair,
     meter::Meter,
     peer::Peer, //
@@ -69,6 +70,9 @@ const MUCH_DECRYPTION: u32 = 2;
 /// decrypt, for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 64;
 
+/// How many messages a device may have in jobs that decrypt.
+const MAX_MESSAGES_IN: usize = 8 * limits::MAX_QUEUED_PACKETS;
+
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
@@ -108,6 +112,49 @@ pub(crate) enum Task {
     },
 }
 
+/// What a job takes of that which a device may have under way at a time.
+struct Share {
+    device: Arc<Device>,
+    task: Task,
+    size: u32,
+}
+
+impl Share {
+    /// Returns the share of a job with these packets, unless all is taken.
+    fn take(device: &Arc<Device>, task: Task, packets: &SkBuffList) -> Option<Self> {
+        let (size, limit) = match task {
+            // Packets that are sent at once are one large one, or were.
+            Task::Encrypt { .. } => (1, limits::MAX_QUEUED_PACKETS),
+            Task::Decrypt { .. } => {
+                let messages = packets.iter().map(message_count);
+                (messages.fold(0, usize::wrapping_add), MAX_MESSAGES_IN)
+            }
+        };
+        let share = Self {
+            device: device.clone(),
+            task,
+            size: u32::try_from(size).ok()?,
+        };
+        // What was added is taken back when the share is dropped.
+        let taken = share.total().fetch_add(share.size, Relaxed) as usize;
+        (taken < limit).then_some(share)
+    }
+
+    /// Returns the sum of all shares of this kind.
+    fn total(&self) -> &Atomic<u32> {
+        match self.task {
+            Task::Encrypt { .. } => self.device.jobs_out(),
+            Task::Decrypt { .. } => self.device.messages_in(),
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.total().fetch_sub(self.size, Relaxed);
+    }
+}
+
 /// Packets that are encrypted or decrypted with one session.
 #[pin_data]
 pub(crate) struct Job {
@@ -115,7 +162,7 @@ pub(crate) struct Job {
     work: Work<Job>,
     #[pin]
     links: ListLinks,
-    task: Task,
+    share: Share,
     keypair: RcuArc<Keypair>,
     #[pin]
     packets: SpinLockBh<SkBuffList>,
@@ -137,19 +184,22 @@ impl_list_item! {
 impl Job {
     /// Puts packets at the end of `order` and has them worked on by another CPU.
     ///
-    /// Drops them if there is no memory, or if the list is full.
+    /// Drops them if there is no memory, or if there is too much under way already.
     pub(crate) fn submit(
-        device: &Device,
+        device: &Arc<Device>,
         order: &Ordered,
         task: Task,
         keypair: RcuArc<Keypair>,
         packets: SkBuffList,
     ) {
+        let Some(share) = Share::take(device, task, &packets) else {
+            return;
+        };
         let job = ListArc::pin_init(
             try_pin_init!(Self {
                 work <- new_work!("Job::work"),
                 links <- ListLinks::new(),
-                task,
+                share,
                 keypair,
                 packets <- new_spinlock_bh!(packets, "Job::packets"),
                 done: Atomic::new(false),
@@ -160,13 +210,12 @@ impl Job {
             return;
         };
         let work = job.clone_arc();
-        if order.push(job).is_ok() {
-            // A job is enqueued once, so this cannot fail.
-            let _ = device
-                .queues()
-                .crypt
-                .enqueue_on::<_, 0>(device.next_cpu(), work);
-        }
+        order.push(job);
+        // A job is enqueued once, so this cannot fail.
+        let _ = device
+            .queues()
+            .crypt
+            .enqueue_on::<_, 0>(device.next_cpu(), work);
     }
 
     /// Returns the session the packets belong to.
@@ -193,19 +242,18 @@ impl WorkItem for Job {
     fn run(this: Arc<Self>) {
         let mut packets = this.take_packets();
         let keypair = &this.keypair;
-        match this.task {
+        let device = &this.share.device;
+        match this.share.task {
             Task::Encrypt { nonce, instance } => {
-                let peer = keypair.peer().clone();
-                peer.device().measure_encryption(instance, || {
+                device.measure_encryption(instance, || {
                     if !keypair.seal(&mut packets, nonce) {
                         packets = SkBuffList::new();
                     }
                 });
                 this.finish(packets);
-                peer.outbox.drain();
+                keypair.peer().outbox.drain();
             }
             Task::Decrypt { instance } => {
-                let device = keypair.peer().device().clone();
                 let merge = device.merges_packets();
                 if let Some(inbox) = device.inboxes().get(instance) {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));
@@ -240,16 +288,12 @@ impl Ordered {
         self.count.load(Acquire) == 0
     }
 
-    /// Adds a job, or gives it back if there are too many.
-    fn push(&self, job: ListArc<Job>) -> Result<(), ListArc<Job>> {
+    /// Adds a job.
+    fn push(&self, job: ListArc<Job>) {
         let mut jobs = self.jobs.lock();
         // Not under the lock when it goes down, hence atomic.
-        if self.count.fetch_add(1, Relaxed) as usize >= limits::MAX_QUEUED_PACKETS {
-            self.count.fetch_sub(1, Relaxed);
-            return Err(job);
-        }
+        self.count.fetch_add(1, Relaxed);
         jobs.push_back(job);
-        Ok(())
     }
 
     /// Takes the first job if it is done.
