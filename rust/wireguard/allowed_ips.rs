@@ -153,6 +153,14 @@ impl Editor {
     ) -> Result<Option<(u64, u64)>> {
         let sequence = self.sequence.wrapping_add(1);
         let old = self.table.get(&prefix).cloned();
+        let last = prefixes.cursor_back().map(|last| *last.current().0);
+        if old
+            .as_ref()
+            .is_some_and(|old| Some(old.sequence) == last && RcuArc::ptr_eq(&old.peer, peer))
+        {
+            // Where it is, it would be afterwards.
+            return Ok(None);
+        }
         let owner = Owner {
             peer: peer.clone(),
             sequence,
