@@ -20,7 +20,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{
+        CursorMut,
+        RBTree, //
+    },
     sync::Arc, //
 };
 use wg_kernel::{
@@ -106,9 +109,11 @@ impl PeerConfig {
         &self.peer
     }
 
-    /// Returns its first allowed IP that was added as number `number` or later, and its number.
-    pub(crate) fn prefix_from(&self, number: u64) -> Option<(u64, &Prefix)> {
-        first_from(&self.prefixes, number)
+    /// Returns the place of its first allowed IP that was added as number `number` or later.
+    ///
+    /// The kernel's cursors cannot move on unless they could change the tree.
+    pub(crate) fn prefixes_from(&mut self, number: u64) -> Option<CursorMut<'_, u64, Prefix>> {
+        self.prefixes.cursor_lower_bound_mut(&number)
     }
 }
 
@@ -166,22 +171,15 @@ impl Config {
         self.peers.get(&id).is_some()
     }
 
-    /// Returns the first peer of number `id` or above, and its number.
-    pub(crate) fn peer_from(&self, id: u64) -> Option<(u64, &PeerConfig)> {
-        first_from(&self.peers, id)
+    /// Returns the place of the first peer of number `id` or above.
+    pub(crate) fn peers_from(&mut self, id: u64) -> Option<CursorMut<'_, u64, PeerConfig>> {
+        self.peers.cursor_lower_bound_mut(&id)
     }
 
     /// Returns a number that changes with each change of allowed IPs.
     pub(crate) fn allowed_ips_sequence(&self) -> u64 {
         self.allowed_ips.sequence()
     }
-}
-
-/// Returns the first entry whose key is `key` or above, and its key.
-fn first_from<V>(tree: &RBTree<u64, V>, key: u64) -> Option<(u64, &V)> {
-    let cursor = tree.cursor_lower_bound(&key)?;
-    let (&key, _) = cursor.current();
-    Some((key, tree.get(&key)?))
 }
 
 impl Device {

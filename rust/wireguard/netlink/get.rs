@@ -116,20 +116,22 @@ fn put_device(message: &mut DumpMessage<'_>, interface: &Interface, config: &Con
 /// Adds the peers that fit.
 fn put_peers(
     message: &mut DumpMessage<'_>,
-    config: &Config,
+    config: &mut Config,
     last_peer: &mut Option<u64>,
     next_allowed_ip: &mut Option<Position>,
 ) -> Progress {
-    let mut first = last_peer.map_or(0, |id| id.wrapping_add(1));
-    while let Some((id, peer)) = config.peer_from(first) {
+    let sequence = config.allowed_ips_sequence();
+    let mut rest = config.peers_from(last_peer.map_or(0, |id| id.wrapping_add(1)));
+    while let Some(mut cursor) = rest {
+        let (&id, peer) = cursor.current_mut();
         let from = next_allowed_ip.take();
         let fit = message.nest(uapi::WGPEER_A_UNSPEC, |message| {
-            put_peer(message, config, peer, from)
+            put_peer(message, sequence, peer, from)
         });
         match fit {
             Ok(Fit::Complete) => {
                 *last_peer = Some(id);
-                first = id.wrapping_add(1);
+                rest = cursor.move_next();
             }
             Ok(Fit::Cut(position)) => {
                 *next_allowed_ip = Some(position);
@@ -144,11 +146,12 @@ fn put_peers(
     Progress::Done
 }
 
-/// Adds a peer or, if some of it is in the message before, the rest of it.
+/// Adds a peer or, if some of it is in the message before, the rest of it. `sequence` is the state of
+/// the table of allowed IPs.
 fn put_peer(
     message: &mut DumpMessage<'_>,
-    config: &Config,
-    peer_config: &PeerConfig,
+    sequence: u64,
+    peer_config: &mut PeerConfig,
     from: Option<Position>,
 ) -> Result<Fit> {
     let peer = peer_config.peer();
@@ -181,25 +184,25 @@ fn put_peer(
         }
     }
 
-    let sequence = config.allowed_ips_sequence();
     let first = match from {
         // With another table, the rest cannot be told from what was shown already.
         Some(position) if position.sequence != sequence => return Ok(Fit::Complete),
         Some(position) => position.next,
         None => 0,
     };
-    let Some(mut at) = peer_config.prefix_from(first) else {
+    let Some(first) = peer_config.prefixes_from(first) else {
         return Ok(Fit::Complete);
     };
-    message.nest(uapi::WGPEER_A_ALLOWEDIPS, |message| loop {
-        let (next, prefix) = at;
-        if put_allowed_ip(message, prefix).is_err() {
-            return Ok(Fit::Cut(Position { next, sequence }));
+    message.nest(uapi::WGPEER_A_ALLOWEDIPS, |message| {
+        let mut rest = Some(first);
+        while let Some(cursor) = rest {
+            let (&next, prefix) = cursor.current();
+            if put_allowed_ip(message, prefix).is_err() {
+                return Ok(Fit::Cut(Position { next, sequence }));
+            }
+            rest = cursor.move_next();
         }
-        at = match peer_config.prefix_from(next.wrapping_add(1)) {
-            Some(at) => at,
-            None => return Ok(Fit::Complete),
-        };
+        Ok(Fit::Complete)
     })
 }
 
