@@ -20,7 +20,7 @@ SIZE, COUNT = 1200, 50
 NUMBER = struct.Struct("<Q")
 
 
-def bound(address):
+def datagram_socket(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.socket(family, socket.SOCK_DGRAM)
 
@@ -29,7 +29,7 @@ class Flow:
     """Datagrams with ascending numbers, alone or many in one."""
 
     def __init__(self, address, port):
-        self.socket = bound(address)
+        self.socket = datagram_socket(address)
         self.socket.connect((address, port))
         self.next = 0
         self.bundle = bytearray(SIZE * COUNT)
@@ -64,7 +64,7 @@ def send(address, port, seconds, cpu):
 
 
 def receive(address, port):
-    sock = bound(address)
+    sock = datagram_socket(address)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     sock.bind((address, int(port)))
     flows = {}
