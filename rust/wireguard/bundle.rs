@@ -12,6 +12,7 @@ use crate::{
     send::{
         mtu,
         set_dsfield,
+        set_mtu,
         HEADROOM, //
     }, //
 };
@@ -26,6 +27,10 @@ use wg_kernel::{
 };
 use wg_proto::{
     checksum::Sum,
+    nonce::{
+        Nonce,
+        Nonces, //
+    },
     segment::{
         Plan,
         Segmentation,
@@ -96,19 +101,29 @@ impl Bundle {
         self.plan.count()
     }
 
-    /// Makes the messages of `skb`, the packet that this was planned for.
-    ///
-    /// Returns [`None`] if there is no memory.
-    fn seal(&self, keypair: &Keypair, mut skb: SkBuff, nonce: u64) -> Option<SkBuffList> {
-        let mut datagrams = SkBuffList::new();
+    /// Makes the messages of `skb`, the packet that this was planned for, and appends the datagrams
+    /// that hold them. Returns whether that worked.
+    pub(crate) fn seal(
+        &self,
+        keypair: &Keypair,
+        mut skb: SkBuff,
+        nonces: &mut Nonces,
+        datagrams: &mut SkBuffList,
+    ) -> bool {
         let ds = skb.ecn_encap();
         let mut first = 0;
         while first < self.count() {
             let end = first.wrapping_add(self.per_datagram).min(self.count());
-            let mut datagram = SkBuff::alloc(HEADROOM, 0)?;
-            let count = self.fill(keypair, &skb, nonce, first..end, &mut datagram)?;
+            let Some(mut datagram) = SkBuff::alloc(HEADROOM, 0) else {
+                return self.seal_rest(keypair, skb, first, nonces, datagrams);
+            };
+            let count = match self.fill(keypair, &skb, nonces, first..end, &mut datagram) {
+                Some(0) => return self.seal_rest(keypair, skb, first, nonces, datagrams),
+                Some(count) => count,
+                None => return false,
+            };
             if count > 1 && !datagram.set_udp_gso(self.message_len, count) {
-                return None;
+                return false;
             }
             datagram.copy_flow(&skb);
             set_dsfield(&mut datagram, ds);
@@ -117,16 +132,40 @@ impl Bundle {
             datagrams.push_back(datagram);
         }
         skb.consume();
-        Some(datagrams)
+        true
+    }
+
+    /// Does the same from message `first` on without pages of our own, for want of memory: the kernel
+    /// segments the packet, and each segment is encrypted where it is.
+    #[cold]
+    fn seal_rest(
+        &self,
+        keypair: &Keypair,
+        skb: SkBuff,
+        first: usize,
+        nonces: &mut Nonces,
+        datagrams: &mut SkBuffList,
+    ) -> bool {
+        let mtu = mtu(&skb);
+        let Ok(mut segments) = skb.segment() else {
+            return false;
+        };
+        for _ in 0..first {
+            if let Some(skb) = segments.pop_front() {
+                skb.consume();
+            }
+        }
+        segments.for_each_mut(|skb| set_mtu(skb, mtu));
+        keypair.seal_each(segments, nonces, datagrams)
     }
 
     /// Makes some of the messages, puts them into a datagram, and returns how many that were: fewer
-    /// if the datagram does not take more pieces of memory.
+    /// if the datagram does not take more pieces of memory, or if there is no more memory.
     fn fill(
         &self,
         keypair: &Keypair,
         skb: &SkBuff,
-        nonce: u64,
+        nonces: &mut Nonces,
         range: core::ops::Range<usize>,
         datagram: &mut SkBuff,
     ) -> Option<usize> {
@@ -145,15 +184,14 @@ impl Bundle {
                 }
                 let left = range.end.wrapping_sub(index).wrapping_mul(self.message_len);
                 let around = FRONT.wrapping_add(chacha20poly1305::ROOM_BEHIND);
-                pages = Some(Pages::alloc(
-                    left.wrapping_add(around),
-                    len.wrapping_add(around),
-                )?);
+                pages = Pages::alloc(left.wrapping_add(around), len.wrapping_add(around));
                 filled = FRONT;
             }
-            let spare = pages.as_mut()?.spare();
-            let counter = nonce.wrapping_add(index as u64);
-            self.seal_one(keypair, skb, index, counter, spare, (filled, len))?;
+            let Some(pages) = &mut pages else {
+                return Some(count);
+            };
+            let nonce = nonces.next()?;
+            self.seal_one(keypair, skb, index, nonce, pages.spare(), (filled, len))?;
             filled = filled.wrapping_add(len);
             count = count.wrapping_add(1);
         }
@@ -167,10 +205,11 @@ impl Bundle {
         keypair: &Keypair,
         skb: &SkBuff,
         index: usize,
-        counter: u64,
+        nonce: Nonce,
         buffer: &mut [u8],
         (at, len): (usize, usize),
     ) -> Option<()> {
+        let counter = nonce.spend();
         let message = buffer.get_mut(at..)?.get_mut(..len)?;
         let header = DataHeader {
             receiver: keypair.remote_index(),
@@ -196,17 +235,6 @@ impl Bundle {
 /// Appends the messages that end at `filled` to a datagram.
 fn give(pages: &mut Pages, datagram: &mut SkBuff, filled: usize) -> bool {
     pages.give(datagram, FRONT, filled.wrapping_sub(FRONT))
-}
-
-impl Keypair {
-    /// Encrypts the segments of a large packet, the first with nonce `nonce`, and returns what is to
-    /// be sent, and the number of messages.
-    #[inline]
-    pub(crate) fn seal_bundle(&self, skb: SkBuff, nonce: u64) -> Option<(SkBuffList, usize)> {
-        let bundle = Bundle::plan(&skb)?;
-        let datagrams = bundle.seal(self, skb, nonce)?;
-        Some((datagrams, bundle.count()))
-    }
 }
 
 /// Returns the length of the message that a segment becomes.

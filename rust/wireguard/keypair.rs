@@ -35,6 +35,11 @@ use wg_proto::{
         Derived,
         Role, //
     },
+    nonce::{
+        Counter,
+        Nonces,
+        Shared, //
+    },
     replay::Window,
     secret::Secret,
     session::{
@@ -47,11 +52,26 @@ use wg_proto::{
 /// Number of sessions of this boot, for messages.
 static COUNT: Atomic<u64> = Atomic::new(0);
 
+/// What a [`Counter`] counts with.
+struct Number(Atomic<u64>);
+
+impl Shared for Number {
+    #[inline]
+    fn load(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    #[inline]
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64> {
+        self.0.cmpxchg(old, new, Relaxed).map(|_| ())
+    }
+}
+
 /// What sending changes, apart from what receiving reads.
 #[repr(align(64))]
 struct Sending {
-    /// Number of messages sent, which is the nonce of the next.
-    counter: Atomic<u64>,
+    /// Hands out the nonces of messages.
+    counter: Counter<Number>,
     valid: Atomic<bool>,
     key: Secret<32>,
 }
@@ -110,7 +130,7 @@ impl Keypair {
         RcuArc::pin_init(
             try_pin_init!(Self {
                 sending: Sending {
-                    counter: Atomic::new(0),
+                    counter: Counter::new(Number(Atomic::new(0))),
                     valid: Atomic::new(true),
                     key: sending,
                 },
@@ -174,17 +194,15 @@ impl Keypair {
         young
     }
 
-    /// Hands out the nonces of `count` messages and returns the first, unless they would exceed
-    /// the limit, in which case nothing may be sent any more.
+    /// Hands out the nonces of `count` messages, unless there are not as many left, in which case
+    /// nothing may be sent any more.
     #[inline]
-    pub(crate) fn take_nonces(&self, count: u64) -> Option<u64> {
-        let first = self.sending.counter.fetch_add(count, Relaxed);
-        let last = first.checked_add(count)?.wrapping_sub(1);
-        if session::is_exhausted(last) {
+    pub(crate) fn take_nonces(&self, count: u64) -> Option<Nonces> {
+        let nonces = self.sending.counter.take(count);
+        if nonces.is_none() {
             self.stop_sending();
-            return None;
         }
-        Some(first)
+        nonces
     }
 
     /// Forbids to send anything more.
@@ -219,7 +237,7 @@ impl Keypair {
     fn is_stale_for_sending(&self, now_ns: u64) -> bool {
         self.sending.valid.load(Relaxed)
             && session::keep_key_fresh_sending(
-                self.sending.counter.load(Relaxed),
+                self.sending.counter.taken(),
                 self.role,
                 self.born_ns,
                 now_ns,

@@ -25,6 +25,7 @@ mod netlink;
 mod peer;
 mod queue;
 mod receive;
+mod seal;
 mod send;
 mod socket;
 mod timers;

@@ -12,7 +12,8 @@ use crate::{
     inbox::message_count,
     keypair::Keypair,
     meter::Meter,
-    peer::Peer, //
+    peer::Peer,
+    seal::Sealing, //
 };
 use kernel::{
     list::{
@@ -96,12 +97,11 @@ impl Parallel {
 }
 
 /// What is to be done with the packets of a job.
-#[derive(Clone, Copy)]
 pub(crate) enum Task {
-    /// Encrypt them, the first with this nonce, and send them in the peer's order.
+    /// Encrypt them, and send them in the peer's order.
     Encrypt {
-        /// Nonce of the first packet.
-        nonce: u64,
+        /// How, and the nonces to do so with.
+        sealing: Sealing,
         /// Number of the CPU that they were sent on.
         instance: usize,
     },
@@ -115,24 +115,32 @@ pub(crate) enum Task {
 /// What a job takes of that which a device may have under way at a time.
 struct Share {
     device: Arc<Device>,
-    task: Task,
+    direction: Direction,
     size: u32,
+}
+
+/// Which way the packets of a job go.
+#[derive(Clone, Copy)]
+enum Direction {
+    Out,
+    In,
 }
 
 impl Share {
     /// Returns the share of a job with these packets, unless all is taken.
-    fn take(device: &Arc<Device>, task: Task, packets: &SkBuffList) -> Option<Self> {
-        let (size, limit) = match task {
+    fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
+        let (direction, size, limit) = match task {
             // Packets that are sent at once are one large one, or were.
-            Task::Encrypt { .. } => (1, limits::MAX_QUEUED_PACKETS),
+            Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
             Task::Decrypt { .. } => {
                 let messages = packets.iter().map(message_count);
-                (messages.fold(0, usize::wrapping_add), MAX_MESSAGES_IN)
+                let size = messages.fold(0, usize::wrapping_add);
+                (Direction::In, size, MAX_MESSAGES_IN)
             }
         };
         let share = Self {
             device: device.clone(),
-            task,
+            direction,
             size: u32::try_from(size).ok()?,
         };
         // What was added is taken back when the share is dropped.
@@ -142,9 +150,9 @@ impl Share {
 
     /// Returns the sum of all shares of this kind.
     fn total(&self) -> &Atomic<u32> {
-        match self.task {
-            Task::Encrypt { .. } => self.device.jobs_out(),
-            Task::Decrypt { .. } => self.device.messages_in(),
+        match self.direction {
+            Direction::Out => self.device.jobs_out(),
+            Direction::In => self.device.messages_in(),
         }
     }
 }
@@ -164,6 +172,9 @@ pub(crate) struct Job {
     links: ListLinks,
     share: Share,
     keypair: RcuArc<Keypair>,
+    /// What is to be done, until that is begun.
+    #[pin]
+    task: SpinLockBh<Option<Task>>,
     #[pin]
     packets: SpinLockBh<SkBuffList>,
     done: Atomic<bool>,
@@ -192,7 +203,7 @@ impl Job {
         keypair: RcuArc<Keypair>,
         packets: SkBuffList,
     ) {
-        let Some(share) = Share::take(device, task, &packets) else {
+        let Some(share) = Share::take(device, &task, &packets) else {
             return;
         };
         let job = ListArc::pin_init(
@@ -201,6 +212,7 @@ impl Job {
                 links <- ListLinks::new(),
                 share,
                 keypair,
+                task <- new_spinlock_bh!(Some(task), "Job::task"),
                 packets <- new_spinlock_bh!(packets, "Job::packets"),
                 done: Atomic::new(false),
             }? Error),
@@ -240,20 +252,20 @@ impl WorkItem for Job {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let mut packets = this.take_packets();
+        let packets = this.take_packets();
         let keypair = &this.keypair;
         let device = &this.share.device;
-        match this.share.task {
-            Task::Encrypt { nonce, instance } => {
-                device.measure_encryption(instance, || {
-                    if !keypair.seal(&mut packets, nonce) {
-                        packets = SkBuffList::new();
-                    }
-                });
-                this.finish(packets);
+        let Some(task) = this.task.lock().take() else {
+            return;
+        };
+        match task {
+            Task::Encrypt { sealing, instance } => {
+                let sealed = device.measure_encryption(instance, || keypair.seal(packets, sealing));
+                this.finish(sealed);
                 keypair.peer().outbox.drain();
             }
             Task::Decrypt { instance } => {
+                let mut packets = packets;
                 let merge = device.merges_packets();
                 if let Some(inbox) = device.inboxes().get(instance) {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));

@@ -13,7 +13,8 @@ use crate::{
     queue::{
         Job,
         Task, //
-    }, //
+    },
+    seal::Sealing, //
 };
 use kernel::{
     prelude::*,
@@ -24,7 +25,6 @@ use kernel::{
 };
 use wg_kernel::{
     cpu,
-    crypto::chacha20poly1305,
     error,
     net::{
         netdevice,
@@ -48,11 +48,9 @@ use wg_kernel::{
 use wg_proto::{
     ip,
     limits,
+    nonce::Nonces,
     timers::Event,
-    wire::{
-        self,
-        DataHeader, //
-    }, //
+    wire, //
 };
 
 /// Room that a packet needs in front: our header, UDP, IPv6, and what the stack wants.
@@ -245,22 +243,16 @@ impl Peer {
             return Err(skb);
         }
         set_mtu(&mut skb, mtu);
-        let Some(count) = Bundle::plan(&skb).map(|bundle| bundle.count()) else {
+        let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
-        let Some((keypair, nonce)) = this.into_ref().session(count, guard) else {
+        let Some((keypair, nonces)) = this.into_ref().session(bundle.count(), guard) else {
             return Err(skb);
         };
         skb.flow_hash();
         skb.detach();
-        Self::dispatch(
-            this,
-            SkBuffList::from(skb),
-            count,
-            (keypair, nonce),
-            guard,
-            bh,
-        );
+        let sealing = Sealing::bundle(bundle, nonces);
+        Self::dispatch(this, skb.into(), keypair, sealing, guard, bh);
         Ok(())
     }
 
@@ -275,32 +267,35 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        let count = packets.len();
-        match this.into_ref().session(count, guard) {
-            Some(session) => Self::dispatch(this, packets, count, session, guard, bh),
-            None => return Err(packets),
-        }
+        let Some((keypair, nonces)) = this.into_ref().session(packets.len(), guard) else {
+            return Err(packets);
+        };
+        Self::dispatch(this, packets, keypair, Sealing::each(nonces), guard, bh);
         Ok(())
     }
 
-    /// Returns the session to send `count` messages with, and the nonce of the first of them.
+    /// Returns the session to send `count` messages with, and nonces for them.
     #[inline]
-    fn session<'g>(&'g self, count: usize, guard: &'g Guard) -> Option<(Borrow<'g, Keypair>, u64)> {
+    fn session<'g>(
+        &'g self,
+        count: usize,
+        guard: &'g Guard,
+    ) -> Option<(Borrow<'g, Keypair>, Nonces)> {
         let keypair = self.sessions.current(guard)?;
         if !keypair.may_send(time::boottime_coarse_ns()) {
             return None;
         }
-        let nonce = keypair.take_nonces(count as u64)?;
-        Some((keypair, nonce))
+        let nonces = keypair.take_nonces(count as u64)?;
+        Some((keypair, nonces))
     }
 
-    /// Encrypts and sends packets that become `count` messages, here or elsewhere.
+    /// Encrypts and sends packets, here or elsewhere.
     #[inline]
     fn dispatch(
         this: Borrow<'_, Self>,
-        mut packets: SkBuffList,
-        count: usize,
-        (keypair, nonce): (Borrow<'_, Keypair>, u64),
+        packets: SkBuffList,
+        keypair: Borrow<'_, Keypair>,
+        sealing: Sealing,
         guard: &Guard,
         bh: &bh::Guard,
     ) {
@@ -309,21 +304,20 @@ impl Peer {
         }
         let device = this.device();
         let instance = cpu::current() as usize;
+        let count = sealing.count();
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
             && !device.wants_parallel_encryption(count, instance);
         if inline {
             // What is little is not worth to be measured.
             let sealed = match count {
-                1 => keypair.seal(&mut packets, nonce),
-                _ => device.measure_encryption(instance, || keypair.seal(&mut packets, nonce)),
+                1 => keypair.seal(packets, sealing),
+                _ => device.measure_encryption(instance, || keypair.seal(packets, sealing)),
             };
-            if sealed {
-                Self::transmit(this, packets, guard, bh);
-            }
+            Self::transmit(this, sealed, guard, bh);
         } else if let Some(keypair) = keypair.get() {
-            let task = Task::Encrypt { nonce, instance };
-            Job::submit(this.device(), this.outbox.order(), task, keypair, packets);
+            let task = Task::Encrypt { sealing, instance };
+            Job::submit(device, this.outbox.order(), task, keypair, packets);
         }
     }
 
@@ -400,57 +394,9 @@ impl Peer {
     }
 }
 
-impl Keypair {
-    /// Encrypts packets, the first with nonce `nonce`. If that fails, they are all to be dropped.
-    pub(crate) fn seal(&self, packets: &mut SkBuffList, nonce: u64) -> bool {
-        let mut counter = nonce;
-        let mut rest = core::mem::replace(packets, SkBuffList::new());
-        while let Some(mut skb) = rest.pop_front() {
-            // Large ones are here to become many messages.
-            if skb.is_gso() {
-                let Some((mut datagrams, count)) = self.seal_bundle(skb, counter) else {
-                    return false;
-                };
-                packets.append(&mut datagrams);
-                counter = counter.wrapping_add(count as u64);
-                continue;
-            }
-            if !self.seal_one(&mut skb, counter) {
-                return false;
-            }
-            packets.push_back(skb);
-            counter = counter.wrapping_add(1);
-        }
-        true
-    }
-
-    /// Encrypts a packet in place.
-    #[inline]
-    fn seal_one(&self, skb: &mut SkBuff, counter: u64) -> bool {
-        let header = DataHeader {
-            receiver: self.remote_index(),
-            counter,
-        };
-        let ds = skb.ecn_encap();
-        let sealed = chacha20poly1305::seal_skb(
-            skb,
-            &header.to_bytes(),
-            wire::padding(skb.len(), mtu(skb)),
-            counter,
-            self.sending_key(),
-            HEADROOM as u32,
-        );
-        if sealed {
-            skb.scrub(true);
-            set_dsfield(skb, ds);
-        }
-        sealed
-    }
-}
-
 /// Notes the MTU of the route that a packet takes inside the tunnel.
 #[inline]
-fn set_mtu(skb: &mut SkBuff, mtu: u32) {
+pub(crate) fn set_mtu(skb: &mut SkBuff, mtu: u32) {
     let [word, ..] = skb.cb_mut();
     *word = mtu;
 }
