@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/module.h>
+#include <linux/printk.h>
 
 /* What the module! macro has no word for. */
 #ifndef __BINDGEN__
 MODULE_VERSION("1.0.0-rust");
 #endif
+
+/* Only C knows what the module is called. */
+__rust_helper void rust_helper_wg_warn_leaked(s64 count)
+{
+	pr_warn("%s: waiting for %lld objects to be freed\n", KBUILD_MODNAME, count);
+}

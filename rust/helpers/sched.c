@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/kernel.h>
 #include <linux/sched.h>
 
 __rust_helper void rust_helper_cond_resched(void)
 {
 	cond_resched();
+}
+
+__rust_helper void rust_helper_might_sleep(void)
+{
+	might_sleep();
 }

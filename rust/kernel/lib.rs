@@ -10,6 +10,7 @@
 //! - [`debug`]: messages through dynamic debug.
 //! - [`error`]: numbers of errors.
 //! - [`mm`]: memory of the machine.
+//! - [`module`]: the end of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: what happens to the machine.
 //! - [`random`]: random numbers.
@@ -24,6 +25,7 @@ pub mod crypto;
 pub mod debug;
 pub mod error;
 pub mod mm;
+pub mod module;
 pub mod net;
 pub mod notifier;
 mod num;

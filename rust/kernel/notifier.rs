@@ -6,6 +6,7 @@
 //! [`include/linux/suspend.h`](srctree/include/linux/suspend.h),
 //! [`include/linux/random.h`](srctree/include/linux/random.h)
 
+use crate::module::Use;
 use core::marker::PhantomData;
 use kernel::{
     error::to_result,
@@ -53,7 +54,7 @@ fn block(
 /// # Invariants
 ///
 /// The block is registered.
-pub struct PmRegistration<T: PmNotifier>(Block, PhantomData<T>);
+pub struct PmRegistration<T: PmNotifier>(Block, Use, PhantomData<T>);
 
 // SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
 unsafe impl<T: PmNotifier> Send for PmRegistration<T> {}
@@ -68,7 +69,7 @@ impl<T: PmNotifier> PmRegistration<T> {
         // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
         to_result(unsafe { bindings::register_pm_notifier(block.get()) })?;
         // INVARIANT: The block was just registered.
-        Ok(Self(block, PhantomData))
+        Ok(Self(block, Use::new(), PhantomData))
     }
 
     /// `notifier_block::notifier_call`.
@@ -104,7 +105,7 @@ impl<T: PmNotifier> Drop for PmRegistration<T> {
 /// # Invariants
 ///
 /// The block is registered.
-pub struct VmForkRegistration<T: VmForkNotifier>(Block, PhantomData<T>);
+pub struct VmForkRegistration<T: VmForkNotifier>(Block, Use, PhantomData<T>);
 
 // SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
 unsafe impl<T: VmForkNotifier> Send for VmForkRegistration<T> {}
@@ -119,7 +120,7 @@ impl<T: VmForkNotifier> VmForkRegistration<T> {
         // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
         to_result(unsafe { bindings::register_random_vmfork_notifier(block.get()) })?;
         // INVARIANT: The block was just registered.
-        Ok(Self(block, PhantomData))
+        Ok(Self(block, Use::new(), PhantomData))
     }
 
     /// `notifier_block::notifier_call`.

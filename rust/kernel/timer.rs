@@ -152,10 +152,8 @@ impl<T: Object, const N: usize> Timers<T, N> {
     /// Disarms all timers for good and waits for their handlers to return.
     #[doc(hidden)]
     pub fn shutdown(&self) {
-        if self.used.load(Relaxed) {
-            // SAFETY: The entry was initialised by `new`.
-            unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
-        }
+        // SAFETY: The entry was initialised by `new`.
+        unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
     }
 
     /// Has the entry expire when the first of the timers does that are pending.

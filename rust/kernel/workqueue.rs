@@ -7,9 +7,13 @@
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
-use crate::sync::rcu::{
-    Object,
-    RcuArc, //
+use crate::{
+    module::Live,
+    sync::rcu::{
+        Object,
+        RcuArc, //
+    },
+    task::might_sleep, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -55,7 +59,7 @@ impl Flags {
 /// # Invariants
 ///
 /// The pointer is that of a valid workqueue, which is ours.
-pub struct OwnedQueue(NonNull<bindings::workqueue_struct>);
+pub struct OwnedQueue(NonNull<bindings::workqueue_struct>, Live);
 
 // SAFETY: Workqueues may be used and destroyed from any thread.
 unsafe impl Send for OwnedQueue {}
@@ -70,8 +74,10 @@ impl OwnedQueue {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it.
+    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`Use`](crate::module::Use)
+    /// of the module.
     pub fn new(prefix: &CStr, name: &CStr, flags: Flags, max_active: i32) -> Result<Self> {
+        let live = Live::new()?;
         // SAFETY: Both strings are NUL-terminated and copied.
         let queue = unsafe {
             bindings::wg_alloc_workqueue(
@@ -82,7 +88,7 @@ impl OwnedQueue {
             )
         };
         // INVARIANT: A pointer that is not null is that of a new queue.
-        NonNull::new(queue).map(Self).ok_or(ENOMEM)
+        Ok(Self(NonNull::new(queue).ok_or(ENOMEM)?, live))
     }
 
     /// Enqueues `work`, on the current CPU if the queue is per CPU.
@@ -121,6 +127,7 @@ impl OwnedQueue {
 
     /// Waits until all items that are enqueued now have run. Process context only.
     pub fn flush(&self) {
+        might_sleep();
         // SAFETY: By the type invariants, the queue is valid.
         unsafe { bindings::wg_flush_workqueue(self.0.as_ptr()) };
     }
@@ -128,6 +135,7 @@ impl OwnedQueue {
 
 impl Drop for OwnedQueue {
     fn drop(&mut self) {
+        might_sleep();
         // SAFETY: By the type invariants, the queue is valid and ours.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
     }

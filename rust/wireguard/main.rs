@@ -36,6 +36,7 @@ use crate::{
 };
 use kernel::prelude::*;
 use wg_kernel::{
+    module::Use,
     net::{
         genetlink,
         namespace::PernetRegistration,
@@ -44,8 +45,7 @@ use wg_kernel::{
     notifier::{
         PmRegistration,
         VmForkRegistration, //
-    },
-    sync::rcu, //
+    }, //
 };
 
 module! {
@@ -87,12 +87,13 @@ struct Module {
     _vm_fork: VmForkRegistration<WireGuard>,
     _pm: PmRegistration<WireGuard>,
     _globals: globals::Registration,
-    _drain: Drain,
+    // Waits, when all else is gone, until nothing of it is left that the module's code must free.
+    _last: Use,
 }
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let drain = Drain;
+        let last = Use::new();
         let globals = globals::Globals::register()?;
         let pm = PmRegistration::new()?;
         let vm_fork = VmForkRegistration::new()?;
@@ -109,18 +110,7 @@ impl kernel::Module for Module {
             _vm_fork: vm_fork,
             _pm: pm,
             _globals: globals,
-            _drain: drain,
+            _last: last,
         })
-    }
-}
-
-/// Waits, when all else is gone, until nothing of it is left that the module's code must free.
-struct Drain;
-
-impl Drop for Drain {
-    fn drop(&mut self) {
-        if !rcu::drain() {
-            pr_err!("Some objects were leaked\n");
-        }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     context,
     rtnetlink, //
 };
+use crate::module::Use;
 use core::{
     marker::PhantomData,
     ops::Deref,
@@ -186,6 +187,7 @@ pub trait PernetOperations: 'static {
 /// The operations are registered.
 pub struct PernetRegistration<T: PernetOperations>(
     Pin<KBox<Opaque<bindings::pernet_operations>>>,
+    Use,
     PhantomData<T>,
 );
 
@@ -206,7 +208,7 @@ impl<T: PernetOperations> PernetRegistration<T> {
         // SAFETY: The operations are valid and stay where they are until `drop` unregisters them.
         to_result(unsafe { bindings::register_pernet_device(ops.get()) })?;
         // INVARIANT: The operations were just registered.
-        Ok(Self(ops, PhantomData))
+        Ok(Self(ops, Use::new(), PhantomData))
     }
 
     /// `pernet_operations::exit_rtnl`.

@@ -13,6 +13,10 @@
 
 pub mod hash;
 
+use crate::{
+    module::Live,
+    task::might_sleep, //
+};
 use core::{
     marker::PhantomData,
     mem::{
@@ -30,7 +34,6 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
             Full,
             Relaxed, //
@@ -58,12 +61,8 @@ pub(crate) fn dereference<T>(pointer: &Atomic<*mut T>) -> *mut T {
     unsafe { pointer.as_ptr().read_volatile() }
 }
 
-/// Number of objects and table entries that are not freed yet.
-static LIVE: Atomic<i64> = Atomic::new(0);
-
-/// How often [`drain`] waits before it gives up. Each round frees one more level of objects that
-/// were referred to only by others.
-const DRAIN_ROUNDS: usize = 100;
+/// What C sets a reference count to that would overflow.
+const SATURATED: i32 = i32::MIN / 2;
 
 /// A type that may live in an [`RcuArc`]. Implemented by [`rcu_object!`](crate::rcu_object).
 ///
@@ -91,7 +90,8 @@ pub trait Release {
 
 /// Declares that a type may live in an [`RcuArc`](crate::sync::rcu::RcuArc).
 ///
-/// A field of type [`Timers`](crate::timer::Timers) must be named, or its timers do nothing.
+/// A field of type [`Timers`](crate::timer::Timers) must be named, or its timers do nothing. Nothing
+/// but such a field can be.
 ///
 /// ```ignore
 /// rcu_object!(Keypair);
@@ -103,12 +103,22 @@ macro_rules! rcu_object {
         // SAFETY: Only the timers get the pointer, and `shutdown` waits for their handlers.
         unsafe impl $crate::sync::rcu::Object for $type {
             unsafe fn bind(&self, _this: ::core::ptr::NonNull<$crate::sync::rcu::Inner<Self>>) {
-                // SAFETY: By the safety requirements of `bind`.
-                $(unsafe { self.$timers.bind(_this) })?
+                $(
+                    // A pattern names a field of this very type, and a raw pointer is not coerced:
+                    // it is timers, rather than something that leads to some.
+                    let Self { $timers: timers, .. } = self;
+                    let timers: *const $crate::timer::Timers<Self, _> = &raw const *timers;
+                    // SAFETY: The pointer is that of the field. By the safety requirements of
+                    // `bind`, and as the object contains the field.
+                    unsafe { $crate::timer::Timers::bind(&*timers, _this) }
+                )?
             }
 
             fn quiesce(&self) {
-                $(self.$timers.shutdown();)?
+                $(
+                    let Self { $timers: timers, .. } = self;
+                    $crate::timer::Timers::shutdown(timers);
+                )?
             }
         }
     };
@@ -125,6 +135,7 @@ pub struct Inner<T> {
     rcu: Opaque<bindings::callback_head>,
     #[pin]
     data: T,
+    live: Live,
 }
 
 /// A reference to an object that is dropped a grace period after its last reference.
@@ -144,22 +155,24 @@ impl<T: Object> RcuArc<T> {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it, or the error of `init`.
+    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`Use`](crate::module::Use)
+    /// of the module, or the error of `init`.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self>
     where
         Error: From<E>,
     {
+        let live = Live::new()?;
         let boxed = KBox::try_pin_init::<Error>(
             try_pin_init!(Inner {
                 refcount: Refcount::new(1),
                 rcu <- Opaque::uninit(),
                 data <- init,
+                live,
             }? Error),
             flags,
         )?;
         // SAFETY: The object stays where it is.
         let inner = NonNull::from(KBox::leak(unsafe { Pin::into_inner_unchecked(boxed) }));
-        LIVE.add(1, Relaxed);
         // INVARIANT: The count is one and this is the reference.
         let this = Self(inner);
         // SAFETY: `inner` contains the object, and `free_callback` calls `quiesce` first.
@@ -270,6 +283,7 @@ impl<T: Object + Unpin> Retired<T> {
     pub fn into_inner(self) -> T {
         let this = ManuallyDrop::new(self);
         let inner = this.inner.as_ptr();
+        might_sleep();
         // SAFETY: An FFI call that may sleep, as documented.
         unsafe { bindings::cond_synchronize_rcu(this.cookie) };
         // SAFETY: By the type invariants, the object is valid and ours.
@@ -278,11 +292,13 @@ impl<T: Object + Unpin> Retired<T> {
         unsafe { (*data).quiesce() };
         // SAFETY: As above; it may be moved, and is not dropped where it was.
         let data = unsafe { data.read() };
+        // SAFETY: As above.
+        let live = unsafe { (&raw const (*inner).live).read() };
         // CAST: So that nothing of it is dropped again.
         let memory = inner.cast::<MaybeUninit<Inner<T>>>();
         // SAFETY: The memory came from a `KBox`, and nobody can see it any more.
         drop(unsafe { KBox::from_raw(memory) });
-        LIVE.fetch_sub(1, Relaxed);
+        drop(live);
         data
     }
 }
@@ -321,7 +337,6 @@ unsafe extern "C" fn free_callback<T: Object>(rcu: *mut bindings::callback_head)
     unsafe { (*inner).data.quiesce() };
     // SAFETY: The object came from a `KBox`, and nobody can see it any more.
     drop(unsafe { KBox::from_raw(inner) });
-    LIVE.fetch_sub(1, Relaxed);
 }
 
 /// A borrow of an object in an [`RcuArc`], for the life of a reference or of an RCU guard.
@@ -359,11 +374,11 @@ impl<'a, T: Object> Borrow<'a, T> {
         let count = unsafe { (*self.0.as_ptr()).refcount.as_atomic() };
         let mut old = count.load(Relaxed);
         loop {
-            // A saturated count stays what it is, as in `refcount_inc_not_zero()`.
-            let new = match old {
-                0 => return None,
-                n if n < 0 || n == i32::MAX => n,
-                n => n.wrapping_add(1),
+            // As in `refcount_inc_not_zero()`: what is saturated, or would be, is never freed.
+            let new = match old.checked_add(1) {
+                Some(1) => return None,
+                Some(new @ 2..) => new,
+                _ => SATURATED,
             };
             match count.cmpxchg(old, new, Relaxed) {
                 // INVARIANT: The count was just raised for this reference.
@@ -465,6 +480,7 @@ impl<T: Object> Drop for Slot<T> {
 ///
 /// Process context only. It is expedited while the RTNL is held.
 pub fn synchronize_net() {
+    might_sleep();
     // SAFETY: An FFI call that may sleep, as documented.
     unsafe { bindings::synchronize_net() };
 }
@@ -474,22 +490,7 @@ pub fn synchronize_net() {
 /// Process context only. One call frees one level: the objects that these referred to are freed by
 /// the next.
 pub fn barrier() {
+    might_sleep();
     // SAFETY: An FFI call that may sleep, as documented.
     unsafe { bindings::rcu_barrier() };
-}
-
-/// Waits until all objects and table entries are freed, and returns whether they are.
-///
-/// To be called last when a module is unloaded: the code of the callbacks goes away then. It fails
-/// only if references were leaked.
-pub fn drain() -> bool {
-    for _ in 0..DRAIN_ROUNDS {
-        barrier();
-        if LIVE.load(Acquire) == 0 {
-            // The last callback may not have returned yet.
-            barrier();
-            return true;
-        }
-    }
-    false
 }

@@ -9,6 +9,7 @@ use super::{
     Progress,
     Request, //
 };
+use crate::module::Use;
 use core::{
     marker::PhantomData,
     ptr::addr_of_mut, //
@@ -68,7 +69,7 @@ impl<T: Family> Descriptor<T> {
 /// # Invariants
 ///
 /// The descriptor is taken and registered by this.
-pub struct Registration<T: Family>(&'static Descriptor<T>);
+pub struct Registration<T: Family>(&'static Descriptor<T>, Use);
 
 impl<T: Family> Registration<T> {
     /// Registers the family, which belongs to the given module.
@@ -104,7 +105,7 @@ impl<T: Family> Registration<T> {
         // SAFETY: The family is valid and static.
         to_result(unsafe { bindings::genl_register_family(place) })?;
         // INVARIANT: The family was just registered.
-        Ok(Self(descriptor))
+        Ok(Self(descriptor, Use::new()))
     }
 }
 

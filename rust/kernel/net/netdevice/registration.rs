@@ -10,11 +10,14 @@ use super::{
     Operations,
     Setup, //
 };
-use crate::net::{
-    context,
-    namespace::Net,
-    napi::poll_callback,
-    skbuff::SkBuff, //
+use crate::{
+    module::Use,
+    net::{
+        context,
+        namespace::Net,
+        napi::poll_callback,
+        skbuff::SkBuff, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -78,7 +81,7 @@ impl<T: Operations> LinkOps<T> {
 /// # Invariants
 ///
 /// The link operations are taken and registered by this.
-pub struct Registration<T: Operations>(&'static LinkOps<T>);
+pub struct Registration<T: Operations>(&'static LinkOps<T>, Use);
 
 impl<T: Operations> Registration<T> {
     /// Registers the kind.
@@ -108,7 +111,7 @@ impl<T: Operations> Registration<T> {
             link_ops.taken.store(0, Release);
         }
         // INVARIANT: The operations were just registered.
-        result.map(|()| Self(link_ops))
+        result.map(|()| Self(link_ops, Use::new()))
     }
 }
 

@@ -19,13 +19,16 @@ use self::buckets::{
 };
 use super::{
     dereference,
-    Guard,
-    LIVE, //
+    Guard, //
 };
 use crate::{
+    module::Live,
     new_spinlock_bh,
     sync::SpinLockBh,
-    task::cond_resched, //
+    task::{
+        cond_resched,
+        might_sleep, //
+    }, //
 };
 use core::ptr::null_mut;
 use kernel::{
@@ -52,10 +55,18 @@ const GROWTH: usize = 4;
 /// How many buckets are emptied into larger ones with the lock held.
 const STRIDE: usize = 64;
 
-/// A key of a [`HashTable`].
-pub trait Key: Copy + Eq + Send + Sync + 'static {
+/// A key of a [`HashTable`]: a number, or bytes.
+pub trait Key: Copy + Eq + Send + Sync + sealed::Sealed + 'static {
     /// Calls `f` with the bytes that stand for the key.
+    #[doc(hidden)]
     fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R;
+}
+
+/// What keeps others from having keys of their own.
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u32 {}
+    impl<const N: usize> Sealed for [u8; N] {}
 }
 
 impl Key for u32 {
@@ -175,13 +186,16 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     ///
     /// # Errors
     ///
-    /// [`EEXIST`] if there is an entry of that key, [`ENOMEM`] if there is no memory for one.
+    /// [`EEXIST`] if there is an entry of that key, [`ENOMEM`] if there is no memory for one,
+    /// [`ENODEV`] if there is no [`Use`](crate::module::Use) of the module.
     pub fn insert(&self, key: K, value: V) -> Result {
+        might_sleep();
         let mut old = self.insertion.lock();
         let mut entry = Self::entry(key, value)?;
         self.grow(&mut old);
 
         let hash = self.hash(&key);
+        entry.hash = hash;
         let mut chains = self.chains.lock();
         // SAFETY: By the type invariants, and with `insertion` held.
         let buckets = unsafe { self.buckets() };
@@ -195,7 +209,6 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         if let Some(next) = entry.next.get_mut(buckets.link) {
             *next = Atomic::new(head.load(Relaxed));
         }
-        LIVE.add(1, Relaxed);
         head.store(KBox::into_raw(entry), Release);
         chains.len = chains.len.wrapping_add(1);
         Ok(())
@@ -205,7 +218,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it.
+    /// As for [`HashTable::insert`], save for [`EEXIST`].
     pub fn reserve(key: K, value: V) -> Result<Reservation<K, V>> {
         Self::entry(key, value).map(Reservation)
     }
@@ -230,7 +243,8 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
             return false;
         };
         *next = Atomic::new(old_next.load(Relaxed));
-        LIVE.add(1, Relaxed);
+        let hash = old.hash;
+        entry.hash = hash;
         let old = link.load(Relaxed);
         let new = KBox::into_raw(entry);
         if let Some(built) = chains.built(buckets, hash) {
@@ -259,6 +273,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         let Some(next) = entry.next.get(buckets.link) else {
             return false;
         };
+        let hash = entry.hash;
         let old = link.load(Relaxed);
         if let Some(built) = chains.built(buckets, hash) {
             // SAFETY: The lock of the chains is held, and the entry is valid.
@@ -296,8 +311,10 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         let entry = Entry {
             rcu: Opaque::uninit(),
             next: [Atomic::new(null_mut()), Atomic::new(null_mut())],
+            hash: 0,
             key,
             value,
+            live: Live::new()?,
         };
         Ok(KBox::new(entry, GFP_KERNEL)?)
     }
@@ -360,7 +377,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
             let mut chains = self.chains.lock();
             heads
                 .iter()
-                .for_each(|head| self.link_all(head, old.link, buckets));
+                .for_each(|head| Self::link_all(head, old.link, buckets));
             // INVARIANT: All entries of these were put into the new chains.
             chains.growth.moved = chains.growth.moved.wrapping_add(heads.len());
             drop(chains);
@@ -383,12 +400,12 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     /// Puts all entries of a chain into those of other buckets as well.
     ///
     /// The caller must hold the lock of the chains.
-    fn link_all(&self, head: &Link<K, V>, link: usize, buckets: &Buckets<K, V>) {
+    fn link_all(head: &Link<K, V>, link: usize, buckets: &Buckets<K, V>) {
         let mut at = head.load(Relaxed);
         // SAFETY: Entries in chains are valid while the lock of the chains is held.
         while let Some(entry) = unsafe { at.as_ref() } {
             let (Some(to), Some(next), Some(after)) = (
-                buckets.head(self.hash(&entry.key)),
+                buckets.head(entry.hash),
                 entry.next.get(buckets.link),
                 entry.next.get(link),
             ) else {
@@ -422,7 +439,6 @@ unsafe extern "C" fn free_callback<K, V>(rcu: *mut bindings::callback_head) {
     // CAST: The head is the first field of the `repr(C)` struct.
     // SAFETY: The entry came from a box, by the safety requirements of this function.
     drop(unsafe { KBox::from_raw(rcu.cast::<Entry<K, V>>()) });
-    LIVE.fetch_sub(1, Relaxed);
 }
 
 #[pinned_drop]
@@ -440,7 +456,6 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
                     .next
                     .get(buckets.link)
                     .map_or(null_mut(), |next| next.load(Relaxed));
-                LIVE.fetch_sub(1, Relaxed);
                 cond_resched();
             }
         }

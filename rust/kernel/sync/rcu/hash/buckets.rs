@@ -6,6 +6,7 @@ use super::{
     super::dereference,
     Key, //
 };
+use crate::module::Live;
 use core::ptr::{
     null_mut,
     NonNull, //
@@ -28,8 +29,12 @@ pub(super) type Link<K, V> = Atomic<*mut Entry<K, V>>;
 pub(super) struct Entry<K, V> {
     pub(super) rcu: Opaque<bindings::callback_head>,
     pub(super) next: [Link<K, V>; 2],
+    /// The hash of the key when the entry was added. What is moved or taken out is looked for by this:
+    /// no chain depends on how keys compare.
+    pub(super) hash: u64,
     pub(super) key: K,
     pub(super) value: V,
+    pub(super) live: Live,
 }
 
 /// An entry, and the link that leads to it.
