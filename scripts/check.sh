@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects unsafe behaviour)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets unsafe behaviour)
 
 cd "$WG_TOP" || exit
 
@@ -59,6 +59,15 @@ check_objects() {
 	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/check-objects.sh build-stock/rust
 }
 
+# No object leaves secrets where they are not wiped, compiled for speed or for size.
+check_secrets() {
+	local kernel
+	for kernel in stock uml; do
+		scripts/kbuild.sh "$kernel" modules &&
+			scripts/in-root.sh scripts/check-secrets.sh "build-$kernel/rust" || return
+	done
+}
+
 # All unsafe code of the module is in two crates, and each piece of it says why it is sound.
 check_unsafe() {
 	local found blocks comments
@@ -82,8 +91,11 @@ check_behaviour() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '*) scripts/prepare-kernel.sh stock >/dev/null ;;
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '*)
+	scripts/prepare-kernel.sh stock >/dev/null
+	;;
 esac
+case " $* " in *' secrets '*) scripts/prepare-kernel.sh uml >/dev/null ;; esac
 echo "TAP version 13"
 for check; do
 	declare -F "check_$check" >/dev/null || die "no such check: $check; there are: ${CHECKS[*]}"

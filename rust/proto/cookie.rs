@@ -41,33 +41,37 @@ pub enum MacState {
 pub struct Checker {
     /// What cookies are made from, besides the source.
     secret: Secret<32>,
-    /// When `secret` was drawn.
-    born_ns: u64,
+    /// When `secret` was drawn, if ever.
+    born_ns: Option<u64>,
 }
 
 impl Checker {
-    /// Returns a checker whose `secret` was drawn at `now_ns`.
-    pub fn new(secret: Secret<32>, now_ns: u64) -> Self {
-        let mut checker = Self {
+    /// Returns a checker that has no secret yet.
+    pub const fn new() -> Self {
+        Self {
             secret: Secret::zero(),
-            born_ns: now_ns,
-        };
-
-        checker.secret.copy_from(&secret);
-        checker
+            born_ns: None,
+        }
     }
 
-    /// Returns whether the secret is too old.
+    /// Returns whether there is no secret, or one that is too old.
     ///
     /// Then it must be [replaced](Self::rotate) before cookies are checked or made.
     pub fn needs_secret(&self, now_ns: u64) -> bool {
-        limits::expired(self.born_ns, COOKIE_SECRET_MAX_AGE, now_ns)
+        self.born_ns
+            .is_none_or(|born_ns| limits::expired(born_ns, COOKIE_SECRET_MAX_AGE, now_ns))
     }
 
-    /// Replaces the secret by one drawn at `now_ns`, which voids all cookies.
-    pub fn rotate(&mut self, secret: Secret<32>, now_ns: u64) {
-        self.secret.copy_from(&secret);
-        self.born_ns = now_ns;
+    /// Replaces the secret by random bytes that `fill` draws at `now_ns`, which voids all cookies.
+    pub fn rotate(&mut self, fill: impl FnOnce(&mut [u8; 32]), now_ns: u64) {
+        fill(self.secret.as_mut_bytes());
+        self.born_ns = Some(now_ns);
+    }
+
+    /// Forgets the secret, which voids all cookies.
+    pub fn forget(&mut self) {
+        self.secret.wipe();
+        self.born_ns = None;
     }
 
     /// Returns the cookie for a source: the bytes of its address, then those of its port.
@@ -135,6 +139,12 @@ impl Checker {
     }
 }
 
+impl Default for Checker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Why a cookie reply is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieRefusal {
@@ -194,6 +204,12 @@ impl Maker {
             }
             _ => *mac2 = [0; 16],
         }
+    }
+
+    /// Forgets the cookie.
+    pub fn forget(&mut self) {
+        self.cookie.wipe();
+        self.cookie_born_ns = None;
     }
 
     /// Accepts a cookie, once for each message that was sent.

@@ -15,6 +15,9 @@
 //! whole or not at all: what is refused leaves the state as it was. Who the peer is, the responder
 //! learns from the first message, so consuming that takes two steps: [`Claim::open`], then
 //! [`Handshake::consume_initiation`] of the peer that was claimed to be.
+//!
+//! No function takes or returns a secret by value. What is derived is written to where it is to
+//! stay, which is the caller's to provide.
 
 mod claim;
 mod identity;
@@ -79,12 +82,9 @@ pub enum Refusal {
     Flood,
 }
 
-/// The outcome of a handshake.
-pub struct Derived {
-    /// Key of what we send.
-    pub sending: Secret<32>,
-    /// Key of what we receive.
-    pub receiving: Secret<32>,
+/// The outcome of a handshake, but for the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
     /// Index at our side.
     pub local_index: Index,
     /// Index at the peer's side.
@@ -227,11 +227,12 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
     ///
-    /// `ephemeral` is random, and `index` shall stand for the handshake. The MACs of the message are zero yet. Returns `None`, and leaves
-    /// the state as it was, if we have no identity, or the peer's public key has a low order.
+    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// the message are zero yet. Returns `None`, and leaves the state as it was, if we have no
+    /// identity, or the peer's public key has a low order.
     pub fn create_initiation<S: Suite>(
         &mut self,
-        mut ephemeral: Secret<32>,
+        ephemeral: &mut Secret<32>,
         index: Index,
         now: Timestamp,
     ) -> Option<Initiation> {
@@ -256,7 +257,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.mix_ephemeral::<S>(&message.ephemeral);
 
         // es
-        symmetric.mix_dh::<S>(&ephemeral, &self.remote_static, Some(&mut key))?;
+        symmetric.mix_dh::<S>(ephemeral, &self.remote_static, Some(&mut key))?;
 
         // s
         symmetric.encrypt_and_hash::<S>(&key, local.public(), &mut message.encrypted_static);
@@ -268,7 +269,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.encrypt_and_hash::<S>(&key, &now.0, &mut message.encrypted_timestamp);
 
         self.symmetric.copy_from(&symmetric);
-        self.ephemeral.copy_from(&ephemeral);
+        self.ephemeral.copy_from(ephemeral);
         self.state = State::CreatedInitiation { local: index };
         Some(message)
     }
@@ -282,7 +283,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
     /// Says why it is ignored, in which case the state is as it was.
     pub fn consume_initiation<S: Suite>(
         &mut self,
-        mut claim: Claim<I>,
+        claim: &mut Claim<I>,
         now_ns: u64,
     ) -> Result<(), Refusal> {
         // Of equal keys but different origin, one may be on its way out.
@@ -317,11 +318,12 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Answers an initiation; `<- e, ee, se, psk, {}`.
     ///
-    /// `ephemeral` is random, and `index` shall stand for the handshake. The MACs of the message are zero yet. Returns `None`,
-    /// and leaves the state as it was, if no initiation was consumed before.
+    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// the message are zero yet. Returns `None`, and leaves the state as it was, if no initiation
+    /// was consumed before.
     pub fn create_response<S: Suite>(
         &mut self,
-        mut ephemeral: Secret<32>,
+        ephemeral: &mut Secret<32>,
         index: Index,
     ) -> Option<Response> {
         let State::ConsumedInitiation {
@@ -352,10 +354,10 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         symmetric.mix_ephemeral::<S>(&message.ephemeral);
 
         // ee
-        symmetric.mix_dh::<S>(&ephemeral, remote_ephemeral, None)?;
+        symmetric.mix_dh::<S>(ephemeral, remote_ephemeral, None)?;
 
         // se
-        symmetric.mix_dh::<S>(&ephemeral, &self.remote_static, None)?;
+        symmetric.mix_dh::<S>(ephemeral, &self.remote_static, None)?;
 
         // psk
         symmetric.mix_key_and_hash::<S>(&self.preshared_key, &mut key);
@@ -411,29 +413,40 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         Some(())
     }
 
-    /// Ends the handshake, whose index then stands for the session.
+    /// Returns what comes of the handshake.
     ///
     /// Returns `None` if its second message was neither created nor consumed.
-    pub fn begin_session<S: Suite>(&mut self) -> Option<Derived> {
+    pub fn outcome(&self) -> Option<Outcome> {
         let (local_index, remote_index, role) = match self.state {
             State::CreatedResponse { local, remote } => (local, remote, Role::Responder),
             State::ConsumedResponse { local, remote } => (local, remote, Role::Initiator),
             _ => return None,
         };
-        let mut derived = Derived {
-            sending: Secret::zero(),
-            receiving: Secret::zero(),
+        Some(Outcome {
             local_index,
             remote_index,
             role,
-        };
-        let (initiator, responder) = match role {
-            Role::Initiator => (&mut derived.sending, &mut derived.receiving),
-            Role::Responder => (&mut derived.receiving, &mut derived.sending),
+        })
+    }
+
+    /// Ends the handshake, whose index then stands for the session, and derives its keys: that of
+    /// what we send, and that of what we receive.
+    ///
+    /// Returns `None`, and leaves the state and the keys as they were, if there is no
+    /// [outcome](Self::outcome).
+    pub fn begin_session<S: Suite>(
+        &mut self,
+        sending: &mut Secret<32>,
+        receiving: &mut Secret<32>,
+    ) -> Option<Outcome> {
+        let outcome = self.outcome()?;
+        let (initiator, responder) = match outcome.role {
+            Role::Initiator => (sending, receiving),
+            Role::Responder => (receiving, sending),
         };
 
         self.symmetric.split::<S>(initiator, responder);
         self.clear();
-        Some(derived)
+        Some(outcome)
     }
 }

@@ -2,10 +2,10 @@
 
 //! Bytes that are wiped when dropped, and not printed.
 //!
-//! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] should be made
-//! where it is to live, as zeros, and then be filled through [`as_mut_bytes`](Secret::as_mut_bytes)
-//! or [`copy_from`](Secret::copy_from). Where a value is moved nevertheless, [`wipe_stack`] is for
-//! what that leaves behind.
+//! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] is made where it
+//! is to live, as zeros, and then filled through [`as_mut_bytes`](Secret::as_mut_bytes) or
+//! [`copy_from`](Secret::copy_from): none that holds anything is moved. [`wipe_stack`] is for what
+//! the compiler keeps on the stack of its own accord, and for functions that are not ours.
 
 use core::hint::black_box;
 
@@ -44,9 +44,7 @@ impl<const N: usize> Secret<N> {
     /// Overwrites this secret with zeros.
     #[inline]
     pub fn wipe(&mut self) {
-        self.0 = [0; N];
-        // Makes the compiler believe that the zeros are read.
-        black_box(&mut self.0);
+        wipe_bytes(&mut self.0);
     }
 
     /// Returns whether all bytes are zero, in constant time.
@@ -70,10 +68,22 @@ impl<const N: usize> Drop for Secret<N> {
     }
 }
 
+/// Overwrites bytes with zeros.
+///
+/// Not inlined: that the zeros are written can be seen in the object, in this one place.
+#[inline(never)]
+fn wipe_bytes(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // Makes the compiler believe that the zeros are read.
+    black_box(bytes);
+}
+
 /// Overwrites what functions that returned have left on the stack.
 ///
 /// To be called once whatever dealt with keys has returned, rather than by it: it reaches
-/// 4 KiB below the caller, but not the caller's own locals.
+/// 4 KiB below the caller (3 KiB on machines of 32 bits), but not the caller's own locals. So the
+/// caller must be a function of its own that does little else, and what it calls must not be
+/// inlined.
 #[inline(never)]
 pub fn wipe_stack() {
     wipe_blocks(STACK_BLOCKS);
@@ -82,8 +92,12 @@ pub fn wipe_stack() {
 /// Size of the blocks in which the stack is wiped, so that no frame is large.
 const STACK_BLOCK: usize = 512;
 
-/// How many blocks are wiped: a fourth of a stack of 16 KiB.
-const STACK_BLOCKS: u32 = 8;
+/// How many blocks are wiped: a fourth of a stack of 16 KiB, and less where stacks have 8 KiB.
+const STACK_BLOCKS: u32 = if cfg!(target_pointer_width = "64") {
+    8
+} else {
+    6
+};
 
 /// Overwrites as many blocks of the stack below the caller.
 #[inline(never)]
@@ -91,7 +105,7 @@ fn wipe_blocks(blocks: u32) {
     let mut block = [0u8; STACK_BLOCK];
 
     black_box(&mut block);
-    if let Some(rest) = blocks.checked_sub(1) {
+    if let Some(rest @ 1..) = blocks.checked_sub(1) {
         wipe_blocks(rest);
     }
     // So the block is still there while those below are wiped.

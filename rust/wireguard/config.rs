@@ -24,7 +24,10 @@ use kernel::{
         CursorMut,
         RBTree, //
     },
-    sync::Arc, //
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
 };
 use wg_kernel::{
     sync::rcu::{
@@ -392,10 +395,10 @@ impl Device {
             }
         }
 
-        let new: Option<Identity> = match handshake::Identity::new::<Kernel>(private_key) {
-            Some(identity) => Some(Arc::new(identity, GFP_KERNEL)?),
-            None => None,
-        };
+        // Made where it stays, so that no copy of the key is left elsewhere.
+        let mut new = UniqueArc::new(handshake::Identity::zero(), GFP_KERNEL)?;
+        let exists = new.initialize::<Kernel>(private_key).is_some();
+        let new = exists.then(|| Identity::from(new));
         let send_staged = old.is_none() && new.is_some() && self.is_running();
         self.set_identity(new);
         for peer in config.peers() {

@@ -3,19 +3,15 @@
 //! The kernel's cryptographic library, as the protocol wants it.
 
 use kernel::sync::Arc;
-use wg_kernel::{
-    crypto::{
-        self,
-        blake2s,
-        chacha20poly1305,
-        curve25519, //
-    },
-    random, //
+use wg_kernel::crypto::{
+    self,
+    blake2s,
+    chacha20poly1305,
+    curve25519, //
 };
 use wg_proto::{
     crypto::Suite,
-    handshake,
-    secret::Secret, //
+    handshake, //
 };
 
 /// What the protocol needs of cryptography, by means of `lib/crypto`.
@@ -63,20 +59,4 @@ impl Suite for Kernel {
     fn eq(a: &[u8], b: &[u8]) -> bool {
         crypto::eq(a, b)
     }
-}
-
-/// Draws 32 secret bytes. For keys, [`random::wait`] must have returned before.
-pub(crate) fn random_secret() -> Secret<32> {
-    let mut secret = Secret::zero();
-    random::fill(secret.as_mut_bytes());
-    secret
-}
-
-/// Draws a private ephemeral key, clamped.
-pub(crate) fn ephemeral() -> Secret<32> {
-    let mut secret = random_secret();
-    let [first, .., last] = secret.as_mut_bytes();
-    *first &= 0xf8;
-    *last = (*last & 0x7f) | 0x40;
-    secret
 }

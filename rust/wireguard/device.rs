@@ -5,10 +5,7 @@
 use crate::{
     allowed_ips::AllowedIps,
     config::Config,
-    crypto::{
-        random_secret,
-        Identity, //
-    },
+    crypto::Identity,
     globals::{
         Globals,
         Place, //
@@ -72,7 +69,6 @@ use wg_kernel::{
         },
         SpinLockBh, //
     },
-    time,
     workqueue::{
         Flags,
         OwnedQueue, //
@@ -183,10 +179,7 @@ impl Device {
                 place <- new_mutex!(Some(place), "Device::place"),
                 config <- new_mutex!(Config::new(), "Device::config"),
                 identity <- new_spinlock_bh!(None, "Device::identity"),
-                cookies <- new_mutex!(
-                    Checker::new(random_secret(), time::boottime_coarse_ns()),
-                    "Device::cookies"
-                ),
+                cookies <- new_mutex!(Checker::new(), "Device::cookies"),
                 peers <- HashTable::new(),
                 indices <- Indices::new(),
                 allowed_ips: Slot::new(None),

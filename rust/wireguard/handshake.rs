@@ -7,8 +7,6 @@
 
 use crate::{
     crypto::{
-        ephemeral,
-        random_secret,
         Identity,
         Kernel, //
     },
@@ -56,7 +54,10 @@ use wg_kernel::{
 use wg_proto::{
     handshake::Claim,
     limits,
-    secret,
+    secret::{
+        self,
+        Secret, //
+    },
     tai64n::Timestamp,
     timers::Event,
     wire::{
@@ -138,6 +139,9 @@ impl Device {
     }
 
     /// Does what a handshake message asks for.
+    ///
+    /// Not inlined, so that all it leaves on the stack lies below the one that wipes that.
+    #[inline(never)]
     fn answer(self: &Arc<Self>, kind: Kind, skb: &SkBuff) {
         let Some(outer) = skb.outer() else {
             return;
@@ -204,7 +208,8 @@ impl Device {
         identity: &Identity,
         message: &Initiation,
     ) -> Option<RcuArc<Peer>> {
-        let claim = Claim::open::<Kernel>(identity, message)?;
+        let mut claim = Claim::new(identity, message);
+        claim.open::<Kernel>()?;
         let guard = rcu::read_lock();
         let peer = self.peers().get(claim.remote_static(), &guard)?.clone();
         drop(guard);
@@ -212,7 +217,7 @@ impl Device {
         let mut keying = peer.keying.lock();
         let handshake = &mut keying.activate(&peer).ok()?.handshake;
         let accepted = handshake
-            .consume_initiation::<Kernel>(claim, now_ns)
+            .consume_initiation::<Kernel>(&mut claim, now_ns)
             .is_ok();
         drop(keying);
         accepted.then_some(peer)
@@ -236,9 +241,7 @@ impl Device {
                 peer.id(),
                 peer.endpoint_for_log()
             );
-            let installed = handshake
-                .begin_session::<Kernel>()
-                .is_some_and(|keys| peer.sessions.install(&peer, keys));
+            let installed = peer.sessions.install(&peer, handshake);
             drop(keying);
             Some((peer, installed))
         });
@@ -319,7 +322,7 @@ impl Device {
         let source = SourceBytes::new(&outer.source);
         let mut checker = self.cookies().lock();
         if checker.needs_secret(now_ns) {
-            checker.rotate(random_secret(), now_ns);
+            checker.rotate(|secret| random::fill(secret), now_ns);
         }
         if checker.check_mac2::<Kernel>(message, source.as_slice()) {
             drop(checker);
@@ -385,6 +388,9 @@ impl SourceBytes {
 
 impl Peer {
     /// Sends an initiation, unless a handshake message was sent a short while ago.
+    ///
+    /// Not inlined, as [`Device::answer`] is not.
+    #[inline(never)]
     pub(crate) fn send_initiation(this: &RcuArc<Self>) {
         if !this.may_initiate() {
             return;
@@ -424,7 +430,9 @@ impl Peer {
         let index = indices.insert(this).ok()?;
         let (seconds, nanoseconds) = time::real_time();
         let now = Timestamp::from_unix(seconds, nanoseconds);
-        let message = handshake.create_initiation::<Kernel>(ephemeral(), index, now);
+        let mut ephemeral = Secret::zero();
+        random::fill(ephemeral.as_mut_bytes());
+        let message = handshake.create_initiation::<Kernel>(&mut ephemeral, index, now);
         let unused = match message {
             Some(_) => old,
             None => Some(index),
@@ -470,7 +478,9 @@ impl Peer {
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
-        let message = handshake.create_response::<Kernel>(ephemeral(), index);
+        let mut ephemeral = Secret::zero();
+        random::fill(ephemeral.as_mut_bytes());
+        let message = handshake.create_response::<Kernel>(&mut ephemeral, index);
         let unused = match message {
             Some(_) => old,
             None => Some(index),
@@ -478,11 +488,10 @@ impl Peer {
         if let Some(unused) = unused {
             indices.remove_handshake(unused, this);
         }
-        let keys = message.as_ref().and(handshake.begin_session::<Kernel>())?;
-        if !this.sessions.install(this, keys) {
+        let mut bytes = message?.to_bytes();
+        if !this.sessions.install(this, handshake) {
             return None;
         }
-        let mut bytes = message?.to_bytes();
         cookies.add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
         Some(bytes)
     }

@@ -3,6 +3,10 @@
 //! A session: the keys that a handshake has led to, and the three of them that a peer may have.
 
 use crate::{
+    crypto::{
+        Handshake,
+        Kernel, //
+    },
     lookup::Indices,
     peer::Peer, //
 };
@@ -32,7 +36,7 @@ use wg_kernel::{
 };
 use wg_proto::{
     handshake::{
-        Derived,
+        Outcome,
         Role, //
     },
     nonce::{
@@ -114,30 +118,34 @@ impl Release for Keypair {
 }
 
 impl Keypair {
-    /// Creates a session from the keys that a handshake with `peer` has led to.
+    /// Creates the session that `handshake`, which is with `peer`, has led to.
+    ///
+    /// The keys are derived in place, when all else is there: so they are nowhere else.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it.
-    fn new(peer: RcuArc<Peer>, keys: Derived) -> Result<RcuArc<Self>> {
-        let Derived {
-            sending,
-            receiving,
+    /// [`ENOMEM`] if there is no memory for it; then the handshake is as it was.
+    fn new(
+        peer: RcuArc<Peer>,
+        handshake: &mut Handshake,
+        outcome: Outcome,
+    ) -> Result<RcuArc<Self>> {
+        let Outcome {
             local_index,
             remote_index,
             role,
-        } = keys;
+        } = outcome;
         RcuArc::pin_init(
             try_pin_init!(Self {
                 sending: Sending {
                     counter: Counter::new(Number(Atomic::new(0))),
                     valid: Atomic::new(true),
-                    key: sending,
+                    key: Secret::zero(),
                 },
                 receiving: Receiving {
                     valid: Atomic::new(true),
                     highest: Atomic::new(0),
-                    key: receiving,
+                    key: Secret::zero(),
                 },
                 window <- new_spinlock_bh!(Window::new(), "Keypair::window"),
                 peer,
@@ -146,7 +154,14 @@ impl Keypair {
                 local_index,
                 remote_index,
                 role,
-            }? Error),
+            }? Error)
+            .pin_chain(|this| {
+                let this = this.project();
+                handshake
+                    .begin_session::<Kernel>(&mut this.sending.key, &mut this.receiving.key)
+                    .map(|_| ())
+                    .ok_or(EINVAL)
+            }),
             GFP_KERNEL,
         )
     }
@@ -279,24 +294,33 @@ impl Sessions {
         self.current.load(guard)
     }
 
-    /// Adds the session that a handshake with `peer` has led to, and returns whether it can be
-    /// used.
+    /// Adds the session that `handshake`, which is with `peer`, has led to, and returns whether it
+    /// can be used. The handshake has come to its end either way.
     ///
     /// The caller holds the lock of the handshake, so that `peer` cannot be removed meanwhile
     /// without noticing.
-    pub(crate) fn install(&self, peer: &RcuArc<Peer>, keys: Derived) -> bool {
-        let index = keys.local_index;
-        let usable = matches!(self.try_install(peer, keys), Ok(true));
+    pub(crate) fn install(&self, peer: &RcuArc<Peer>, handshake: &mut Handshake) -> bool {
+        let Some(outcome) = handshake.outcome() else {
+            return false;
+        };
+        let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
         if !usable {
-            peer.device().indices().remove_handshake(index, peer);
+            handshake.clear();
+            let indices = peer.device().indices();
+            indices.remove_handshake(outcome.local_index, peer);
         }
         usable
     }
 
-    fn try_install(&self, peer: &RcuArc<Peer>, keys: Derived) -> Result<bool> {
-        let role = keys.role;
+    fn try_install(
+        &self,
+        peer: &RcuArc<Peer>,
+        handshake: &mut Handshake,
+        outcome: Outcome,
+    ) -> Result<bool> {
+        let role = outcome.role;
         let indices = peer.device().indices();
-        let keypair = Keypair::new(peer.clone(), keys)?;
+        let keypair = Keypair::new(peer.clone(), handshake, outcome)?;
         pr_debug_ratelimited!(
             "{}: Keypair {} created for peer {}\n",
             peer.device().name(),

@@ -31,6 +31,7 @@ use wg_proto::{
     }, //
 };
 use wg_selftests::{
+    identity,
     suite::RustCrypto,
     vectors, //
 };
@@ -113,7 +114,7 @@ struct Victim {
 impl Victim {
     fn new() -> Self {
         let [initiator, responder] = [&vectors::INITIATOR, &vectors::RESPONDER]
-            .map(|private| Arc::new(Identity::new::<RustCrypto>(private).unwrap()));
+            .map(|private| identity::<RustCrypto>(private).unwrap());
         let mut victim = Self {
             initiator: Handshake::new::<RustCrypto>(
                 responder.public(),
@@ -125,13 +126,16 @@ impl Victim {
                 &vectors::PRESHARED_KEY,
                 Some(responder.clone()),
             ),
-            checker: Checker::new(Secret::from(&vectors::COOKIE_SECRET), 0),
+            checker: Checker::new(),
             maker: Maker::new::<RustCrypto>(responder.public()),
         };
         let (seconds, nanos) = vectors::TIME;
 
+        victim
+            .checker
+            .rotate(|secret| *secret = vectors::COOKIE_SECRET, 0);
         victim.initiator.create_initiation::<RustCrypto>(
-            Secret::from(&vectors::INITIATOR_EPHEMERAL),
+            &mut Secret::from(&vectors::INITIATOR_EPHEMERAL),
             Index(vectors::INITIATOR_INDEX),
             Timestamp::from_unix(seconds, nanos),
         );
@@ -172,15 +176,17 @@ impl Victim {
 
                 assert_eq!(message.to_bytes(), *bytes);
 
-                let Some(claim) = Claim::open::<RustCrypto>(&identity, &message) else {
+                let mut claim = Claim::new(&identity, &message);
+
+                if claim.open::<RustCrypto>().is_none() {
                     return;
-                };
+                }
 
                 accepted.claims += 1;
                 assert_eq!(claim.remote_static(), &vectors::INITIATOR_PUBLIC);
                 if self
                     .responder
-                    .consume_initiation::<RustCrypto>(claim, 0)
+                    .consume_initiation::<RustCrypto>(&mut claim, 0)
                     .is_ok()
                 {
                     accepted.initiations += 1;

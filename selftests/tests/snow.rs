@@ -16,7 +16,6 @@ use wg_proto::{
     crypto::Suite,
     handshake::{
         Claim,
-        Derived,
         Handshake,
         Identity,
         Role, //
@@ -31,8 +30,11 @@ use wg_proto::{
     }, //
 };
 use wg_selftests::{
+    begin_session,
+    identity,
     suite::RustCrypto,
-    vectors, //
+    vectors,
+    Derived, //
 };
 
 const OUR_INDEX: Index = Index(1);
@@ -50,14 +52,13 @@ struct Keys {
 
 impl Keys {
     fn us(&self) -> Handshake<Arc<Identity>> {
-        let public = *Identity::new::<RustCrypto>(&self.theirs).unwrap().public();
-        let identity = Identity::new::<RustCrypto>(&self.ours).unwrap();
+        let public = *identity::<RustCrypto>(&self.theirs).unwrap().public();
 
-        Handshake::new::<RustCrypto>(&public, &self.preshared, Some(Arc::new(identity)))
+        Handshake::new::<RustCrypto>(&public, &self.preshared, identity::<RustCrypto>(&self.ours))
     }
 
     fn them(&self, role: Role) -> HandshakeState {
-        let public = *Identity::new::<RustCrypto>(&self.ours).unwrap().public();
+        let public = *identity::<RustCrypto>(&self.ours).unwrap().public();
         let builder = Builder::new("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".parse().unwrap())
             .prologue(b"WireGuard v1 zx2c4 Jason@zx2c4.com")
             .local_private_key(&self.theirs)
@@ -75,7 +76,7 @@ impl Keys {
 /// Asserts that both sides have the same keys, and can talk.
 fn assert_session(ours: &Derived, mut theirs: HandshakeState) {
     let (initiator, responder) = theirs.dangerously_get_raw_split();
-    let (sending, receiving) = match ours.role {
+    let (sending, receiving) = match ours.outcome.role {
         Role::Initiator => (initiator, responder),
         Role::Responder => (responder, initiator),
     };
@@ -83,7 +84,7 @@ fn assert_session(ours: &Derived, mut theirs: HandshakeState) {
     assert_eq!(ours.sending.as_bytes(), &sending);
     assert_eq!(ours.receiving.as_bytes(), &receiving);
     assert_eq!(
-        (ours.local_index, ours.remote_index),
+        (ours.outcome.local_index, ours.outcome.remote_index),
         (OUR_INDEX, THEIR_INDEX)
     );
 
@@ -114,7 +115,7 @@ fn assert_session(ours: &Derived, mut theirs: HandshakeState) {
 fn we_initiate(keys: &Keys, time: Timestamp) {
     let (mut us, mut them) = (keys.us(), keys.them(Role::Responder));
     let initiation = us
-        .create_initiation::<RustCrypto>(Secret::from(&keys.our_ephemeral), OUR_INDEX, time)
+        .create_initiation::<RustCrypto>(&mut Secret::from(&keys.our_ephemeral), OUR_INDEX, time)
         .unwrap();
     let mut payload = [0; 12];
 
@@ -146,9 +147,9 @@ fn we_initiate(keys: &Keys, time: Timestamp) {
     response.encrypted_nothing[3] ^= 1;
     assert_eq!(us.consume_response::<RustCrypto>(&response), Some(()));
 
-    let derived = us.begin_session::<RustCrypto>().unwrap();
+    let derived = begin_session::<RustCrypto>(&mut us).unwrap();
 
-    assert_eq!(derived.role, Role::Initiator);
+    assert_eq!(derived.outcome.role, Role::Initiator);
     assert_session(&derived, them);
 }
 
@@ -166,13 +167,15 @@ fn they_initiate(keys: &Keys, time: Timestamp) {
         encrypted_timestamp: message[80..].try_into().unwrap(),
         macs: Macs::default(),
     };
-    let claim = Claim::open::<RustCrypto>(us.identity().unwrap(), &initiation).unwrap();
+    let mut claim = Claim::new(us.identity().unwrap(), &initiation);
+
+    claim.open::<RustCrypto>().unwrap();
 
     assert_eq!(claim.remote_static(), us.remote_static());
-    assert_eq!(us.consume_initiation::<RustCrypto>(claim, 0), Ok(()));
+    assert_eq!(us.consume_initiation::<RustCrypto>(&mut claim, 0), Ok(()));
 
     let response = us
-        .create_response::<RustCrypto>(Secret::from(&keys.our_ephemeral), OUR_INDEX)
+        .create_response::<RustCrypto>(&mut Secret::from(&keys.our_ephemeral), OUR_INDEX)
         .unwrap();
 
     assert_eq!(response.receiver, THEIR_INDEX);
@@ -181,9 +184,9 @@ fn they_initiate(keys: &Keys, time: Timestamp) {
         Ok(0)
     );
 
-    let derived = us.begin_session::<RustCrypto>().unwrap();
+    let derived = begin_session::<RustCrypto>(&mut us).unwrap();
 
-    assert_eq!(derived.role, Role::Responder);
+    assert_eq!(derived.outcome.role, Role::Responder);
     assert_session(&derived, them);
 }
 
@@ -275,12 +278,14 @@ fn another_preshared_key_is_noticed_by_both() {
     message[0] = 1;
 
     let initiation = Initiation::from_bytes(&message).unwrap();
-    let claim = Claim::open::<RustCrypto>(us.identity().unwrap(), &initiation).unwrap();
+    let mut claim = Claim::new(us.identity().unwrap(), &initiation);
 
-    assert_eq!(us.consume_initiation::<RustCrypto>(claim, 0), Ok(()));
+    claim.open::<RustCrypto>().unwrap();
+
+    assert_eq!(us.consume_initiation::<RustCrypto>(&mut claim, 0), Ok(()));
 
     let response = us
-        .create_response::<RustCrypto>(Secret::from(&[1; 32]), OUR_INDEX)
+        .create_response::<RustCrypto>(&mut Secret::from(&[1; 32]), OUR_INDEX)
         .unwrap();
 
     assert!(them

@@ -32,6 +32,7 @@ use wg_proto::{
     }, //
 };
 use wg_selftests::{
+    begin_session,
     suite::RustCrypto,
     vectors, //
 };
@@ -79,7 +80,7 @@ fn assert_wiped<T>(value: T, secrets: &[&[u8]]) {
 }
 
 fn identity(private: &[u8; 32]) -> Arc<Identity> {
-    Arc::new(Identity::new::<RustCrypto>(private).unwrap())
+    wg_selftests::identity::<RustCrypto>(private).unwrap()
 }
 
 fn initiator() -> Handshake<Arc<Identity>> {
@@ -141,10 +142,10 @@ fn a_symmetric_state_is_wiped() {
 fn an_identity_is_wiped() {
     let private = [0x77; 32];
 
-    assert_wiped(
-        Identity::new::<RustCrypto>(&private).unwrap(),
-        &[&clamped(private)],
-    );
+    let mut identity = Identity::zero();
+
+    identity.initialize::<RustCrypto>(&private).unwrap();
+    assert_wiped(identity, &[&clamped(private)]);
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn a_handshake_is_wiped() {
 
     handshake
         .create_initiation::<RustCrypto>(
-            Secret::from(&vectors::INITIATOR_EPHEMERAL),
+            &mut Secret::from(&vectors::INITIATOR_EPHEMERAL),
             Index(1),
             Timestamp::default(),
         )
@@ -188,19 +189,24 @@ fn an_ended_handshake_has_no_ephemeral_key() {
         let (mut initiator, mut responder) = (initiator(), responder());
         let initiation = initiator
             .create_initiation::<RustCrypto>(
-                Secret::from(&vectors::INITIATOR_EPHEMERAL),
+                &mut Secret::from(&vectors::INITIATOR_EPHEMERAL),
                 Index(1),
                 Timestamp::from_unix(1, 0),
             )
             .unwrap();
-        let claim = Claim::open::<RustCrypto>(responder.identity().unwrap(), &initiation).unwrap();
+        let mut claim = Claim::new(responder.identity().unwrap(), &initiation);
+
+        claim.open::<RustCrypto>().unwrap();
 
         responder
-            .consume_initiation::<RustCrypto>(claim, 0)
+            .consume_initiation::<RustCrypto>(&mut claim, 0)
             .unwrap();
 
         let response = responder
-            .create_response::<RustCrypto>(Secret::from(&vectors::INITIATOR_EPHEMERAL), Index(2))
+            .create_response::<RustCrypto>(
+                &mut Secret::from(&vectors::INITIATOR_EPHEMERAL),
+                Index(2),
+            )
             .unwrap();
 
         (initiator, responder, response)
@@ -226,24 +232,26 @@ fn session_keys_are_wiped() {
     let (seconds, nanos) = vectors::TIME;
     let initiation = initiator
         .create_initiation::<RustCrypto>(
-            Secret::from(&vectors::INITIATOR_EPHEMERAL),
+            &mut Secret::from(&vectors::INITIATOR_EPHEMERAL),
             Index(vectors::INITIATOR_INDEX),
             Timestamp::from_unix(seconds, nanos),
         )
         .unwrap();
-    let claim = Claim::open::<RustCrypto>(responder.identity().unwrap(), &initiation).unwrap();
+    let mut claim = Claim::new(responder.identity().unwrap(), &initiation);
+
+    claim.open::<RustCrypto>().unwrap();
 
     responder
-        .consume_initiation::<RustCrypto>(claim, 0)
+        .consume_initiation::<RustCrypto>(&mut claim, 0)
         .unwrap();
     responder
         .create_response::<RustCrypto>(
-            Secret::from(&vectors::RESPONDER_EPHEMERAL),
+            &mut Secret::from(&vectors::RESPONDER_EPHEMERAL),
             Index(vectors::RESPONDER_INDEX),
         )
         .unwrap();
     assert_wiped(
-        responder.begin_session::<RustCrypto>().unwrap(),
+        begin_session::<RustCrypto>(&mut responder).unwrap(),
         &[&vectors::INITIATOR_KEY, &vectors::RESPONDER_KEY],
     );
 }
@@ -253,10 +261,11 @@ fn cookies_are_wiped() {
     let mut maker = Maker::new::<RustCrypto>(&vectors::RESPONDER_PUBLIC);
     let reply = CookieReply::from_bytes(&vectors::COOKIE_REPLY).unwrap();
 
-    assert_wiped(
-        Checker::new(Secret::from(&vectors::COOKIE_SECRET), 0),
-        &[&vectors::COOKIE_SECRET],
-    );
+    let mut checker = Checker::new();
+
+    checker.rotate(|secret| *secret = vectors::COOKIE_SECRET, 0);
+    assert_wiped(checker, &[&vectors::COOKIE_SECRET]);
+
     maker.add_macs::<RustCrypto>(&mut vectors::INITIATION.clone(), 0);
     maker.consume_reply::<RustCrypto>(&reply, 0).unwrap();
     assert_wiped(maker, &[&vectors::COOKIE]);

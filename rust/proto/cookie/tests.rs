@@ -21,11 +21,22 @@ use crate::{
 const NOW: u64 = 1_000 * NSEC_PER_SEC;
 
 fn identity() -> Identity {
-    Identity::new::<RustCrypto>(&vectors::RESPONDER).unwrap()
+    identity_of(&vectors::RESPONDER)
+}
+
+fn identity_of(private: &[u8; 32]) -> Identity {
+    let mut identity = Identity::zero();
+
+    identity.initialize::<RustCrypto>(private).unwrap();
+    identity
 }
 
 fn checker() -> Checker {
-    Checker::new(Secret::from(&vectors::COOKIE_SECRET), NOW)
+    let mut checker = Checker::new();
+
+    assert!(checker.needs_secret(NOW));
+    checker.rotate(|secret| *secret = vectors::COOKIE_SECRET, NOW);
+    checker
 }
 
 /// Returns a maker that sent [`INITIATION`].
@@ -182,13 +193,17 @@ fn secret_lasts_two_minutes() {
     assert!(!checker.needs_secret(end - 1));
     assert!(checker.needs_secret(end));
 
-    checker.rotate(Secret::from(&[9; 32]), end);
+    checker.rotate(|secret| *secret = [9; 32], end);
     assert!(!checker.needs_secret(end + 120 * NSEC_PER_SEC - 1));
     assert!(checker.needs_secret(end + 120 * NSEC_PER_SEC));
 
     // Cookies do not outlive it.
     assert_ne!(checker.cookie::<RustCrypto>(&SOURCE), COOKIE);
     assert!(!checker.check_mac2::<RustCrypto>(&with_mac2(), &SOURCE));
+
+    checker.forget();
+    assert!(checker.needs_secret(end));
+    assert!(checker.secret.is_zero::<RustCrypto>());
 }
 
 #[test]
@@ -212,7 +227,7 @@ fn later_cookie_replaces_an_earlier_one() {
     let mut message = INITIATION;
 
     maker.consume_reply::<RustCrypto>(&reply(), NOW).unwrap();
-    checker.rotate(Secret::from(&[9; 32]), later);
+    checker.rotate(|secret| *secret = [9; 32], later);
     maker.add_macs::<RustCrypto>(&mut message, later);
     assert!(!checker.check_mac2::<RustCrypto>(&message, &SOURCE));
 
@@ -280,7 +295,7 @@ fn forged_reply_is_refused_and_the_real_one_is_not() {
 
 #[test]
 fn reply_by_another_is_refused() {
-    let other = Identity::new::<RustCrypto>(&vectors::INITIATOR).unwrap();
+    let other = identity_of(&vectors::INITIATOR);
     let reply = checker()
         .reply::<RustCrypto>(&other, &INITIATION, Index(1), &SOURCE, &COOKIE_NONCE)
         .unwrap();

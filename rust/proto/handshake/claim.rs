@@ -26,43 +26,47 @@ pub struct Claim<I> {
     pub(super) remote_index: Index,
     /// Ephemeral public key of the sender.
     pub(super) remote_ephemeral: [u8; 32],
-    /// Static public key of the sender.
+    /// Static public key of the sender, once it was read.
     remote_static: [u8; 32],
+    /// The same, as it was sent.
+    encrypted_static: [u8; 48],
     /// The proof.
     encrypted_timestamp: [u8; 28],
 }
 
 impl<I: Deref<Target = Identity> + Clone> Claim<I> {
-    /// Reads the sender's public key from an initiation; `-> e, es, s`.
-    ///
-    /// Returns `None` if the initiation was not sent to `identity`.
-    pub fn open<S: Suite>(identity: &I, message: &Initiation) -> Option<Self> {
-        let mut claim = Self {
+    /// Returns the claim in an initiation that was sent to `identity`, to be [opened](Self::open).
+    pub fn new(identity: &I, message: &Initiation) -> Self {
+        Self {
             identity: identity.clone(),
             symmetric: SymmetricState::zero(),
             remote_index: message.sender,
             remote_ephemeral: message.ephemeral,
             remote_static: [0; 32],
+            encrypted_static: message.encrypted_static,
             encrypted_timestamp: message.encrypted_timestamp,
-        };
-        let symmetric = &mut claim.symmetric;
+        }
+    }
+
+    /// Reads the sender's public key; `-> e, es, s`.
+    ///
+    /// Returns `None` if the initiation was not sent to that identity. The claim is good for nothing
+    /// then.
+    pub fn open<S: Suite>(&mut self) -> Option<()> {
+        let symmetric = &mut self.symmetric;
+        let private = self.identity.private_key();
         let mut key = Secret::zero();
 
-        symmetric.initialize::<S>(identity.public());
+        symmetric.initialize::<S>(self.identity.public());
 
         // e
-        symmetric.mix_ephemeral::<S>(&message.ephemeral);
+        symmetric.mix_ephemeral::<S>(&self.remote_ephemeral);
 
         // es
-        symmetric.mix_dh::<S>(identity.private_key(), &message.ephemeral, Some(&mut key))?;
+        symmetric.mix_dh::<S>(private, &self.remote_ephemeral, Some(&mut key))?;
 
         // s
-        symmetric.decrypt_and_hash::<S>(
-            &key,
-            &message.encrypted_static,
-            &mut claim.remote_static,
-        )?;
-        Some(claim)
+        symmetric.decrypt_and_hash::<S>(&key, &self.encrypted_static, &mut self.remote_static)
     }
 
     /// Returns the static public key of the peer that this claims to be by.

@@ -14,7 +14,7 @@ use crate::{
 
 /// Our static key pair, and what follows from it.
 ///
-/// It does not change: another private key is another identity.
+/// It does not change once it is shared: another private key is another identity.
 pub struct Identity {
     /// Private key, clamped.
     private: Secret<32>,
@@ -27,20 +27,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Returns the identity of a private key, or `None` if that is all zero.
-    pub fn new<S: Suite>(private: &[u8; 32]) -> Option<Self> {
-        let mut identity = Self {
+    /// Returns an identity that is none yet, to be [initialized](Self::initialize) where it is to
+    /// stay.
+    pub const fn zero() -> Self {
+        Self {
             private: Secret::zero(),
-            public: public_key::<S>(private)?,
+            public: [0; 32],
             mac1_key: Secret::zero(),
             cookie_key: Secret::zero(),
-        };
+        }
+    }
 
-        *identity.private.as_mut_bytes() = *private;
-        clamp(identity.private.as_mut_bytes());
-        mac1_key::<S>(&identity.public, &mut identity.mac1_key);
-        cookie_key::<S>(&identity.public, &mut identity.cookie_key);
-        Some(identity)
+    /// Makes this the identity of a private key.
+    ///
+    /// Returns `None`, and leaves it as it was, if that is all zero.
+    pub fn initialize<S: Suite>(&mut self, private: &[u8; 32]) -> Option<()> {
+        self.public = public_key::<S>(private)?;
+        *self.private.as_mut_bytes() = *private;
+        clamp(self.private.as_mut_bytes());
+        mac1_key::<S>(&self.public, &mut self.mac1_key);
+        cookie_key::<S>(&self.public, &mut self.cookie_key);
+        Some(())
     }
 
     /// Returns the private key, clamped.
@@ -103,6 +110,13 @@ mod tests {
         vectors, //
     };
 
+    fn identity(private: &[u8; 32]) -> Option<Identity> {
+        let mut identity = Identity::zero();
+
+        identity.initialize::<RustCrypto>(private)?;
+        Some(identity)
+    }
+
     #[test]
     fn has_the_known_public_key() {
         for [private, public] in vectors::X25519_PUBLIC.iter().chain(&[
@@ -110,65 +124,62 @@ mod tests {
             [vectors::RESPONDER, vectors::RESPONDER_PUBLIC],
         ]) {
             assert_eq!(public_key::<RustCrypto>(private), Some(*public));
-            assert_eq!(
-                Identity::new::<RustCrypto>(private).unwrap().public(),
-                public
-            );
+            assert_eq!(identity(private).unwrap().public(), public);
         }
     }
 
     #[test]
     fn keeps_the_private_key_clamped() {
-        let identity = Identity::new::<RustCrypto>(&[0xff; 32]).unwrap();
+        let ones = identity(&[0xff; 32]).unwrap();
         let mut clamped = [0xff; 32];
 
         clamped[0] = 0xf8;
         clamped[31] = 0x7f;
-        assert_eq!(identity.private(), &clamped);
+        assert_eq!(ones.private(), &clamped);
 
         // Clamping does not change who we are.
-        let again = Identity::new::<RustCrypto>(&clamped).unwrap();
+        let again = identity(&clamped).unwrap();
 
         assert_eq!(again.private(), &clamped);
-        assert_eq!(again.public(), identity.public());
+        assert_eq!(again.public(), ones.public());
 
         let mut lowest = [0; 32];
 
         lowest[0] = 1;
         clamped = [0; 32];
         clamped[31] = 0x40;
-        assert_eq!(
-            Identity::new::<RustCrypto>(&lowest).unwrap().private(),
-            &clamped
-        );
+        assert_eq!(identity(&lowest).unwrap().private(), &clamped);
     }
 
     #[test]
     fn there_is_none_of_zeros() {
-        assert!(Identity::new::<RustCrypto>(&[0; 32]).is_none());
+        assert!(identity(&[0; 32]).is_none());
         assert!(public_key::<RustCrypto>(&[0; 32]).is_none());
     }
 
     #[test]
     fn checks_the_first_mac() {
-        let identity = Identity::new::<RustCrypto>(&vectors::RESPONDER).unwrap();
-        let other = Identity::new::<RustCrypto>(&vectors::INITIATOR).unwrap();
+        let responder = identity(&vectors::RESPONDER).unwrap();
+        let other = identity(&vectors::INITIATOR).unwrap();
         let message = vectors::INITIATION;
 
-        assert!(identity.check_mac1::<RustCrypto>(&message));
+        assert!(responder.check_mac1::<RustCrypto>(&message));
         assert!(other.check_mac1::<RustCrypto>(&vectors::RESPONSE));
         assert!(!other.check_mac1::<RustCrypto>(&message));
-        assert!(!identity.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+        assert!(!responder.check_mac1::<RustCrypto>(&vectors::RESPONSE));
 
         for (position, _) in message.iter().enumerate() {
             let mut message = message;
 
             message[position] ^= 0x10;
             // It covers all but the second.
-            assert_eq!(identity.check_mac1::<RustCrypto>(&message), position >= 132);
+            assert_eq!(
+                responder.check_mac1::<RustCrypto>(&message),
+                position >= 132
+            );
         }
         for len in 0..message.len() {
-            assert!(!identity.check_mac1::<RustCrypto>(&message[..len]));
+            assert!(!responder.check_mac1::<RustCrypto>(&message[..len]));
         }
     }
 }

@@ -33,7 +33,10 @@ const RESPONDER_INDEX: Index = Index(vectors::RESPONDER_INDEX);
 const STRAY_INDEX: Index = Index(0xdead_beef);
 
 fn identity(private: &[u8; 32]) -> Arc<Identity> {
-    Arc::new(Identity::new::<RustCrypto>(private).unwrap())
+    let mut identity = Identity::zero();
+
+    identity.initialize::<RustCrypto>(private).unwrap();
+    Arc::new(identity)
 }
 
 fn time(seconds: i64) -> Timestamp {
@@ -68,7 +71,7 @@ impl Pair {
     fn initiate(&mut self, seconds: i64) -> Initiation {
         self.initiator
             .create_initiation::<RustCrypto>(
-                Secret::from(&INITIATOR_EPHEMERAL),
+                &mut Secret::from(&INITIATOR_EPHEMERAL),
                 INITIATOR_INDEX,
                 time(seconds),
             )
@@ -77,10 +80,10 @@ impl Pair {
 
     /// Consumes the first message, at `now_ns` on the responder's clock.
     fn consume(&mut self, message: &Initiation, now_ns: u64) -> Result<(), Refusal> {
-        let claim = claim(&self.responder, message).ok_or(Refusal::Crypto)?;
+        let mut claim = claim(&self.responder, message).ok_or(Refusal::Crypto)?;
 
         self.responder
-            .consume_initiation::<RustCrypto>(claim, now_ns)
+            .consume_initiation::<RustCrypto>(&mut claim, now_ns)
     }
 
     /// Creates the second message.
@@ -102,11 +105,37 @@ impl Pair {
 }
 
 fn claim(handshake: &TestHandshake, message: &Initiation) -> Option<Claim<Arc<Identity>>> {
-    Claim::open::<RustCrypto>(handshake.identity()?, message)
+    open::<RustCrypto>(handshake.identity()?, message)
+}
+
+fn open<S: Suite>(identity: &Arc<Identity>, message: &Initiation) -> Option<Claim<Arc<Identity>>> {
+    let mut claim = Claim::new(identity, message);
+
+    claim.open::<S>()?;
+    Some(claim)
+}
+
+/// The outcome of a handshake.
+struct Derived {
+    sending: Secret<32>,
+    receiving: Secret<32>,
+    outcome: Outcome,
+}
+
+fn begin_session(handshake: &mut TestHandshake) -> Option<Derived> {
+    let (mut sending, mut receiving) = (Secret::zero(), Secret::zero());
+    let outcome = handshake.begin_session::<RustCrypto>(&mut sending, &mut receiving)?;
+
+    Some(Derived {
+        sending,
+        receiving,
+        outcome,
+    })
 }
 
 fn respond(handshake: &mut TestHandshake) -> Option<Response> {
-    handshake.create_response::<RustCrypto>(Secret::from(&RESPONDER_EPHEMERAL), RESPONDER_INDEX)
+    handshake
+        .create_response::<RustCrypto>(&mut Secret::from(&RESPONDER_EPHEMERAL), RESPONDER_INDEX)
 }
 
 /// Everything that a handshake in progress consists of.
@@ -166,7 +195,7 @@ fn messages_and_keys_are_the_known_ones() {
     let initiation = pair
         .initiator
         .create_initiation::<RustCrypto>(
-            Secret::from(&INITIATOR_EPHEMERAL),
+            &mut Secret::from(&INITIATOR_EPHEMERAL),
             INITIATOR_INDEX,
             Timestamp::from_unix(seconds, nanos),
         )
@@ -185,18 +214,18 @@ fn messages_and_keys_are_the_known_ones() {
         Some(())
     );
 
-    let ours = pair.initiator.begin_session::<RustCrypto>().unwrap();
-    let theirs = pair.responder.begin_session::<RustCrypto>().unwrap();
+    let ours = begin_session(&mut pair.initiator).unwrap();
+    let theirs = begin_session(&mut pair.responder).unwrap();
 
-    assert_eq!(ours.role, Role::Initiator);
-    assert_eq!(ours.local_index, INITIATOR_INDEX);
-    assert_eq!(ours.remote_index, RESPONDER_INDEX);
+    assert_eq!(ours.outcome.role, Role::Initiator);
+    assert_eq!(ours.outcome.local_index, INITIATOR_INDEX);
+    assert_eq!(ours.outcome.remote_index, RESPONDER_INDEX);
     assert_eq!(ours.sending.as_bytes(), &vectors::INITIATOR_KEY);
     assert_eq!(ours.receiving.as_bytes(), &vectors::RESPONDER_KEY);
 
-    assert_eq!(theirs.role, Role::Responder);
-    assert_eq!(theirs.local_index, RESPONDER_INDEX);
-    assert_eq!(theirs.remote_index, INITIATOR_INDEX);
+    assert_eq!(theirs.outcome.role, Role::Responder);
+    assert_eq!(theirs.outcome.local_index, RESPONDER_INDEX);
+    assert_eq!(theirs.outcome.remote_index, INITIATOR_INDEX);
     assert_eq!(theirs.sending.as_bytes(), &vectors::RESPONDER_KEY);
     assert_eq!(theirs.receiving.as_bytes(), &vectors::INITIATOR_KEY);
 
@@ -205,7 +234,7 @@ fn messages_and_keys_are_the_known_ones() {
 
     header.copy_from_slice(
         &crate::wire::DataHeader {
-            receiver: ours.remote_index,
+            receiver: ours.outcome.remote_index,
             counter: 1,
         }
         .to_bytes(),
@@ -224,7 +253,7 @@ fn an_ephemeral_key_need_not_be_clamped() {
 
     let initiation = pair
         .initiator
-        .create_initiation::<RustCrypto>(ephemeral, INITIATOR_INDEX, time(1))
+        .create_initiation::<RustCrypto>(&mut ephemeral, INITIATOR_INDEX, time(1))
         .unwrap();
 
     assert_eq!(initiation.ephemeral, vectors::INITIATION[8..40]);
@@ -275,14 +304,14 @@ fn both_may_initiate_at_once() {
     let ours = pair.initiate(1);
     let theirs = pair
         .responder
-        .create_initiation::<RustCrypto>(Secret::from(&[5; 32]), Index(80), time(1))
+        .create_initiation::<RustCrypto>(&mut Secret::from(&[5; 32]), Index(80), time(1))
         .unwrap();
 
     // Each supersedes its own by that of the other, and answers.
     pair.consume(&ours, 0).unwrap();
-    let claim = claim(&pair.initiator, &theirs).unwrap();
+    let mut claim = claim(&pair.initiator, &theirs).unwrap();
     pair.initiator
-        .consume_initiation::<RustCrypto>(claim, 0)
+        .consume_initiation::<RustCrypto>(&mut claim, 0)
         .unwrap();
     assert_eq!(pair.initiator.local_index(), Some(INITIATOR_INDEX));
     assert_eq!(pair.responder.local_index(), Some(Index(80)));
@@ -299,9 +328,9 @@ fn both_may_initiate_at_once() {
         .consume_response::<RustCrypto>(&to_theirs)
         .is_none());
     for handshake in [&mut pair.initiator, &mut pair.responder] {
-        let derived = handshake.begin_session::<RustCrypto>().unwrap();
+        let derived = begin_session(handshake).unwrap();
 
-        assert_eq!(derived.role, Role::Responder);
+        assert_eq!(derived.outcome.role, Role::Responder);
     }
 }
 
@@ -313,13 +342,17 @@ fn sessions_do_not_share_keys() {
         let mut pair = Pair::new();
         let message = pair
             .initiator
-            .create_initiation::<RustCrypto>(Secret::from(&[number; 32]), INITIATOR_INDEX, time(1))
+            .create_initiation::<RustCrypto>(
+                &mut Secret::from(&[number; 32]),
+                INITIATOR_INDEX,
+                time(1),
+            )
             .unwrap();
 
         pair.consume(&message, 0).unwrap();
         pair.respond();
 
-        let derived = pair.responder.begin_session::<RustCrypto>().unwrap();
+        let derived = begin_session(&mut pair.responder).unwrap();
 
         keys.push(*derived.sending.as_bytes());
         keys.push(*derived.receiving.as_bytes());

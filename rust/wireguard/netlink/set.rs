@@ -39,6 +39,9 @@ use wg_proto::uapi::{
 };
 
 /// Carries out a request.
+///
+/// Not inlined, so that all it leaves on the stack lies below the one that wipes that.
+#[inline(never)]
 pub(super) fn set(request: &Request<'_>) -> Result {
     let interface = interface(request)?;
     let device = interface.data();

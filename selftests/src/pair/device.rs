@@ -31,7 +31,6 @@ use wg_proto::{
         Bucket,
         Load, //
     },
-    secret::Secret,
     session::{
         may_initiate_at_once,
         Keypairs, //
@@ -59,7 +58,10 @@ use super::{
     random::Random,
     MS, //
 };
-use crate::suite::RustCrypto;
+use crate::{
+    identity,
+    suite::RustCrypto, //
+};
 
 /// Pointers of the standard library.
 pub struct Shared;
@@ -148,7 +150,10 @@ pub struct Device {
 impl Device {
     /// Returns an interface that is down.
     pub(super) fn new(endpoint: Endpoint, random: &mut Random, now: u64) -> Self {
-        let identity = Identity::new::<RustCrypto>(&random.bytes()).map(Arc::new);
+        let identity = identity::<RustCrypto>(&random.bytes());
+        let mut checker = Checker::new();
+
+        checker.rotate(|secret| *secret = random.bytes(), now);
 
         Self {
             now,
@@ -160,7 +165,7 @@ impl Device {
             counters: Counters::default(),
             delivered: Vec::new(),
             outbox: Vec::new(),
-            checker: Checker::new(Secret::from(&random.bytes()), now),
+            checker,
             load: Load::default(),
             buckets: HashMap::new(),
             table: Table::new(),
@@ -246,7 +251,7 @@ impl Device {
 
     /// Replaces the private key.
     pub fn set_private_key(&mut self, private: &[u8; 32]) {
-        self.identity = Identity::new::<RustCrypto>(private).map(Arc::new);
+        self.identity = identity::<RustCrypto>(private);
         for peer in &mut self.peers {
             peer.handshake
                 .set_identity::<RustCrypto>(self.identity.clone());

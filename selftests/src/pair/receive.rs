@@ -20,7 +20,6 @@ use wg_proto::{
         source_v6,
         Bucket, //
     },
-    secret::Secret,
     session::{
         is_exhausted,
         is_too_old,
@@ -84,8 +83,8 @@ impl Device {
         let under_load = self.load.is_high(self.queued, self.now);
 
         if self.checker.needs_secret(self.now) {
-            let secret = Secret::from(&self.random.bytes());
-            self.checker.rotate(secret, self.now);
+            self.checker
+                .rotate(|secret| *secret = self.random.bytes(), self.now);
         }
         match self
             .checker
@@ -107,14 +106,16 @@ impl Device {
         let peer = match kind {
             Kind::Initiation => {
                 let message = Initiation::from_bytes(bytes.try_into().ok()?)?;
-                let claim = Claim::open::<RustCrypto>(&identity, &message)?;
+                let mut claim = Claim::new(&identity, &message);
+
+                claim.open::<RustCrypto>()?;
                 let mut peers = self.peers.iter();
                 let peer = peers
                     .position(|peer| peer.handshake.remote_static() == claim.remote_static())?;
                 let handshake = &mut self.peers[peer].handshake;
 
                 handshake
-                    .consume_initiation::<RustCrypto>(claim, self.now)
+                    .consume_initiation::<RustCrypto>(&mut claim, self.now)
                     .ok()?;
                 self.peers[peer].endpoint = Some(datagram.src);
                 self.respond(peer);

@@ -12,6 +12,7 @@ use std::{
 
 use wg_proto::{
     crypto::Suite,
+    handshake::Outcome,
     ip::{
         ecn_encap,
         Header, //
@@ -46,7 +47,10 @@ use super::{
     peer::Session,
     SECOND, //
 };
-use crate::suite::RustCrypto;
+use crate::{
+    begin_session,
+    suite::RustCrypto, //
+};
 
 /// Why a packet is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +174,7 @@ impl Device {
         }
 
         self.peers[peer].last_sent_handshake = self.now;
-        let ephemeral = Secret::from(&self.random.bytes());
+        let mut ephemeral = Secret::from(&self.random.bytes());
         let index = self.reserve_index();
         let before = self.peers[peer].handshake.local_index();
         let handshake = &mut self.peers[peer].handshake;
@@ -179,7 +183,7 @@ impl Device {
             1_800_000_000 + (self.now / SECOND) as i64,
             (self.now % SECOND) as u32,
         );
-        let message = handshake.create_initiation::<RustCrypto>(ephemeral, index, wall);
+        let message = handshake.create_initiation::<RustCrypto>(&mut ephemeral, index, wall);
 
         if let Some(message) = message {
             let mut message = message.to_bytes();
@@ -198,12 +202,12 @@ impl Device {
     /// Answers an initiation that was consumed.
     pub(super) fn respond(&mut self, peer: usize) {
         self.peers[peer].last_sent_handshake = self.now;
-        let ephemeral = Secret::from(&self.random.bytes());
+        let mut ephemeral = Secret::from(&self.random.bytes());
         let index = self.reserve_index();
         let before = self.peers[peer].handshake.local_index();
         let handshake = &mut self.peers[peer].handshake;
 
-        if let Some(message) = handshake.create_response::<RustCrypto>(ephemeral, index) {
+        if let Some(message) = handshake.create_response::<RustCrypto>(&mut ephemeral, index) {
             let mut message = message.to_bytes();
 
             self.replace_index(before, index, Entry::Handshake(peer));
@@ -222,10 +226,14 @@ impl Device {
     /// Ends the handshake of a peer, and returns whether there is a new session.
     pub(super) fn begin_session(&mut self, peer: usize) -> bool {
         let state = &mut self.peers[peer];
-        let Some(derived) = state.handshake.begin_session::<RustCrypto>() else {
+        let Some(derived) = begin_session::<RustCrypto>(&mut state.handshake) else {
             return false;
         };
-        let (index, role) = (derived.local_index, derived.role);
+        let Outcome {
+            local_index: index,
+            remote_index,
+            role,
+        } = derived.outcome;
         let session = Rc::new(Session {
             sending: derived.sending,
             receiving: derived.receiving,
@@ -234,7 +242,7 @@ impl Device {
             born: self.now,
             role,
             local_index: index,
-            remote_index: derived.remote_index,
+            remote_index,
             sent: Cell::new(0),
             window: RefCell::new(Window::new()),
         });

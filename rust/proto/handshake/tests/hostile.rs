@@ -129,18 +129,18 @@ fn an_ephemeral_key_of_low_order_is_refused_at_es() {
 
         let message = pair
             .initiator
-            .create_initiation::<LowOrder>(Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
+            .create_initiation::<LowOrder>(&mut Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
             .unwrap();
         let victim = pair.responder.identity().unwrap();
 
         assert_eq!(message.ephemeral, point);
-        assert!(Claim::open::<RustCrypto>(victim, &message).is_none());
+        assert!(open::<RustCrypto>(victim, &message).is_none());
 
-        let claim = Claim::open::<Careless>(victim, &message).unwrap();
+        let mut claim = open::<Careless>(victim, &message).unwrap();
 
         assert_eq!(claim.remote_static(), &vectors::INITIATOR_PUBLIC);
         assert_eq!(
-            pair.responder.consume_initiation::<Careless>(claim, 0),
+            pair.responder.consume_initiation::<Careless>(&mut claim, 0),
             Ok(())
         );
     }
@@ -153,7 +153,11 @@ fn a_static_key_of_low_order_is_refused_at_ss() {
 
         POINT.set(point);
 
-        let attacker = Arc::new(Identity::new::<LowOrder>(&[1; 32]).unwrap());
+        let mut attacker = Identity::zero();
+
+        attacker.initialize::<LowOrder>(&[1; 32]).unwrap();
+
+        let attacker = Arc::new(attacker);
 
         assert_eq!(attacker.public(), &point);
 
@@ -161,25 +165,28 @@ fn a_static_key_of_low_order_is_refused_at_ss() {
         let mut attack =
             TestHandshake::new::<LowOrder>(victim.public(), &PRESHARED_KEY, Some(attacker.clone()));
         let message = attack
-            .create_initiation::<Careless>(Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
+            .create_initiation::<Careless>(&mut Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
             .unwrap();
 
         // Even someone who has such a peer, as netns.sh does, is not fooled.
         let mut handshake =
             TestHandshake::new::<RustCrypto>(&point, &PRESHARED_KEY, Some(victim.clone()));
-        let claim = || Claim::open::<RustCrypto>(&victim, &message).unwrap();
+        let claim = || open::<RustCrypto>(&victim, &message).unwrap();
 
         assert_eq!(claim().remote_static(), &point);
         assert_eq!(
-            handshake.consume_initiation::<RustCrypto>(claim(), 0),
+            handshake.consume_initiation::<RustCrypto>(&mut claim(), 0),
             Err(Refusal::Crypto)
         );
-        assert_eq!(handshake.consume_initiation::<Careless>(claim(), 0), Ok(()));
+        assert_eq!(
+            handshake.consume_initiation::<Careless>(&mut claim(), 0),
+            Ok(())
+        );
 
         // Were it accepted, then `se` would be the next to refuse.
         assert!(respond(&mut handshake).is_none());
         assert!(handshake
-            .create_response::<Careless>(Secret::from(&[1; 32]), RESPONDER_INDEX)
+            .create_response::<Careless>(&mut Secret::from(&[1; 32]), RESPONDER_INDEX)
             .is_some());
     }
 }
@@ -192,11 +199,11 @@ fn nothing_is_sent_to_a_static_key_of_low_order() {
         let before = Snapshot::of(&handshake);
 
         assert!(handshake
-            .create_initiation::<RustCrypto>(Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
+            .create_initiation::<RustCrypto>(&mut Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
             .is_none());
         assert_eq!(Snapshot::of(&handshake), before);
         assert!(handshake
-            .create_initiation::<Careless>(Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
+            .create_initiation::<Careless>(&mut Secret::from(&[1; 32]), INITIATOR_INDEX, time(1))
             .is_some());
     }
 }
@@ -212,7 +219,7 @@ fn an_ephemeral_key_of_low_order_is_refused_at_ee_and_se() {
 
         let response = pair
             .responder
-            .create_response::<LowOrder>(Secret::from(&[1; 32]), RESPONDER_INDEX)
+            .create_response::<LowOrder>(&mut Secret::from(&[1; 32]), RESPONDER_INDEX)
             .unwrap();
         let before = Snapshot::of(&pair.initiator);
 
@@ -300,7 +307,7 @@ fn a_failure_at_any_point_changes_nothing() {
     fails_without_effect(&mut pair.initiator, 2, |handshake| {
         handshake
             .create_initiation::<Failing>(
-                Secret::from(&INITIATOR_EPHEMERAL),
+                &mut Secret::from(&INITIATOR_EPHEMERAL),
                 INITIATOR_INDEX,
                 time(1),
             )
@@ -313,14 +320,17 @@ fn a_failure_at_any_point_changes_nothing() {
     fails_without_effect(&mut pair.responder, 1, |handshake| {
         let identity = handshake.identity().unwrap();
 
-        Claim::open::<Failing>(identity, &message)
-            .is_some_and(|claim| handshake.consume_initiation::<Failing>(claim, 0).is_ok())
+        open::<Failing>(identity, &message).is_some_and(|mut claim| {
+            handshake
+                .consume_initiation::<Failing>(&mut claim, 0)
+                .is_ok()
+        })
     });
 
     // e, ee, se
     fails_without_effect(&mut pair.responder, 3, |handshake| {
         handshake
-            .create_response::<Failing>(Secret::from(&RESPONDER_EPHEMERAL), RESPONDER_INDEX)
+            .create_response::<Failing>(&mut Secret::from(&RESPONDER_EPHEMERAL), RESPONDER_INDEX)
             .is_some()
     });
 
@@ -337,6 +347,6 @@ fn an_ephemeral_key_of_zeros_is_clamped() {
     // A random number generator that fails is to be noticed elsewhere; here it is but a bad key.
     assert!(Pair::new()
         .initiator
-        .create_initiation::<RustCrypto>(Secret::zero(), INITIATOR_INDEX, time(1))
+        .create_initiation::<RustCrypto>(&mut Secret::zero(), INITIATOR_INDEX, time(1))
         .is_some());
 }

@@ -21,7 +21,7 @@ fn a_time_stamp_must_be_newer_than_the_last() {
 
     // Neither a session nor giving up makes it forget.
     pair.respond();
-    pair.responder.begin_session::<RustCrypto>().unwrap();
+    begin_session(&mut pair.responder).unwrap();
     assert_eq!(pair.consume(&second, later), Err(Refusal::Replay));
     pair.responder.clear();
     assert_eq!(pair.consume(&second, later), Err(Refusal::Replay));
@@ -60,12 +60,13 @@ fn a_claim_on_another_identity_is_refused() {
         Some(identity(&RESPONDER)),
     ];
     for other in others {
-        let claim = claim(&pair.responder, &message).unwrap();
+        let mut claim = claim(&pair.responder, &message).unwrap();
         let old = pair.responder.identity().cloned();
 
         pair.responder.set_identity::<RustCrypto>(other);
         assert_eq!(
-            pair.responder.consume_initiation::<RustCrypto>(claim, 0),
+            pair.responder
+                .consume_initiation::<RustCrypto>(&mut claim, 0),
             Err(Refusal::Identity)
         );
         assert_eq!(Snapshot::of(&pair.responder), before);
@@ -78,7 +79,7 @@ fn a_claim_on_another_identity_is_refused() {
 fn a_claim_to_be_another_peer_is_refused() {
     let mut pair = Pair::new();
     let message = pair.initiate(1);
-    let claim = claim(&pair.responder, &message).unwrap();
+    let mut claim = claim(&pair.responder, &message).unwrap();
     let mut stranger = TestHandshake::new::<RustCrypto>(
         identity(&[9; 32]).public(),
         &PRESHARED_KEY,
@@ -86,7 +87,7 @@ fn a_claim_to_be_another_peer_is_refused() {
     );
 
     assert_eq!(
-        stranger.consume_initiation::<RustCrypto>(claim, 0),
+        stranger.consume_initiation::<RustCrypto>(&mut claim, 0),
         Err(Refusal::Crypto)
     );
 }
@@ -105,7 +106,7 @@ fn nothing_is_done_without_an_identity() {
         .is_none());
     assert!(pair
         .initiator
-        .create_initiation::<RustCrypto>(Secret::from(&[1; 32]), STRAY_INDEX, time(2))
+        .create_initiation::<RustCrypto>(&mut Secret::from(&[1; 32]), STRAY_INDEX, time(2))
         .is_none());
     assert_eq!(Snapshot::of(&pair.initiator), before);
 }
@@ -154,7 +155,7 @@ fn a_response_to_a_superseded_initiation_is_refused() {
     let (mut pair, mut late) = Pair::until_response();
     let again = pair
         .initiator
-        .create_initiation::<RustCrypto>(Secret::from(&[5; 32]), Index(79), time(2))
+        .create_initiation::<RustCrypto>(&mut Secret::from(&[5; 32]), Index(79), time(2))
         .unwrap();
 
     assert!(pair
