@@ -123,11 +123,6 @@ __rust_helper bool rust_helper_napi_schedule(struct napi_struct *napi)
 	return napi_schedule(napi);
 }
 
-__rust_helper void rust_helper_napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
-{
-	napi_gro_receive(napi, skb);
-}
-
 /* How deep transmissions are nested on this CPU. Bottom halves must be off. */
 __rust_helper int rust_helper_dev_recursion_level(void)
 {

@@ -19,6 +19,7 @@ use crate::{
 use wg_kernel::{
     crypto::chacha20poly1305,
     net::skbuff::{
+        NewSkBuff,
         Pages,
         SkBuff,
         SkBuffList,
@@ -126,9 +127,9 @@ impl Bundle {
                 return false;
             }
             datagram.copy_flow(&skb);
-            set_dsfield(&mut datagram, ds);
             first = first.wrapping_add(count);
-            datagram.take_owner(&mut skb, first >= self.count());
+            let mut datagram = datagram.charge(&mut skb, first >= self.count());
+            set_dsfield(&mut datagram, ds);
             datagrams.push_back(datagram);
         }
         skb.consume();
@@ -155,7 +156,7 @@ impl Bundle {
                 skb.consume();
             }
         }
-        segments.for_each_mut(|skb| set_mtu(skb, mtu));
+        segments.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
         keypair.seal_each(segments, nonces, datagrams)
     }
 
@@ -167,7 +168,7 @@ impl Bundle {
         skb: &SkBuff,
         nonces: &mut Nonces,
         range: core::ops::Range<usize>,
-        datagram: &mut SkBuff,
+        datagram: &mut NewSkBuff,
     ) -> Option<usize> {
         let mut pages: Option<Pages> = None;
         let mut filled = 0;
@@ -233,7 +234,7 @@ impl Bundle {
 }
 
 /// Appends the messages that end at `filled` to a datagram.
-fn give(pages: &mut Pages, datagram: &mut SkBuff, filled: usize) -> bool {
+fn give(pages: &mut Pages, datagram: &mut NewSkBuff, filled: usize) -> bool {
     pages.give(datagram, FRONT, filled.wrapping_sub(FRONT))
 }
 

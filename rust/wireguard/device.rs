@@ -51,7 +51,7 @@ use wg_kernel::{
             Setup, //
         },
         rtnetlink,
-        skbuff::SkBuff, //
+        skbuff::OutgoingSkBuff, //
     },
     new_spinlock_bh,
     notifier::{
@@ -441,7 +441,7 @@ impl Operations for WireGuard {
     fn start_xmit(
         data: &Arc<Device>,
         dev: &netdevice::Device,
-        skb: SkBuff,
+        skb: OutgoingSkBuff<'_>,
         rcu: &Guard,
         bh: &bh::Guard,
     ) -> Result {

@@ -21,6 +21,7 @@ use wg_kernel::{
     net::{
         netdevice,
         skbuff::{
+            NewSkBuff,
             Outer,
             Pages,
             SkBuff,
@@ -56,7 +57,7 @@ const FRONT: usize = chacha20poly1305::ROOM_BEFORE;
 struct Group {
     flow: Flow,
     /// With the headers of the first packet, and payload in earlier pages.
-    skb: SkBuff,
+    skb: NewSkBuff,
     /// Where its messages came from.
     outer: Outer,
     /// Bytes of its messages.
@@ -300,7 +301,7 @@ impl Gather<'_> {
         let rest = len.wrapping_sub(linear);
         let offset = at.wrapping_add(linear);
         pages.give(&mut inner, offset, rest).then_some(())?;
-        self.emit(inner, 1, message_len);
+        self.emit(inner.into(), 1, message_len);
         Some(())
     }
 
@@ -336,7 +337,7 @@ impl Gather<'_> {
                 return;
             }
         }
-        self.emit(group.skb, count.into(), group.message_bytes);
+        self.emit(group.skb.into(), count.into(), group.message_bytes);
     }
 
     /// Puts a packet out that `count` messages with so many bytes have become.

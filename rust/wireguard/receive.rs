@@ -110,7 +110,7 @@ impl Device {
                 .alloc_inner(len)
                 .and_then(|mut datagram| datagram.put_from(&skb, offset, len).then_some(datagram))
             {
-                self.receive_one(datagram, bh);
+                self.receive_one(datagram.into(), bh);
             }
             offset = offset.wrapping_add(len as u32);
             rest = rest.wrapping_sub(len);
@@ -290,7 +290,7 @@ impl<'a> Delivery<'a> {
 
         match self.admit(peer, table, &mut skb, outer.ds) {
             Ok(true) => {
-                self.napi.gro_receive(skb);
+                self.napi.gro_receive(skb, self.netdev);
                 Some(())
             }
             Ok(false) => None,
@@ -323,7 +323,6 @@ impl<'a> Delivery<'a> {
                 Malformed::Size => Dishonesty::Size,
             })?;
 
-        skb.set_device(self.netdev);
         if !skb.is_gso() {
             skb.mark_checksum_verified();
         } else if !skb.set_tcp_partial(header.fixed_len()) {

@@ -29,8 +29,10 @@ use wg_kernel::{
     net::{
         netdevice,
         skbuff::{
+            OutgoingSkBuff,
             SkBuff,
             SkBuffList,
+            CB_WORDS,
             NET_SKB_PAD, //
         }, //
     },
@@ -69,9 +71,9 @@ const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 const MAX_INLINE_DEPTH: u32 = 1;
 
 /// What a packet is refused with, and whether its sender is told by ICMP.
-struct Refusal {
+struct Refusal<'a> {
     error: Error,
-    skb: SkBuff,
+    skb: OutgoingSkBuff<'a>,
     unreachable: bool,
 }
 
@@ -86,7 +88,7 @@ impl Device {
     pub(crate) fn transmit(
         self: &Arc<Self>,
         netdev: &netdevice::Device,
-        skb: SkBuff,
+        skb: OutgoingSkBuff<'_>,
         guard: &Guard,
         bh: &bh::Guard,
     ) -> Result {
@@ -106,13 +108,13 @@ impl Device {
 
     /// Finds the peer a packet is for, and hands it on.
     #[inline]
-    fn route(
+    fn route<'a>(
         &self,
         netdev: &netdevice::Device,
-        skb: SkBuff,
+        skb: OutgoingSkBuff<'a>,
         guard: &Guard,
         bh: &bh::Guard,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Refusal<'a>> {
         let protocol = skb.protocol();
         if protocol == 0 || protocol != skb.real_protocol() {
             pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
@@ -163,7 +165,7 @@ impl Device {
             return Ok(());
         };
         let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
-        packets.for_each_mut(|skb| set_mtu(skb, mtu));
+        packets.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
         Peer::stage(peer.borrow(), packets, guard, bh);
         Ok(())
     }
@@ -232,27 +234,25 @@ impl Peer {
 
     /// Sends a large packet without segmenting it first, or gives it back if that is not possible.
     #[inline]
-    fn send_large(
+    fn send_large<'a>(
         this: Borrow<'_, Self>,
-        mut skb: SkBuff,
+        mut skb: OutgoingSkBuff<'a>,
         mtu: u32,
         guard: &Guard,
         bh: &bh::Guard,
-    ) -> Result<(), SkBuff> {
+    ) -> Result<(), OutgoingSkBuff<'a>> {
         if !skb.is_gso() || !this.device().outer_gso || this.has_staged.load(Relaxed) {
             return Err(skb);
         }
-        set_mtu(&mut skb, mtu);
+        set_mtu(skb.cb_mut(), mtu);
         let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
         let Some((keypair, nonces)) = this.into_ref().session(bundle.count(), guard) else {
             return Err(skb);
         };
-        skb.flow_hash();
-        skb.detach();
         let sealing = Sealing::bundle(bundle, nonces);
-        Self::dispatch(this, skb.into(), keypair, sealing, guard, bh);
+        Self::dispatch(this, skb.detach().into(), keypair, sealing, guard, bh);
         Ok(())
     }
 
@@ -360,11 +360,11 @@ impl Peer {
             let Some(netdev) = this.device().link().get(&guard) else {
                 return;
             };
-            set_mtu(&mut skb, netdev.mtu());
+            set_mtu(skb.cb_mut(), netdev.mtu());
             drop(guard);
 
             let mut staged = this.staged.lock();
-            staged.push_back(skb);
+            staged.push_back(skb.into());
             this.has_staged.store(true, Relaxed);
             drop(staged);
             pr_debug_ratelimited!(
@@ -396,8 +396,8 @@ impl Peer {
 
 /// Notes the MTU of the route that a packet takes inside the tunnel.
 #[inline]
-pub(crate) fn set_mtu(skb: &mut SkBuff, mtu: u32) {
-    let [word, ..] = skb.cb_mut();
+pub(crate) fn set_mtu(cb: &mut [u32; CB_WORDS], mtu: u32) {
+    let [word, ..] = cb;
     *word = mtu;
 }
 

@@ -451,5 +451,5 @@ const HEADROOM: usize = 40 + 8 + NET_SKB_PAD;
 /// Makes a packet of the bytes of a message.
 fn message_skb(message: &[u8]) -> Option<SkBuff> {
     let mut skb = SkBuff::alloc(HEADROOM, message.len())?;
-    skb.put_data(message).then_some(skb)
+    skb.put_data(message).then(|| skb.into())
 }

@@ -268,7 +268,7 @@ pub fn seal_skb(
     let mut trailer = null_mut();
     // SAFETY: By its type invariants, `skb` is valid and not shared.
     let pieces =
-        unsafe { bindings::skb_prepare_seal(skb.as_raw(), headroom, tailroom, &mut trailer) };
+        unsafe { bindings::wg_skb_prepare_seal(skb.as_raw(), headroom, tailroom, &mut trailer) };
     let Ok(pieces @ 1..) = u32::try_from(pieces) else {
         return false;
     };
@@ -316,7 +316,7 @@ fn seal_pieces(
 ) -> bool {
     let plain_len = skb.len().wrapping_add(padding);
     let tailroom = padding.wrapping_add(TAG);
-    // SAFETY: `skb_prepare_seal` has returned the last piece, which is a valid buffer.
+    // SAFETY: `wg_skb_prepare_seal` has returned the last piece, which is a valid buffer.
     let last = unsafe { &*trailer };
     // Its data are linear.
     let tail = last.data.wrapping_add(u32_as_usize(last.len));

@@ -164,7 +164,7 @@ impl Route4 {
         // SAFETY: All pointers are valid; the references to the buffer and the route are given
         // away. Bottom halves are off, and this is under RCU.
         unsafe {
-            bindings::udp_tunnel_xmit_skb(
+            bindings::wg_udp_tunnel_xmit(
                 route.0.as_ptr(),
                 sender.as_raw(),
                 skb,
@@ -239,7 +239,7 @@ impl Route6 {
         // SAFETY: All pointers are valid; the references to the buffer and the route are given
         // away. Bottom halves are off, and this is under RCU.
         unsafe {
-            bindings::udp_tunnel6_xmit_skb(
+            bindings::wg_udp_tunnel6_xmit(
                 route.0.as_ptr(),
                 sender.as_raw(),
                 skb,

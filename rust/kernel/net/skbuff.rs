@@ -5,18 +5,26 @@
 //! An [`SkBuff`] is one packet and an [`SkBuffList`] many; both own what they hold, so that a packet
 //! that was handed on cannot be looked at any more, and one that is dropped is freed.
 //!
+//! What may be done with a packet is said by its type. An [`SkBuff`] may be kept for as long as one
+//! likes, since it refers to no device and to no route; others may have clones of it, with which it shares
+//! its data. A [`NewSkBuff`] was made here, and can be filled. An [`OutgoingSkBuff`] refers to the device
+//! that the stack wants to send it by, and to a route, and cannot be kept.
+//!
 //! No pointer into a packet's data is kept across calls: each method starts from the buffer, which
 //! may have been reallocated by the one before. What methods hand out borrows the packet.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 mod data;
+mod fresh;
 mod gso;
 mod header;
 mod list;
 mod outer;
+mod outgoing;
 mod pages;
 
+pub use fresh::NewSkBuff;
 pub use gso::Gso;
 pub use header::{
     IPV4,
@@ -30,15 +38,13 @@ pub use outer::{
     Local,
     Outer, //
 };
+pub use outgoing::OutgoingSkBuff;
 pub use pages::{
     Pages,
     MAX_PAGES_LEN, //
 };
 
-use crate::{
-    net::netdevice::Device,
-    num::u32_as_usize, //
-};
+use crate::num::u32_as_usize;
 use core::{
     mem::ManuallyDrop,
     ptr::{
@@ -46,10 +52,6 @@ use core::{
         null_mut,
         NonNull, //
     }, //
-};
-use kernel::{
-    error::from_err_ptr,
-    prelude::*, //
 };
 use wg_bindings as bindings;
 
@@ -72,8 +74,7 @@ const MAX_CSUM_LEVEL: u8 = 3;
 /// - The pointer is that of a valid `sk_buff`.
 /// - This value holds the only reference to it. (Its data may be shared with clones of it.)
 /// - It is on no list, and both its links are null.
-/// - Its destination, if it has one, is one that it holds a reference to.
-/// - Its device, if it has one, is alive.
+/// - It has no destination and no device, so that it may outlive those that it had.
 #[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
@@ -127,52 +128,27 @@ pub const NET_SKB_PAD: usize = match bindings::RUST_CONST_HELPER_L1_CACHE_BYTES 
 };
 
 impl SkBuff {
-    /// Allocates an empty buffer with room for `len` bytes, and `headroom` before them.
-    ///
-    /// Does not sleep. Returns [`None`] if there is no memory.
-    pub fn alloc(headroom: usize, len: usize) -> Option<Self> {
-        let headroom = u32::try_from(headroom).ok()?;
-        let len = u32::try_from(len).ok()?;
-        i32::try_from(headroom.checked_add(len)?).ok()?;
-        // SAFETY: May be called from any context, and the sizes do not overflow.
-        let skb = unsafe { bindings::alloc_skb_reserve(headroom, len) };
-        // INVARIANT: A new buffer has one reference, no links and no destination.
-        Some(Self(NonNull::new(skb)?))
-    }
-
-    /// Takes over a reference to a buffer that C hands to us.
+    /// Takes over a reference to a buffer that C hands to us, and forgets its route and its device.
     ///
     /// # Safety
     ///
     /// `skb` must be valid, on no list and referred to by nobody else, and the caller must own the
-    /// reference. A destination that it has must be counted, and a device stay alive until the
-    /// packet is scrubbed, segmented, given a new one or handed on.
+    /// reference. A destination that it has must be counted, or be alive still.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // SAFETY: `skb` is valid by the safety requirements of this function.
-        let this = Self(unsafe { NonNull::new_unchecked(skb) });
-        // INVARIANT: The links are null now; the rest holds by the safety requirements.
-        this.set_next(null_mut());
+        let mut this = Self(unsafe { NonNull::new_unchecked(skb) });
+        // INVARIANT: The links, the destination and the device are null now; the rest holds by the
+        // safety requirements.
+        this.unlink();
+        this.detach();
         this
     }
 
-    /// Takes over a reference to a buffer of which others may have one.
-    ///
-    /// Then they keep it, and this is a clone. Returns [`None`], having dropped the reference, if
-    /// there is no memory for one.
-    ///
-    /// # Safety
-    ///
-    /// As for [`SkBuff::from_raw`], save that others may refer to `skb`.
+    /// Lets the buffer be on no list.
     #[inline]
-    pub(crate) unsafe fn from_shared(skb: *mut bindings::sk_buff) -> Option<Self> {
-        // SAFETY: By the safety requirements of this function, the caller owns the reference.
-        let skb = unsafe { bindings::skb_share_check(skb) };
-        if skb.is_null() {
-            return None;
-        }
-        // SAFETY: `skb` is not shared now; the rest is required of the caller.
-        Some(unsafe { Self::from_raw(skb) })
+    fn unlink(&self) {
+        self.set_next(null_mut());
     }
 
     /// Gives the reference to C.
@@ -190,14 +166,17 @@ impl SkBuff {
     /// Returns the C buffer for reading.
     #[inline]
     fn raw(&self) -> &bindings::sk_buff {
-        // SAFETY: By the type invariants, the buffer is valid, and nobody else refers to it.
+        // SAFETY: By the type invariants, the buffer is valid, and this is the only reference, so that
+        // nobody writes to it while it is borrowed.
         unsafe { self.0.as_ref() }
     }
 
     /// Returns the C buffer for writing.
     #[inline]
     fn raw_mut(&mut self) -> &mut bindings::sk_buff {
-        // SAFETY: By the type invariants, the buffer is valid, and nobody else refers to it.
+        // SAFETY: By the type invariants, the buffer is valid, and this is the only reference. TCP may
+        // read whether a clone that was allocated with its original is in flight (`skb_fclone_busy()`);
+        // no code of ours reads or writes the field where that is.
         unsafe { self.0.as_mut() }
     }
 
@@ -266,31 +245,11 @@ impl SkBuff {
         unsafe { &mut *cb.cast() }
     }
 
-    /// Returns the MTU of the route that the buffer takes, if it is known.
-    #[inline]
-    pub fn valid_dst_mtu(&self) -> Option<u32> {
-        if self.refdst() == 0 {
-            return None;
-        }
-        let mut mtu = 0;
-        // SAFETY: The buffer is valid and holds a reference to the route.
-        unsafe { bindings::skb_valid_dst_mtu(self.as_raw(), &mut mtu) }.then_some(mtu)
-    }
-
     /// Returns the word that says where the buffer goes.
     #[inline]
     fn refdst(&self) -> usize {
         // SAFETY: The word is valid as a number, whatever the union holds.
         unsafe { self.raw().__bindgen_anon_3.__bindgen_anon_1._skb_refdst }
-    }
-
-    /// Forgets the route.
-    #[inline]
-    pub fn drop_dst(&mut self) {
-        if self.refdst() != 0 {
-            // SAFETY: By the type invariants, the buffer is valid and not shared.
-            unsafe { bindings::skb_dst_drop(self.as_raw()) };
-        }
     }
 
     /// Forgets the socket that the buffer came from, whose send buffer is no longer charged.
@@ -300,74 +259,14 @@ impl SkBuff {
         unsafe { bindings::skb_orphan(self.as_raw()) };
     }
 
-    /// Splits the buffer into packets for the wire, without their routes and their device.
-    ///
-    /// What is not to be segmented becomes a list of one. Segments for which there is no memory are
-    /// dropped, so that the list may be short or empty. The packets know their flow hash.
-    ///
-    /// # Errors
-    ///
-    /// Gives the buffer back with the reason for which it cannot be segmented.
-    #[inline]
-    pub fn segment(mut self) -> Result<SkBuffList, (Self, Error)> {
-        // All segments are of one flow, whose hash they inherit.
-        self.flow_hash();
-        let mut list = SkBuffList::new();
-        if self.is_gso() {
-            self.segment_gso(&mut list).map(|()| list)
-        } else {
-            self.detach();
-            list.push_back(self);
-            Ok(list)
-        }
-    }
-
     /// Forgets the route and the device.
     #[inline]
-    pub fn detach(&mut self) {
-        self.drop_dst();
-        self.set_raw_device(null_mut());
-    }
-
-    /// Splits a buffer that must be.
-    fn segment_gso(self, list: &mut SkBuffList) -> Result<(), (Self, Error)> {
-        // SAFETY: By the type invariants, the buffer is valid and not shared.
-        let segments = unsafe { bindings::__skb_gso_segment(self.as_raw(), 0, true) };
-        let mut next = match from_err_ptr(segments) {
-            Ok(segments) if segments.is_null() => return Err((self, EINVAL)),
-            Ok(segments) => segments,
-            Err(error) => return Err((self, error)),
-        };
-        self.consume();
-        while let Some(segment) = NonNull::new(next) {
-            // SAFETY: The segments are ours, and linked by `next`.
-            next = unsafe { (*segment.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.next };
-            // SAFETY: As above. They hold references to their routes as the original did.
-            if let Some(mut skb) = unsafe { Self::from_shared(segment.as_ptr()) } {
-                skb.detach();
-                list.push_back(skb);
-            }
+    fn detach(&mut self) {
+        if self.refdst() != 0 {
+            // SAFETY: The buffer is valid and not shared, and so is its destination.
+            unsafe { bindings::skb_dst_drop(self.as_raw()) };
         }
-        Ok(())
-    }
-
-    /// Computes the hash of the flow that the packet belongs to, if it is not known yet.
-    ///
-    /// The packet should have a device, from which C knows the namespace.
-    #[inline]
-    pub fn flow_hash(&mut self) {
-        // SAFETY: By the type invariants, the buffer is valid and not shared, and so is its device.
-        unsafe { bindings::skb_get_hash(self.as_raw()) };
-    }
-
-    /// Says that the packet came in by `dev`, or goes out by it.
-    ///
-    /// The buffer does not hold a reference: it is for the caller to hand it on, or to
-    /// [scrub](Self::scrub) it, while `dev` is alive.
-    #[inline]
-    pub fn set_device(&mut self, dev: &Device) {
-        // INVARIANT: This is alive now, and for as long as the documentation demands.
-        self.set_raw_device(dev.as_raw());
+        self.set_raw_device(null_mut());
     }
 
     /// Sets the device.
@@ -390,12 +289,12 @@ impl SkBuff {
     }
 
     /// Forgets everything about the packet but its data, at the start of which all headers are put:
-    /// route, device, checksum, mark and so on.
+    /// checksum, mark and so on.
     ///
     /// If it is about to be `encapsulating` another packet, its flow hash is kept.
     #[inline]
     pub fn scrub(&mut self, encapsulating: bool) {
         // SAFETY: By the type invariants, the buffer is valid and not shared.
-        unsafe { bindings::skb_scrub(self.as_raw(), encapsulating) };
+        unsafe { bindings::wg_skb_scrub(self.as_raw(), encapsulating) };
     }
 }

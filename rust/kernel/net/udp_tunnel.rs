@@ -304,10 +304,9 @@ unsafe extern "C" fn receive_callback<T: Receive>(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
-    // SAFETY: By the safety requirements, this is an unshared buffer that is ours, with a device
-    // that is alive. Its destination may be one that is only borrowed, but goes at once.
-    let mut skb = unsafe { SkBuff::from_raw(skb) };
-    skb.detach();
+    // SAFETY: By the safety requirements, this is an unshared buffer that is ours. If its destination is
+    // only borrowed, it is alive, this being under RCU.
+    let skb = unsafe { SkBuff::from_raw(skb) };
     if sk.is_null() {
         return 0;
     }

@@ -14,7 +14,7 @@ use crate::{
         namespace::Net,
         napi::Napi,
         rtnetlink,
-        skbuff::SkBuff, //
+        skbuff::OutgoingSkBuff, //
     },
     sync::bh, //
 };
@@ -71,7 +71,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn start_xmit(
         data: &Arc<Self::Data>,
         dev: &Device,
-        skb: SkBuff,
+        skb: OutgoingSkBuff<'_>,
         rcu: &rcu::Guard,
         bh: &bh::Guard,
     ) -> Result;

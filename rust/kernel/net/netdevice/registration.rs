@@ -16,7 +16,7 @@ use crate::{
         context,
         namespace::Net,
         napi::poll_callback,
-        skbuff::SkBuff, //
+        skbuff::OutgoingSkBuff, //
     }, //
 };
 use core::marker::PhantomData;
@@ -362,14 +362,14 @@ impl<T: Operations> Adapter<T> {
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
-        // SAFETY: C gives away a reference to a packet that is on no list.
-        let Some(skb) = (unsafe { SkBuff::from_shared(skb) }) else {
-            return bindings::netdev_tx_NETDEV_TX_OK;
-        };
         // SAFETY: C passes a registered device.
         let private = unsafe { Private::<T>::of(dev) };
         // SAFETY: C passes a registered device.
         let dev = unsafe { Device::from_raw(dev) };
+        // SAFETY: C gives away a reference to a packet for `dev` that is on no list.
+        let Some(skb) = (unsafe { OutgoingSkBuff::from_raw(skb, dev) }) else {
+            return bindings::netdev_tx_NETDEV_TX_OK;
+        };
         // SAFETY: C has disabled bottom halves for the call.
         let rcu = unsafe { context::rcu() };
         // SAFETY: C has disabled bottom halves for the call.

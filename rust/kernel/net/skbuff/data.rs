@@ -58,55 +58,30 @@ impl SkBuff {
         }
     }
 
-    /// Appends `bytes`, if there is room for them behind the data.
-    pub fn put_data(&mut self, bytes: &[u8]) -> bool {
-        let Ok(len) = u32::try_from(bytes.len()) else {
-            return false;
-        };
-        if !self.is_writable() || len > self.tailroom() {
-            return false;
-        }
-        let tail = self.tail();
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
-        unsafe { tail.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        // SAFETY: As above.
-        unsafe { self.put(len) };
-        true
-    }
-
-    /// Appends `len` bytes of `other`, from `offset` on, if there is room for them behind the data.
-    pub fn put_from(&mut self, other: &Self, offset: u32, len: usize) -> bool {
-        let Ok(count) = u32::try_from(len) else {
-            return false;
-        };
-        if !self.is_writable() || count > self.tailroom() {
-            return false;
-        }
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
-        let tail = unsafe { slice::from_raw_parts_mut(self.tail(), len) };
-        if !other.copy_bits(offset, tail) {
-            return false;
-        }
-        // SAFETY: As above; they were just written.
-        unsafe { self.put(count) };
-        true
-    }
-
     /// Copies the bytes from `offset` on to `out`; returns whether there are that many.
     #[inline]
     pub fn copy_bits(&self, offset: u32, out: &mut [u8]) -> bool {
         let Ok(len) = u32::try_from(out.len()) else {
             return false;
         };
+        // SAFETY: `out` has as many bytes.
+        unsafe { self.copy_bits_to(offset, out.as_mut_ptr(), len) }
+    }
+
+    /// Copies `len` bytes from `offset` on to `out`; returns whether there are that many.
+    ///
+    /// # Safety
+    ///
+    /// `out` must be valid for writes of `len` bytes, and not be part of the data.
+    #[inline]
+    pub(super) unsafe fn copy_bits_to(&self, offset: u32, out: *mut u8, len: u32) -> bool {
         let Some(end) = offset.checked_add(len) else {
             return false;
         };
         if end <= self.linear_len() {
-            // SAFETY: The linear data are as long as this, and `out` is not part of them.
-            unsafe {
-                out.as_mut_ptr()
-                    .copy_from_nonoverlapping(self.at(offset), out.len())
-            };
+            // SAFETY: The linear data are as long as this, and by the safety requirements, `out` is as
+            // well, and not part of them.
+            unsafe { out.copy_from_nonoverlapping(self.at(offset), u32_as_usize(len)) };
             return true;
         }
         let (Ok(offset), Ok(len)) = (i32::try_from(offset), i32::try_from(len)) else {
@@ -115,8 +90,8 @@ impl SkBuff {
         if end > self.len() {
             return false;
         }
-        // SAFETY: The buffer is valid, and `out` has room for as many bytes.
-        unsafe { bindings::skb_copy_bits(self.as_raw(), offset, out.as_mut_ptr().cast(), len) == 0 }
+        // SAFETY: The buffer is valid, and by the safety requirements, `out` has room for as many bytes.
+        unsafe { bindings::skb_copy_bits(self.as_raw(), offset, out.cast(), len) == 0 }
     }
 
     /// Returns where the `len` bytes from `offset` on are, if they lie in one piece of memory that
@@ -124,7 +99,7 @@ impl SkBuff {
     #[inline]
     pub(crate) fn in_one_piece(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
         // SAFETY: By the type invariants, the buffer is valid.
-        let data = unsafe { bindings::skb_in_one_piece(self.as_raw(), offset, before, len) };
+        let data = unsafe { bindings::wg_skb_in_one_piece(self.as_raw(), offset, before, len) };
         NonNull::new(data.cast())
     }
 
@@ -137,17 +112,6 @@ impl SkBuff {
         let len = u32_as_usize(len);
         // SAFETY: The linear data are as long as this, and do not change while they are borrowed.
         Some(unsafe { slice::from_raw_parts(self.raw().data, len) })
-    }
-
-    /// Returns the first `len` bytes for writing, if they are linear and nobody else's.
-    #[inline]
-    pub fn linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
-        if len > self.linear_len() || self.is_cloned() {
-            return None;
-        }
-        let len = u32_as_usize(len);
-        // SAFETY: As in `linear`; nobody else refers to the data.
-        Some(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
     }
 
     /// Returns the first `N` bytes, if they are linear.

@@ -3,18 +3,15 @@
 //! Packets that stand for several smaller ones.
 
 use super::{
-    header::{
-        IPV4,
-        IPV4_HEADER_LEN,
-        IPV6_HEADER_LEN, //
-    },
-    SkBuff, //
+    SkBuff,
+    SkBuffList, //
 };
 use core::ptr::NonNull;
+use kernel::{
+    error::from_err_ptr,
+    prelude::*, //
+};
 use wg_bindings as bindings;
-
-/// Length of a UDP header.
-const UDP_HEADER_LEN: u32 = 8;
 
 /// Length of a TCP header without options.
 const TCP_HEADER_LEN: u32 = 20;
@@ -48,7 +45,7 @@ impl SkBuff {
         let (mut size, mut transport) = (0, 0);
         // SAFETY: The buffer is valid, and the rest is for the results.
         let plain = unsafe {
-            bindings::skb_plain_gso(
+            bindings::wg_skb_plain_gso(
                 self.as_raw(),
                 &mut tcp,
                 &mut accurate_ecn,
@@ -64,46 +61,49 @@ impl SkBuff {
         })
     }
 
-    /// Says that the data are the payload of `count` datagrams, which have `size` bytes each, save
-    /// for the last, that may have fewer.
+    /// Splits a [plain](Self::plain_gso) large packet, as [`OutgoingSkBuff::segment`] does others.
     ///
-    /// Returns whether that can be so.
-    #[inline]
-    pub fn set_udp_gso(&mut self, size: usize, count: usize) -> bool {
-        let (Ok(size), Ok(count)) = (u16::try_from(size), u16::try_from(count)) else {
-            return false;
-        };
-        let most = u32::from(size).checked_mul(u32::from(count));
-        let rest = most.and_then(|most| most.checked_sub(self.len()));
-        if size == 0 || rest.is_none_or(|rest| rest >= u32::from(size)) || self.headroom() < 8 {
-            return false;
+    /// [`OutgoingSkBuff::segment`]: super::OutgoingSkBuff::segment
+    ///
+    /// # Errors
+    ///
+    /// Gives the buffer back with the reason for which it cannot be segmented: [`EINVAL`] if it is not
+    /// plain.
+    pub fn segment(self) -> Result<SkBuffList, (Self, Error)> {
+        match self.plain_gso() {
+            // SAFETY: C looks at the device for packets that are within others, which this is not.
+            Some(_) => unsafe { self.segment_gso() },
+            None => Err((self, EINVAL)),
         }
-        // SAFETY: The buffer is valid and not shared, and has room for a UDP header.
-        unsafe { bindings::skb_set_udp_gso(self.as_raw(), size, count) };
-        true
     }
 
-    /// Returns whether [`Pages`](super::Pages) can be appended to the data.
-    #[inline]
-    pub fn takes_pages(&self) -> bool {
-        // SAFETY: The shared info lies at the end of every buffer, and is aligned.
-        let pieces = unsafe { (*self.shared_info()).nr_frags };
-        u32::from(pieces) < bindings::MAX_SKB_FRAGS
-    }
-
-    /// Takes over what a packet around `inner` keeps of that: its flow hash.
-    #[inline]
-    pub fn copy_flow(&mut self, inner: &Self) {
-        // SAFETY: Both buffers are valid and not shared.
-        unsafe { bindings::skb_copy_flow(self.as_raw(), inner.as_raw()) };
-    }
-
-    /// Charges the packet, which was made of `original`, to the same socket; if it is the `last` of
-    /// these, in place of `original`.
-    #[inline]
-    pub fn take_owner(&mut self, original: &mut Self, last: bool) {
-        // SAFETY: Both buffers are valid and not shared.
-        unsafe { bindings::skb_pass_owner(self.as_raw(), original.as_raw(), last) };
+    /// Splits a large packet.
+    ///
+    /// # Safety
+    ///
+    /// Its device must be alive, unless it is a plain one, which needs none.
+    pub(super) unsafe fn segment_gso(self) -> Result<SkBuffList, (Self, Error)> {
+        // SAFETY: By the type invariants, the buffer is valid and not shared. The rest holds by the
+        // safety requirements of this function.
+        let segments = unsafe { bindings::__skb_gso_segment(self.as_raw(), 0, true) };
+        let mut next = match from_err_ptr(segments) {
+            // There is nothing to segment, or it was not done.
+            Ok(segments) if segments.is_null() || segments == self.as_raw() => {
+                return Err((self, EINVAL));
+            }
+            Ok(segments) => segments,
+            Err(error) => return Err((self, error)),
+        };
+        self.consume();
+        let mut list = SkBuffList::new();
+        while let Some(segment) = NonNull::new(next) {
+            // SAFETY: The segments are ours, and linked by `next`.
+            next = unsafe { (*segment.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.next };
+            // SAFETY: The segment is ours, and not shared, as it was just made. What it has of its
+            // original's destination is alive still.
+            list.push_back(unsafe { Self::from_raw(segment.as_ptr()) });
+        }
+        Ok(list)
     }
 
     /// Copies the bytes from `offset` on to `out`, and returns their sum as the kernel computes it, if
@@ -129,51 +129,8 @@ impl SkBuff {
             return None;
         }
         // SAFETY: The buffer is valid.
-        let size = unsafe { bindings::skb_datagram_size(self.as_raw()) };
+        let size = unsafe { bindings::wg_skb_datagram_size(self.as_raw()) };
         (size > 0).then_some(size)
-    }
-
-    /// Allocates a buffer for `len` bytes of what this datagram holds, before which are its headers,
-    /// as far as [`SkBuff::outer`] needs them.
-    ///
-    /// Returns [`None`] if there is no memory, or if the headers are gone.
-    #[inline]
-    pub fn alloc_inner(&self, len: usize) -> Option<Self> {
-        const MAX_LEN: u32 = 1 << 20;
-        let len = u32::try_from(len).ok().filter(|len| *len <= MAX_LEN)?;
-        let headers = self.headers();
-        let network_len = match self.protocol() {
-            IPV4 => IPV4_HEADER_LEN,
-            _ => IPV6_HEADER_LEN,
-        };
-        if !self.has_header(headers.network_header, network_len)
-            || !self.has_header(headers.transport_header, UDP_HEADER_LEN)
-        {
-            return None;
-        }
-        // SAFETY: The buffer is valid, and its headers are where they should be.
-        let skb = unsafe { bindings::skb_alloc_inner(self.as_raw(), len) };
-        // INVARIANT: A new buffer has one reference, no links, no destination and no device.
-        Some(Self(NonNull::new(skb)?))
-    }
-
-    /// Says that the packet, which begins with its network header, stands for `count` of TCP with
-    /// `size` bytes of payload each, save for the last.
-    ///
-    /// `accurate_ecn` is for packets with CWR, which belongs to each of them then.
-    #[inline]
-    pub fn set_tcp_gso(&mut self, size: usize, count: u16, accurate_ecn: bool) -> bool {
-        let v6 = match self.head() {
-            Some([first]) => first >> 4 == 6,
-            None => return false,
-        };
-        let size = match u16::try_from(size) {
-            Ok(size @ 1..) => size,
-            _ => return false,
-        };
-        // SAFETY: The buffer is valid and not shared.
-        unsafe { bindings::skb_set_tcp_gso(self.as_raw(), v6, accurate_ecn, size, count) };
-        true
     }
 
     /// Says that the packet's TCP checksum is that of the pseudo header alone so far, and that the
@@ -187,7 +144,7 @@ impl SkBuff {
             .is_some_and(|end| end <= self.linear_len());
         if complete {
             // SAFETY: The buffer is valid and not shared, and has a TCP header.
-            unsafe { bindings::skb_set_tcp_partial(self.as_raw(), offset) };
+            unsafe { bindings::wg_skb_set_tcp_partial(self.as_raw(), offset) };
         }
         complete
     }

@@ -4,7 +4,6 @@
 
 use super::SkBuff;
 use crate::num::u32_as_usize;
-use kernel::ffi::c_int;
 use wg_bindings as bindings;
 
 /// [`SkBuff::protocol`] of an IPv4 packet.
@@ -110,35 +109,6 @@ impl SkBuff {
             // SAFETY: By the type invariants, the buffer is valid, and its data are its own. The
             // function checks that the header lies within them.
             unsafe { bindings::INET_ECN_decapsulate(self.as_raw(), outer_ds, inner_ds) };
-        }
-    }
-
-    /// Tells the sender of the packet that its destination cannot be reached.
-    ///
-    /// Does nothing for other than IPv4 and IPv6 packets. To be called where a device is asked to
-    /// transmit the packet.
-    pub fn icmp_unreachable(&mut self) {
-        match self.real_protocol() {
-            0 => {}
-            protocol if protocol != self.protocol() => {}
-            // CAST: Small constants.
-            // SAFETY: The buffer is valid, and has an IPv4 header.
-            IPV4 => unsafe {
-                bindings::icmp_ndo_send(
-                    self.as_raw(),
-                    bindings::ICMP_DEST_UNREACH as c_int,
-                    bindings::ICMP_HOST_UNREACH as c_int,
-                )
-            },
-            // CAST: Small constants.
-            // SAFETY: The buffer is valid, and has an IPv6 header.
-            _ => unsafe {
-                bindings::icmpv6_ndo_send(
-                    self.as_raw(),
-                    bindings::ICMPV6_DEST_UNREACH as u8,
-                    bindings::ICMPV6_ADDR_UNREACH as u8,
-                )
-            },
         }
     }
 }

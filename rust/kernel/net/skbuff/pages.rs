@@ -2,7 +2,7 @@
 
 //! Memory that is filled first, and becomes the data of packets then.
 
-use super::SkBuff;
+use super::NewSkBuff;
 use crate::num::u32_as_usize;
 use core::{
     ptr::NonNull,
@@ -75,8 +75,8 @@ impl Pages {
         let len = u32_as_usize(self.len.wrapping_sub(self.start));
         // SAFETY: By the type invariants, the bytes from `start` on are mapped.
         let data = unsafe { self.data.as_ptr().add(start) };
-        // SAFETY: By the type invariants, these are so many bytes, and nobody else's. What they
-        // hold does not matter: they were allocated by C.
+        // SAFETY: By the type invariants, these are so many bytes, and nobody else's. They are
+        // initialised: what C hands out holds some value or other, as far as Rust is concerned.
         unsafe { slice::from_raw_parts_mut(data, len) }
     }
 
@@ -85,21 +85,22 @@ impl Pages {
     ///
     /// Returns whether there are as many, and the packet takes them. Of none, nothing changes.
     #[inline]
-    pub fn give(&mut self, skb: &mut SkBuff, offset: usize, len: usize) -> bool {
+    pub fn give(&mut self, skb: &mut NewSkBuff, offset: usize, len: usize) -> bool {
         len == 0 || self.try_give(skb, offset, len).is_some()
     }
 
     #[inline]
-    fn try_give(&mut self, skb: &mut SkBuff, offset: usize, len: usize) -> Option<()> {
+    fn try_give(&mut self, skb: &mut NewSkBuff, offset: usize, len: usize) -> Option<()> {
         let first = self.start.checked_add(u32::try_from(offset).ok()?)?;
         let len = u32::try_from(len).ok()?;
         let end = first.checked_add(len).filter(|end| *end <= self.len)?;
         let truesize = end.wrapping_sub(self.start);
         // INVARIANT: What the packet gets lies before the bytes that are spare now.
         self.start = end;
-        // SAFETY: The packet is valid and not shared, and the bytes lie within the pages.
+        // SAFETY: The packet is valid, has no clones and is charged to nobody, by its type invariants.
+        // The bytes lie within the pages.
         let taken = unsafe {
-            bindings::skb_append_page(skb.as_raw(), self.page.as_ptr(), first, len, truesize)
+            bindings::wg_skb_append_page(skb.as_raw(), self.page.as_ptr(), first, len, truesize)
         };
         taken.then_some(())
     }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets that are being made.
+
+use super::{
+    header::{
+        IPV4,
+        IPV4_HEADER_LEN,
+        IPV6_HEADER_LEN, //
+    },
+    SkBuff,
+    CB_WORDS, //
+};
+use crate::num::u32_as_usize;
+use core::{
+    ops::Deref,
+    ptr::NonNull,
+    slice, //
+};
+use wg_bindings as bindings;
+
+/// Length of a UDP header.
+const UDP_HEADER_LEN: u32 = 8;
+
+/// A buffer that was allocated here and that nobody else has seen: what it holds may be changed.
+///
+/// Once it is an [`SkBuff`], it is done.
+///
+/// # Invariants
+///
+/// In addition to those of [`SkBuff`]: the buffer has no clones and is charged to no socket.
+pub struct NewSkBuff(SkBuff);
+
+impl Deref for NewSkBuff {
+    type Target = SkBuff;
+
+    #[inline]
+    fn deref(&self) -> &SkBuff {
+        &self.0
+    }
+}
+
+impl From<NewSkBuff> for SkBuff {
+    #[inline]
+    fn from(skb: NewSkBuff) -> Self {
+        skb.0
+    }
+}
+
+impl SkBuff {
+    /// Allocates an empty buffer with room for `len` bytes, and `headroom` before them.
+    ///
+    /// Does not sleep. Returns [`None`] if there is no memory.
+    pub fn alloc(headroom: usize, len: usize) -> Option<NewSkBuff> {
+        let headroom = u32::try_from(headroom).ok()?;
+        let len = u32::try_from(len).ok()?;
+        i32::try_from(headroom.checked_add(len)?).ok()?;
+        // SAFETY: May be called from any context, and the sizes do not overflow.
+        let skb = unsafe { bindings::wg_skb_alloc(headroom, len) };
+        // INVARIANT: A new buffer has one reference, no links, no destination, no device, no clones
+        // and no socket.
+        Some(NewSkBuff(Self(NonNull::new(skb)?)))
+    }
+
+    /// Allocates a buffer for `len` bytes of what this datagram holds, before which are its headers,
+    /// as far as [`SkBuff::outer`] needs them.
+    ///
+    /// Returns [`None`] if there is no memory, or if the headers are gone.
+    #[inline]
+    pub fn alloc_inner(&self, len: usize) -> Option<NewSkBuff> {
+        const MAX_LEN: u32 = 1 << 20;
+        let len = u32::try_from(len).ok().filter(|len| *len <= MAX_LEN)?;
+        let headers = self.headers();
+        let network_len = match self.protocol() {
+            IPV4 => IPV4_HEADER_LEN,
+            _ => IPV6_HEADER_LEN,
+        };
+        if !self.has_header(headers.network_header, network_len)
+            || !self.has_header(headers.transport_header, UDP_HEADER_LEN)
+        {
+            return None;
+        }
+        // SAFETY: The buffer is valid, and its headers are where they should be.
+        let skb = unsafe { bindings::wg_skb_alloc_inner(self.as_raw(), len) };
+        // INVARIANT: As in `alloc`.
+        Some(NewSkBuff(Self(NonNull::new(skb)?)))
+    }
+}
+
+impl NewSkBuff {
+    /// Returns the control block for writing.
+    #[inline]
+    pub fn cb_mut(&mut self) -> &mut [u32; CB_WORDS] {
+        self.0.cb_mut()
+    }
+
+    /// Appends `bytes`, if there is room for them behind the data.
+    pub fn put_data(&mut self, bytes: &[u8]) -> bool {
+        let Ok(len) = u32::try_from(bytes.len()) else {
+            return false;
+        };
+        if len > self.tailroom() {
+            return false;
+        }
+        let tail = self.tail();
+        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        unsafe { tail.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: As above.
+        unsafe { self.0.put(len) };
+        true
+    }
+
+    /// Appends `len` bytes of `other`, from `offset` on, if there is room for them behind the data.
+    pub fn put_from(&mut self, other: &SkBuff, offset: u32, len: usize) -> bool {
+        let Ok(count) = u32::try_from(len) else {
+            return false;
+        };
+        if count > self.tailroom() {
+            return false;
+        }
+        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        if !unsafe { other.copy_bits_to(offset, self.tail(), count) } {
+            return false;
+        }
+        // SAFETY: As above; they were just written.
+        unsafe { self.0.put(count) };
+        true
+    }
+
+    /// Returns the first `len` bytes for writing, if they are linear.
+    #[inline]
+    pub fn linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
+        if len > self.linear_len() {
+            return None;
+        }
+        // SAFETY: As in `SkBuff::linear`. By the type invariants, nobody else refers to the data.
+        Some(unsafe { slice::from_raw_parts_mut(self.at(0), u32_as_usize(len)) })
+    }
+
+    /// Says that the data are the payload of `count` datagrams, which have `size` bytes each, save
+    /// for the last, that may have fewer.
+    ///
+    /// Returns whether that can be so.
+    #[inline]
+    pub fn set_udp_gso(&mut self, size: usize, count: usize) -> bool {
+        let (Ok(size), Ok(count)) = (u16::try_from(size), u16::try_from(count)) else {
+            return false;
+        };
+        let most = u32::from(size).checked_mul(u32::from(count));
+        let rest = most.and_then(|most| most.checked_sub(self.len()));
+        if size == 0
+            || rest.is_none_or(|rest| rest >= u32::from(size))
+            || self.headroom() < UDP_HEADER_LEN
+        {
+            return false;
+        }
+        // SAFETY: By the type invariants, the buffer is valid and has no clones. There is room for a
+        // UDP header.
+        unsafe { bindings::wg_skb_set_udp_gso(self.as_raw(), size, count) };
+        true
+    }
+
+    /// Says that the packet, which begins with its network header, stands for `count` of TCP with
+    /// `size` bytes of payload each, save for the last.
+    ///
+    /// `accurate_ecn` is for packets with CWR, which belongs to each of them then.
+    #[inline]
+    pub fn set_tcp_gso(&mut self, size: usize, count: u16, accurate_ecn: bool) -> bool {
+        let v6 = match self.head() {
+            Some([first]) => first >> 4 == 6,
+            None => return false,
+        };
+        let size = match u16::try_from(size) {
+            Ok(size @ 1..) => size,
+            _ => return false,
+        };
+        // SAFETY: By the type invariants, the buffer is valid and has no clones.
+        unsafe { bindings::wg_skb_set_tcp_gso(self.as_raw(), v6, accurate_ecn, size, count) };
+        true
+    }
+
+    /// Returns whether [`Pages`](super::Pages) can be appended to the data.
+    #[inline]
+    pub fn takes_pages(&self) -> bool {
+        // SAFETY: The shared info lies at the end of every buffer, and is aligned.
+        let pieces = unsafe { (*self.shared_info()).nr_frags };
+        u32::from(pieces) < bindings::MAX_SKB_FRAGS
+    }
+
+    /// Takes over what a packet around `inner` keeps of that: its flow hash.
+    #[inline]
+    pub fn copy_flow(&mut self, inner: &SkBuff) {
+        // SAFETY: Both buffers are valid, and this one is not shared.
+        unsafe { bindings::wg_skb_copy_flow(self.as_raw(), inner.as_raw()) };
+    }
+
+    /// Charges the packet, which was made of `original`, to the same socket; if it is the `last` of
+    /// these, in place of `original`.
+    ///
+    /// It does not grow any more then: the socket is to get back as much as it was charged.
+    #[inline]
+    pub fn charge(self, original: &mut SkBuff, last: bool) -> SkBuff {
+        // SAFETY: Both buffers are valid and not shared. By the type invariants, this one is charged
+        // to nobody, and nothing that changes its true size can be done with what is returned.
+        unsafe { bindings::wg_skb_pass_owner(self.as_raw(), original.as_raw(), last) };
+        self.0
+    }
+}

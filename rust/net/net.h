@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * C code of the module that decides something, as opposed to the helpers, which only make inline
+ * functions callable.  Called from wg_kernel, and nowhere else.
+ */
+#ifndef _RUST_NET_H
+#define _RUST_NET_H
+
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <net/dst.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+/* skbuff.c */
+struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len);
+struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len);
+bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu);
+int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int tailroom,
+			struct sk_buff **trailer);
+void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsigned int before,
+			  unsigned int len);
+void wg_skb_scrub(struct sk_buff *skb, bool encapsulating);
+bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport);
+void wg_skb_set_udp_gso(struct sk_buff *skb, u16 size, u16 segs);
+void wg_skb_set_tcp_gso(struct sk_buff *skb, bool v6, bool cwr, u16 size, u16 segs);
+void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset);
+unsigned int wg_skb_datagram_size(const struct sk_buff *skb);
+void wg_skb_copy_flow(struct sk_buff *to, const struct sk_buff *from);
+void wg_skb_pass_owner(struct sk_buff *to, struct sk_buff *from, bool last);
+bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int offset,
+			unsigned int len, unsigned int truesize);
+void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb, struct net_device *dev);
+
+/* udp_tunnel.c */
+void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
+			__be16 sport, __be16 dport);
+void wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+			 struct net_device *dev, u32 mark, const struct in6_addr *saddr,
+			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport);
+
+#endif /* _RUST_NET_H */

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include "net.h"
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ip_tunnels.h>
+#include <net/udp.h>
+#include <net/udp_tunnel.h>
+
+/*
+ * UDP datagrams of a tunnel on their way out.
+ *
+ * All functions are called with bottom halves off, under RCU, with a route (of which the reference is
+ * given away, as that of the packet is) in the namespace of the socket, and a device that is alive, or
+ * none.
+ *
+ * The kernel's functions push headers into the headroom without looking whether there is any, and
+ * whether it is shared with a clone.  So do those for packets that stand for many datagrams here.
+ * udp_tunnel_prepare() has seen to both: for packets that have the room and no clones, which are all
+ * that drivers should send, that is a test of two fields.
+ */
+
+/*
+ * Returns whether @skb is one datagram, or stands for many of UDP, with the checksum in the header
+ * that is about to be pushed.
+ */
+static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	if (!shinfo->gso_size)
+		return true;
+	return shinfo->gso_type == SKB_GSO_UDP_L4 && skb->ip_summed == CHECKSUM_PARTIAL &&
+	       skb_checksum_start_offset(skb) == -(int)sizeof(struct udphdr);
+}
+
+/*
+ * What all senders of a tunnel want: the outer packet may be fragmented.  Returns false, and has
+ * dropped @skb, if there is no room for its headers.
+ */
+static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_device *dev,
+					       u32 mark, unsigned int headers_len)
+{
+	if (unlikely(skb_cow_head(skb, headers_len) || !udp_tunnel_is_sound(skb))) {
+		if (dev)
+			DEV_STATS_INC(dev, tx_dropped);
+		kfree_skb(skb);
+		return false;
+	}
+	skb->dev = dev;
+	skb->mark = mark;
+	skb->ignore_df = 1;
+	skb_set_inner_network_header(skb, 0);
+	return true;
+}
+
+/* Begins to send @skb, unless it is nested too deep. */
+static bool udp_tunnel_enter(struct sk_buff *skb, struct net_device *dev)
+{
+	if (unlikely(dev_recursion_level() > IP_TUNNEL_RECURSION_LIMIT)) {
+		if (dev) {
+			net_crit_ratelimited("Dead loop on virtual device %s, fix it urgently!\n",
+					     dev->name);
+			DEV_STATS_ADD(dev, tx_errors, skb_shinfo(skb)->gso_segs);
+		}
+		kfree_skb_reason(skb, SKB_DROP_REASON_RECURSION_LIMIT);
+		return false;
+	}
+	dev_xmit_recursion_inc();
+	return true;
+}
+
+static void udp_tunnel_push_header(struct sk_buff *skb, __be16 sport, __be16 dport)
+{
+	struct udphdr *uh;
+
+	__skb_push(skb, sizeof(*uh));
+	skb_reset_transport_header(skb);
+	uh = udp_hdr(skb);
+	uh->source = sport;
+	uh->dest = dport;
+	uh->len = htons(skb->len);
+}
+
+/* Counts the datagrams that were sent. */
+static void udp_tunnel_count(struct net_device *dev, unsigned int packets, unsigned int bytes)
+{
+	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
+
+	u64_stats_update_begin(&tstats->syncp);
+	u64_stats_add(&tstats->tx_packets, packets);
+	u64_stats_add(&tstats->tx_bytes, bytes);
+	u64_stats_update_end(&tstats->syncp);
+}
+
+/* As udp_tunnel_xmit_skb(), but counts the datagrams that @skb stands for. */
+static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+				__be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
+{
+	const unsigned int segs = skb_shinfo(skb)->gso_segs;
+	struct net *net = dev_net_rcu(rt->dst.dev);
+	struct net_device *dev = skb->dev;
+	const unsigned int len = skb->len;
+	struct iphdr *iph;
+	int err;
+
+	if (!udp_tunnel_enter(skb, dev)) {
+		ip_rt_put(rt);
+		return;
+	}
+	udp_tunnel_push_header(skb, sport, dport);
+	udp_set_csum(false, skb, saddr, daddr, skb->len);
+
+	skb_clear_hash_if_not_l4(skb);
+	skb_dst_set(skb, &rt->dst);
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+
+	__skb_push(skb, sizeof(*iph));
+	skb_reset_network_header(skb);
+	iph = ip_hdr(skb);
+	iph->version = 4;
+	iph->ihl = sizeof(*iph) / 4;
+	iph->tos = ds;
+	iph->frag_off = 0;
+	iph->ttl = ip4_dst_hoplimit(&rt->dst);
+	iph->protocol = IPPROTO_UDP;
+	iph->saddr = saddr;
+	iph->daddr = daddr;
+	__ip_select_ident(net, iph, segs);
+
+	err = ip_local_out(net, sk, skb);
+	if (dev && likely(!net_xmit_eval(err)))
+		udp_tunnel_count(dev, segs, len);
+	else if (dev)
+		DEV_STATS_ADD(dev, tx_dropped, segs);
+	dev_xmit_recursion_dec();
+}
+
+/* Sends @skb, which is the payload, along @rt.  What is sent counts for @dev. */
+void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
+			__be16 sport, __be16 dport)
+{
+	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct iphdr))) {
+		ip_rt_put(rt);
+		return;
+	}
+	if (skb_is_gso(skb)) {
+		udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+		return;
+	}
+	udp_tunnel_xmit_skb(rt, sk, skb, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst), 0, sport,
+			    dport, false, false, 0);
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+/* As udp_tunnel6_xmit_skb(), but counts the datagrams that @skb stands for. */
+static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+				 const struct in6_addr *saddr, const struct in6_addr *daddr,
+				 u8 ds, __be16 sport, __be16 dport)
+{
+	const unsigned int segs = skb_shinfo(skb)->gso_segs;
+	struct net_device *dev = skb->dev;
+	const unsigned int len = skb->len;
+	struct ipv6hdr *ip6h;
+	int err;
+
+	skb_dst_set(skb, dst);
+	if (!udp_tunnel_enter(skb, dev))
+		return;
+	udp_tunnel_push_header(skb, sport, dport);
+	udp6_set_csum(false, skb, saddr, daddr, skb->len);
+
+	__skb_push(skb, sizeof(*ip6h));
+	skb_reset_network_header(skb);
+	ip6h = ipv6_hdr(skb);
+	ip6_flow_hdr(ip6h, ds, 0);
+	ip6h->payload_len = htons(skb->len - sizeof(*ip6h));
+	ip6h->nexthdr = IPPROTO_UDP;
+	ip6h->hop_limit = ip6_dst_hoplimit(dst);
+	ip6h->saddr = *saddr;
+	ip6h->daddr = *daddr;
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+
+	err = ip6_local_out(dev_net_rcu(dst->dev), sk, skb);
+	if (dev && likely(!net_xmit_eval(err))) {
+		udp_tunnel_count(dev, segs, len);
+	} else if (dev) {
+		DEV_STATS_ADD(dev, tx_errors, segs);
+		DEV_STATS_ADD(dev, tx_aborted_errors, segs);
+	}
+	dev_xmit_recursion_dec();
+}
+#endif
+
+/* As wg_udp_tunnel_xmit(), by IPv6. */
+void wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+			 struct net_device *dev, u32 mark, const struct in6_addr *saddr,
+			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct ipv6hdr))) {
+		dst_release(dst);
+		return;
+	}
+	if (skb_is_gso(skb)) {
+		udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+		return;
+	}
+	udp_tunnel6_xmit_skb(dst, sk, skb, dev, saddr, daddr, ds, ip6_dst_hoplimit(dst), 0, sport,
+			     dport, false, 0);
+#else
+	dst_release(dst);
+	kfree_skb(skb);
+#endif
+}
+
