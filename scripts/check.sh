@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets unsafe behaviour)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour)
 
 cd "$WG_TOP" || exit
 
@@ -68,6 +68,11 @@ check_secrets() {
 	done
 }
 
+# What would break the kernel from safe code is refused by the compiler.
+check_misuse() {
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/check-misuse.sh build-stock
+}
+
 # All unsafe code of the module is in two crates, and each piece of it says why it is sound.
 check_unsafe() {
 	local found blocks comments
@@ -91,7 +96,7 @@ check_behaviour() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac

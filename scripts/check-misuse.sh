@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check-misuse.sh [DIRECTORY]: fails unless the compiler refuses each selftests/misuse/*.rs for the
+# reason that its first comment gives, as if it were a driver on top of the wg_kernel that was built in
+# DIRECTORY. Two lines of that comment matter, or a third one in their place:
+#
+#   // refused: E0308                 the only kind of errors that there are
+#   // says: expected `...`           a part of what they say
+#   // compiles                       it is not refused, which shows that the rest is for their reason
+
+set -eu
+
+top=$(realpath "$(dirname "$0")/..")
+build=$(realpath "${1:-$top/build-stock}")
+cd "$build"
+
+# What the driver was compiled with, but for what it is compiled from and to.
+command=$(sed -n '1s/^savedcmd_[^ ]* := //p' rust/wireguard/.main.o.cmd)
+command=$(sed -E 's/ --crate-name [^ ]+//; s/ --emit=[^ ]+//g; s/ --out-dir [^ ]+//; s/ [^ ]+\.rs *(;.*)?$//' <<<"$command")
+case $command in
+*' rustc '*) ;;
+*) echo "rust/wireguard/.main.o.cmd has no command to compile the driver" >&2; exit 1 ;;
+esac
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# header FILE FIELD: what the comment at the top of a file says of it.
+header() {
+	sed -n "/^\$/q; s/^\\/\\/ $2: //p" "$1"
+}
+
+# try FILE: compiles it, and says what is wrong with the result, if anything is.
+try() {
+	local file=$1 name code says codes
+	name=$(basename "$file" .rs)
+	code=$(header "$file" refused)
+	says=$(header "$file" says)
+	if RUSTC_BOOTSTRAP=1 sh -c "$command -Awarnings --crate-name misuse --emit=metadata=$out/$name.rmeta $file" \
+		>"$out/$name.out" 2>&1; then
+		grep -qx '// compiles' "$file" || echo "$name: compiles, but must be refused with $code"
+		return
+	fi
+	# Errors without a number count, too.
+	codes=$(sed -nE '/^error: aborting/d; s/^error(\[(E[0-9]+)\])?: .*/\2!/p' "$out/$name.out" |
+		sort -u | xargs)
+	if [ -z "$code" ] || [ -z "$says" ]; then
+		echo "$name: does not compile"
+	elif [ "$codes" != "$code!" ]; then
+		echo "$name: is not refused with $code alone"
+	elif ! tr '\n' ' ' <"$out/$name.out" | grep -qF -- "$says"; then
+		echo "$name: is refused, but not because: $says"
+	else
+		return 0
+	fi
+	sed 's/^/    /' "$out/$name.out"
+}
+
+files=("$top"/selftests/misuse/*.rs)
+for file in "${files[@]}"; do
+	try "$file" >"$out/$(basename "$file" .rs).wrong" &
+	# As many at a time as there are CPUs.
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+		wait -n || true
+	done
+done
+wait
+cat "$out"/*.wrong >&2
+[ -z "$(cat "$out"/*.wrong)" ] || exit 1
+grep -qx '// compiles' "${files[@]}" || { echo 'there is nothing in selftests/misuse that compiles' >&2; exit 1; }
+echo "${#files[@]} files"
