@@ -45,5 +45,5 @@ errors! {
 /// Returns the error of that number.
 fn errno(number: u32) -> Error {
     // CAST: There are some hundred of them.
-    Error::from_errno(-(number as i32))
+    Error::from_errno((number as i32).wrapping_neg())
 }

@@ -214,8 +214,10 @@ fn extract<S: Suite>(chaining_key: &Secret<32>, input: &[u8], secret: &mut Secre
 /// Does the second half of HKDF: makes `outputs` from `secret`.
 fn expand<S: Suite, const N: usize>(secret: &Secret<32>, outputs: [&mut Secret<32>; N]) {
     let mut previous: &[u8] = &[];
+    let mut number = 0u8;
 
-    for (output, number) in outputs.into_iter().zip(1u8..) {
+    for output in outputs {
+        number = number.wrapping_add(1);
         hmac::<S>(secret, previous, &[number], output);
         previous = output.as_bytes();
     }

@@ -105,7 +105,11 @@ impl Plan {
             headers,
             headers_len,
             payload_len,
-            count: payload_len.div_ceil(how.size),
+            // Rounded up, as neither is zero.
+            count: payload_len
+                .wrapping_sub(1)
+                .checked_div(how.size)?
+                .wrapping_add(1),
             how,
         })
     }

@@ -112,13 +112,9 @@ pub struct Ipv6(pub [u8; 16]);
 impl Ipv6 {
     /// Returns the address as eight words.
     fn words(&self) -> [u16; 8] {
-        let mut words = [0; 8];
-        for (word, bytes) in words.iter_mut().zip(self.0.chunks_exact(2)) {
-            *word = bytes
-                .iter()
-                .fold(0, |word, byte| word << 8 | u16::from(*byte));
-        }
-        words
+        let all = u128::from_be_bytes(self.0);
+        // CAST: What is shifted down to the low bits is cut off.
+        [112, 96, 80, 64, 48, 32, 16, 0].map(|shift: u32| all.wrapping_shr(shift) as u16)
     }
 }
 

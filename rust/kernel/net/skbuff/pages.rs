@@ -10,11 +10,24 @@ use core::{
 };
 use wg_bindings as bindings;
 
-/// The largest order that is allocated: those up to it the kernel keeps at hand on each CPU.
-const MAX_ORDER: u32 = 3;
+/// The most bytes that are allocated in one piece, unless a page has more: as packets pin all of a piece
+/// while they are charged for what they have of it, this does not grow with the size of pages.
+const TARGET_LEN: usize = 1 << 15;
+
+/// The largest order that is allocated. With the smallest pages, that is the largest of those that the
+/// kernel keeps at hand on each CPU.
+const MAX_ORDER: u32 = match bindings::RUST_CONST_HELPER_PAGE_SIZE {
+    size if size < TARGET_LEN => (TARGET_LEN / size).ilog2(),
+    _ => 0,
+};
 
 /// The most bytes that [`Pages`] can have.
-pub const MAX_PAGES_LEN: usize = bindings::RUST_CONST_HELPER_PAGE_SIZE << MAX_ORDER;
+pub const MAX_PAGES_LEN: usize = len_of(MAX_ORDER);
+
+/// Returns the number of bytes of 2^`order` pages.
+const fn len_of(order: u32) -> usize {
+    bindings::RUST_CONST_HELPER_PAGE_SIZE.wrapping_shl(order)
+}
 
 /// Pages in one piece, parts of which are given to packets from the front on.
 ///
@@ -41,12 +54,11 @@ impl Pages {
         if least > MAX_PAGES_LEN {
             return None;
         }
-        let size = |order: u32| bindings::RUST_CONST_HELPER_PAGE_SIZE << order;
         let mut order = (0..MAX_ORDER)
-            .find(|order| size(*order) >= wanted)
+            .find(|order| len_of(*order) >= wanted)
             .unwrap_or(MAX_ORDER);
         loop {
-            if size(order) < least {
+            if len_of(order) < least {
                 return None;
             }
             // SAFETY: May be called from any context.
@@ -55,7 +67,7 @@ impl Pages {
                 // SAFETY: The pages were just allocated, and are not in high memory.
                 let data = unsafe { bindings::wg_page_address(page.as_ptr()) };
                 // CAST: The order is small.
-                let len = size(order) as u32;
+                let len = len_of(order) as u32;
                 // INVARIANT: Nobody else knows the pages.
                 return Some(Self {
                     page,
