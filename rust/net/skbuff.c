@@ -2,9 +2,9 @@
 /*
  * Packets: what takes several steps on one, or depends on how the kernel keeps it.
  *
- * A buffer that is passed in is valid, and its caller's alone unless it is const: nobody else has a
- * reference to the struct sk_buff.  Its data may be shared with clones of it, which is said where they
- * must not be.
+ * A buffer that is passed in is valid, and its caller's alone unless it is const: nobody else
+ * has a reference to the struct sk_buff.  Its data may be shared with clones of it, which is
+ * said where they must not be.
  */
 
 #include "net.h"
@@ -14,8 +14,8 @@
 #include <net/tcp.h>
 
 /*
- * Allocates a buffer for @len bytes with @headroom bytes before them, which are zeros, as they can be
- * looked at.
+ * Allocates a buffer for @len bytes with @headroom bytes before them, which are zeros, as they
+ * can be looked at.
  */
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len)
 {

@@ -10,19 +10,19 @@
 /*
  * UDP datagrams of a tunnel on their way out.
  *
- * All functions are called with bottom halves off, under RCU, with a route (of which the reference is
- * given away, as that of the packet is) in the namespace of the socket, and a device that is alive, or
- * none.
+ * All functions are called with bottom halves off, under RCU, with a route (of which the
+ * reference is given away, as that of the packet is) in the namespace of the socket, and a
+ * device that is alive, or none.
  *
- * The kernel's functions push headers into the headroom without looking whether there is any, and
- * whether it is shared with a clone.  So do those for packets that stand for many datagrams here.
- * udp_tunnel_prepare() has seen to both: for packets that have the room and no clones, which are all
- * that drivers should send, that is a test of two fields.
+ * The kernel's functions push headers into the headroom without looking whether there is any,
+ * and whether it is shared with a clone.  So do those for packets that stand for many datagrams
+ * here. udp_tunnel_prepare() has seen to both: for packets that have the room and no clones,
+ * which are all that drivers should send, that is a test of two fields.
  */
 
 /*
- * Returns whether @skb is one datagram, or stands for many of UDP, with the checksum in the header
- * that is about to be pushed.
+ * Returns whether @skb is one datagram, or stands for many of UDP, with the checksum in the
+ * header that is about to be pushed.
  */
 static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 {
