@@ -135,12 +135,13 @@ mod tests {
 
         assert_eq!(spend(counter.take(3).unwrap()), [0, 1, 2]);
         assert_eq!(spend(counter.take(0).unwrap()), []);
-        let mut nonces = counter.take(2).unwrap();
-        assert_eq!(nonces.left(), 2);
-        assert_eq!(nonces.next().map(Nonce::spend), Some(3));
-        assert_eq!(nonces.left(), 1);
+        {
+            let mut nonces = counter.take(2).unwrap();
+            assert_eq!(nonces.left(), 2);
+            assert_eq!(nonces.next().map(Nonce::spend), Some(3));
+            assert_eq!(nonces.left(), 1);
+        }
         // What is dropped is lost.
-        drop(nonces);
         assert_eq!(spend(counter.take(1).unwrap()), [5]);
         assert_eq!(counter.taken(), 6);
     }
