@@ -132,9 +132,11 @@ pub fn open_from(
     if behind(buffer, at, len_here).is_none() {
         return false;
     }
+    let Some(sealed_len) = len.checked_add(TAG) else {
+        return false;
+    };
     let data = buffer.as_mut_ptr().wrapping_add(at);
     if at >= ROOM_BEFORE && one_pass::pays_off(len) {
-        let sealed_len = len.wrapping_add(TAG);
         if let Some(src) = skb.in_one_piece(offset, one_pass::BEFORE_U32, sealed_len) {
             // SAFETY: There is as much room before either place, and at it. Nobody but us knows the
             // one, and the other does not change.
