@@ -15,6 +15,7 @@
 /* skbuff.c */
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len);
 struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len);
+struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev);
 bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu);
 int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int tailroom,
 			struct sk_buff **trailer);
@@ -31,6 +32,16 @@ void wg_skb_pass_owner(struct sk_buff *to, struct sk_buff *from, bool last);
 bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int offset,
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb, struct net_device *dev);
+
+/* netdevice.c */
+
+/* The operations of a device, and what Rust does when it is asked to send. */
+struct wg_net_device_ops {
+	struct net_device_ops ops;
+	int (*start_xmit)(struct sk_buff *skb, struct net_device *dev);
+};
+
+netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev);
 
 /* udp_tunnel.c */
 void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,

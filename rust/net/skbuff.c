@@ -28,6 +28,24 @@ struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len)
 	return skb;
 }
 
+/*
+ * Takes over @skb, which the stack wants to leave by @dev: if somebody else has a reference, a
+ * clone.  Returns NULL, with @skb dropped, if there is no memory.
+ *
+ * The stack keeps bottom halves off meanwhile.  Only a network console does not, but has all
+ * interrupts off instead: as soon as one of our locks were released, softirqs would run.  What it
+ * sends is dropped.  It has a header of Ethernet, so that no peer has ever made sense of it.
+ */
+struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev)
+{
+	if (unlikely(irqs_disabled())) {
+		DEV_STATS_INC(dev, tx_dropped);
+		dev_kfree_skb_any(skb);
+		return NULL;
+	}
+	return skb_share_check(skb, GFP_ATOMIC);
+}
+
 /* Returns whether @skb is routed, with the MTU of its route in @mtu. */
 bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu)
 {

@@ -177,14 +177,27 @@ pub(super) struct Adapter<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> Adapter<T> {
     /// `net_device::netdev_ops`.
-    pub(super) const NETDEV_OPS: bindings::net_device_ops = bindings::net_device_ops {
-        ndo_init: Some(Self::init_callback),
-        ndo_uninit: Some(Self::uninit_callback),
-        ndo_open: Some(Self::open_callback),
-        ndo_stop: Some(Self::stop_callback),
-        ndo_start_xmit: Some(Self::start_xmit_callback),
-        ..pin_init::zeroed()
+    const NETDEV_OPS: &'static bindings::wg_net_device_ops = &bindings::wg_net_device_ops {
+        ops: bindings::net_device_ops {
+            ndo_init: Some(Self::init_callback),
+            ndo_uninit: Some(Self::uninit_callback),
+            ndo_open: Some(Self::open_callback),
+            ndo_stop: Some(Self::stop_callback),
+            ndo_start_xmit: if cfg!(CONFIG_CFI) {
+                Some(bindings::wg_start_xmit)
+            } else {
+                Some(Self::start_xmit_callback)
+            },
+            ..pin_init::zeroed()
+        },
+        start_xmit: Some(Self::start_xmit_callback),
     };
+
+    /// Returns `net_device::netdev_ops`.
+    pub(super) const fn netdev_ops() -> *const bindings::net_device_ops {
+        // CAST: The first field, from which C finds the others.
+        core::ptr::from_ref(Self::NETDEV_OPS).cast()
+    }
 
     /// `device::type` of the device.
     pub(super) const DEVICE_TYPE: bindings::device_type = bindings::device_type {
@@ -357,7 +370,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with bottom halves disabled, and a packet that it gives away.
+    /// To be called by C only, with bottom halves or all interrupts off, and a packet that it gives
+    /// away.
     unsafe extern "C" fn start_xmit_callback(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
@@ -366,13 +380,15 @@ impl<T: Operations> Adapter<T> {
         let private = unsafe { Private::<T>::of(dev) };
         // SAFETY: C passes a registered device.
         let dev = unsafe { Device::from_raw(dev) };
-        // SAFETY: C gives away a reference to a packet for `dev` that is on no list.
+        // SAFETY: C gives away a reference to a packet for `dev` that is on no list. Its destination, if
+        // not counted, is alive while this is under RCU.
         let Some(skb) = (unsafe { OutgoingSkBuff::from_raw(skb, dev) }) else {
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
-        // SAFETY: C has disabled bottom halves for the call.
+        // SAFETY: Bottom halves are off for the call: otherwise there would be no packet, for C has
+        // either those off or all interrupts.
         let rcu = unsafe { context::rcu() };
-        // SAFETY: C has disabled bottom halves for the call.
+        // SAFETY: As above.
         let bh = unsafe { context::bh() };
         match T::start_xmit(&private.data, dev, skb, rcu, bh) {
             Ok(()) => bindings::netdev_tx_NETDEV_TX_OK,

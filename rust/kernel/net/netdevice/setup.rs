@@ -58,7 +58,7 @@ impl Setup<'_> {
         };
         set!(
             setup,
-            netdev_ops = &Adapter::<T>::NETDEV_OPS,
+            netdev_ops = Adapter::<T>::netdev_ops(),
             needs_free_netdev = true,
         );
         // SAFETY: The device is valid and not used by others, by the type invariants.

@@ -45,16 +45,18 @@ impl<'d> OutgoingSkBuff<'d> {
     /// Takes over a reference to a buffer that the stack hands to `dev`.
     ///
     /// Others may have one. Then they keep it, and this is a clone. Returns [`None`], having dropped
-    /// the reference, if there is no memory for one.
+    /// the reference, if there is no memory for one, or if bottom halves are not off, but all
+    /// interrupts are.
     ///
     /// # Safety
     ///
     /// `skb` must be valid and on no list, and the caller own the reference. Its device must be `dev`,
     /// and its destination, if it has one, be counted, or alive for `'d`.
     #[inline]
-    pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff, _dev: &'d Device) -> Option<Self> {
-        // SAFETY: By the safety requirements of this function, the caller owns the reference.
-        let skb = unsafe { bindings::skb_share_check(skb) };
+    pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff, dev: &'d Device) -> Option<Self> {
+        // SAFETY: By the safety requirements of this function, the caller owns the reference. The
+        // device is alive.
+        let skb = unsafe { bindings::wg_skb_take(skb, dev.as_raw()) };
         // INVARIANT: By the safety requirements. A clone has the device and the destination of its
         // original. The links are set to null now.
         let skb = SkBuff(NonNull::new(skb)?);
