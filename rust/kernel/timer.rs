@@ -157,17 +157,29 @@ impl<T: Object, const N: usize> Timers<T, N> {
     }
 
     /// Has the entry expire when the first of the timers does that are pending.
+    ///
+    /// Who arms a timer at the same time may see that the entry is pending, but not yet for when, and
+    /// leave it at that. So, once it is, the deadlines are looked at again.
     fn rearm(&self) {
+        let mut armed = u32::MAX;
+        while let Some(first) = self.first_delay().filter(|first| *first < armed) {
+            // SAFETY: The entry was initialised by `new` and is pinned.
+            unsafe { bindings::timer_expire_in(self.entry.get(), u32_as_usize(first)) };
+            armed = first;
+            // Changes nothing, but pairs with the barrier in `timer_arm`.
+            self.used.xchg(true, Full);
+        }
+    }
+
+    /// Returns how many jiffies remain until the first of the timers expires that are pending.
+    fn first_delay(&self) -> Option<u32> {
         // SAFETY: May be called from any context.
         let now = unsafe { bindings::timer_now() };
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
-        let delays = deadlines
+        deadlines
             .filter(|deadline| *deadline != 0)
-            .map(|deadline| remaining(deadline, now).unwrap_or(0));
-        if let Some(first) = delays.min() {
-            // SAFETY: The entry was initialised by `new` and is pinned.
-            unsafe { bindings::timer_expire_in(self.entry.get(), u32_as_usize(first)) };
-        }
+            .map(|deadline| remaining(deadline, now).unwrap_or(0))
+            .min()
     }
 }
 
@@ -190,7 +202,8 @@ impl<T: Object, const N: usize> PinnedDrop for Timers<T, N> {
 ///
 /// # Safety
 ///
-/// `entry` must be that of a `Timers<T, N>`.
+/// `entry` must be that of a `Timers<T, N>` that was not dropped, and [`Timers::bind`] have been called, if
+/// it was, with the object that contains that.
 unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
     entry: *mut bindings::timer_list,
 ) {
