@@ -30,7 +30,8 @@ pub use kernel::prelude::fmt;
 #[repr(C, align(8))]
 pub struct Descriptor(UnsafeCell<bindings::_ddebug>);
 
-// SAFETY: All access is by C, which does its own locking.
+// SAFETY: Only C writes to it, to the bit field with the flags, and only C reads that. What is read in
+// Rust is never written.
 unsafe impl Sync for Descriptor {}
 
 /// Number of bits of the line number.
@@ -100,7 +101,7 @@ impl Descriptor {
     pub fn print(&self, args: Arguments<'_>) {
         #[cfg(CONFIG_DYNAMIC_DEBUG)]
         {
-            // SAFETY: The descriptor is valid.
+            // SAFETY: The descriptor is valid, and the field is never written.
             let module = unsafe { (*self.0.get()).modname };
             // SAFETY: The arguments are what the format asks for: by the type invariants, a string,
             // and formatting arguments.

@@ -76,7 +76,7 @@ impl<T: PmNotifier> PmRegistration<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only.
+    /// To be called where one may sleep; there is nothing to know of the pointers.
     unsafe extern "C" fn callback(
         _block: *mut bindings::notifier_block,
         action: c_ulong,
@@ -127,7 +127,7 @@ impl<T: VmForkNotifier> VmForkRegistration<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only.
+    /// To be called where one may sleep; there is nothing to know of the pointers.
     unsafe extern "C" fn callback(
         _block: *mut bindings::notifier_block,
         _action: c_ulong,

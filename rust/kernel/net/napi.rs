@@ -95,7 +95,8 @@ impl Instance {
             state: (bindings::NAPIF_STATE_SCHED | bindings::NAPIF_STATE_NO_BUSY_POLL) as c_ulong,
             ..Default::default()
         };
-        // INVARIANT: The flag was just set.
+        // INVARIANT: The flag was just set, and to add an instance only sets more
+        // (`netif_napi_add_weight_locked()`), this one among them.
         Self(Opaque::new(napi))
     }
 
@@ -196,7 +197,8 @@ type Poll = unsafe extern "C" fn(*mut bindings::napi_struct, c_int) -> c_int;
 ///
 /// # Safety
 ///
-/// To be called by C only, as the callback of an instance of a device of `T`.
+/// `napi` must be one of the [`NapiSet`] of a device of `T`, be added to that, and be polled for the
+/// call, with bottom halves off.
 pub(super) unsafe extern "C" fn poll_callback<T: Operations>(
     napi: *mut bindings::napi_struct,
     budget: c_int,

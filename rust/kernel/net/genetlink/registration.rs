@@ -174,7 +174,8 @@ impl<T: Family> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only.
+    /// `cb` must be a dump of the family of `T`, the request of which was parsed by the policy of the
+    /// command that gets, and that has not been started.
     unsafe extern "C" fn start_callback(cb: *mut bindings::netlink_callback) -> c_int {
         from_result(|| {
             // SAFETY: C passes a dump of generic netlink.
@@ -194,7 +195,8 @@ impl<T: Family> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, after [`Adapter::start_callback`] has succeeded.
+    /// [`Adapter::start_callback`] must have succeeded for `cb`, and [`Adapter::done_callback`] not have
+    /// been called. `skb` must be valid and empty. Neither may be used by others for the call.
     unsafe extern "C" fn dumpit_callback(
         skb: *mut bindings::sk_buff,
         cb: *mut bindings::netlink_callback,
@@ -229,7 +231,7 @@ impl<T: Family> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, once after [`Adapter::start_callback`] has succeeded.
+    /// [`Adapter::start_callback`] must have succeeded for `cb`, and this not have been called.
     unsafe extern "C" fn done_callback(cb: *mut bindings::netlink_callback) -> c_int {
         // SAFETY: C passes a valid dump.
         let place = unsafe { Self::state(cb) };
@@ -244,7 +246,8 @@ impl<T: Family> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only.
+    /// `info` must be a request that was parsed by the policy of the command that sets, and not be used
+    /// by others.
     unsafe extern "C" fn doit_callback(
         _skb: *mut bindings::sk_buff,
         info: *mut bindings::genl_info,

@@ -63,8 +63,9 @@ impl Request<'_> {
     /// Returns the payload of the attribute of the given type, if it is present.
     fn attr_mut(&mut self, type_: u16) -> Option<&mut [u8]> {
         let (data, len) = self.payload(type_)?;
-        // SAFETY: By the type invariants the payload is valid and not used by others while `self`
-        // is borrowed.
+        // SAFETY: By the type invariants the payload is valid, and nobody else writes to it while `self`
+        // is borrowed. Who listens to all of netlink (nlmon) has copies of the buffer that share its
+        // data, and may read them, in C, at any time: what that sees is the bytes before or after.
         Some(unsafe { slice::from_raw_parts_mut(data.as_ptr(), len) })
     }
 

@@ -209,7 +209,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with a device that was just allocated.
+    /// The device must just have been allocated, with room for a [`Private`], and nobody else use it.
     unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
         // SAFETY: C has just allocated the device.
         let mut setup = unsafe { Setup::new::<T>(dev) };
@@ -220,7 +220,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with RTNL held, and a device that was set up. C frees it on errors.
+    /// RTNL must be held. `dev` must have been set up by [`Adapter::setup_callback`], and be freed by
+    /// the caller in case of an error. `params` must be valid.
     unsafe extern "C" fn newlink_callback(
         dev: *mut bindings::net_device,
         params: *mut bindings::rtnl_newlink_params,
@@ -286,7 +287,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, from [`Adapter::register`].
+    /// `dev` must be the device that [`Adapter::register`] is registering, without its lock held.
     unsafe extern "C" fn init_callback(dev: *mut bindings::net_device) -> c_int {
         // SAFETY: The private data was set before the device was registered.
         let private = unsafe { Private::<T>::of(dev) };
@@ -300,7 +301,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with RTNL held, once after [`Adapter::init_callback`].
+    /// RTNL must be held, and the lock of the device not. [`Adapter::init_callback`] must have been
+    /// called for it, and this not since. A grace period must follow before the device is destructed.
     unsafe extern "C" fn uninit_callback(dev: *mut bindings::net_device) {
         // SAFETY: The private data is there until the device is destructed.
         let private = unsafe { Private::<T>::of(dev) };
@@ -321,7 +323,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, when there are no references to the device anymore.
+    /// `dev` must be a device that [`Adapter::register`] has let others see, and to which there are no
+    /// references any more. To be called once, where one may sleep, without RTNL.
     unsafe extern "C" fn destruct_callback(dev: *mut bindings::net_device) {
         // SAFETY: C passes a valid device.
         let place = unsafe { Private::<T>::place(dev) };
@@ -336,7 +339,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with RTNL held.
+    /// RTNL must be held, and `dev` be a device of `T` that is registered.
     unsafe extern "C" fn open_callback(dev: *mut bindings::net_device) -> c_int {
         from_result(|| {
             // SAFETY: C passes a registered device.
@@ -354,7 +357,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with RTNL held.
+    /// RTNL must be held, and `dev` be a device of `T` that is registered.
     unsafe extern "C" fn stop_callback(dev: *mut bindings::net_device) -> c_int {
         // SAFETY: C passes a registered device.
         let private = unsafe { Private::<T>::of(dev) };
@@ -370,8 +373,9 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with bottom halves or all interrupts off, and a packet that it gives
-    /// away.
+    /// `dev` must be a device of `T` that is registered, and stay so for the call. `skb` must be valid
+    /// and on no list, have `dev` as its device, and a reference to it be given away. Bottom halves or
+    /// all interrupts must be off.
     unsafe extern "C" fn start_xmit_callback(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,

@@ -76,7 +76,8 @@ impl SkBuff {
             return None;
         }
         let bytes: *const [u8; N] = self.raw().head.wrapping_add(usize::from(offset)).cast();
-        // SAFETY: The bytes lie between the head and the tail, all of which is allocated.
+        // SAFETY: The bytes lie between the head and the tail, all of which is allocated, by C, and so
+        // holds some value or other.
         Some(unsafe { bytes.read() })
     }
 

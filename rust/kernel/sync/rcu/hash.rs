@@ -109,7 +109,7 @@ struct OldBuckets<K, V> {
     cookie: usize,
 }
 
-/// A hash table with lookups under RCU.
+/// A hash table with lookups under RCU. Dropped in process context only.
 ///
 /// # Invariants
 ///
@@ -444,6 +444,7 @@ unsafe extern "C" fn free_callback<K, V>(rcu: *mut bindings::callback_head) {
 #[pinned_drop]
 impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
     fn drop(self: Pin<&mut Self>) {
+        might_sleep();
         let raw = self.buckets.load(Relaxed);
         // SAFETY: By the type invariants, it came from a box, and nobody else has the table.
         let buckets = unsafe { KBox::from_raw(raw) };

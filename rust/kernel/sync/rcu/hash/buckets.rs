@@ -75,7 +75,10 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
         hash as usize & self.heads.len().wrapping_sub(1)
     }
 
-    /// Returns the entry of `key` for which `wanted` holds, and the link that leads to it.
+    /// Returns the entry of `key`, which has `hash`, for which `wanted` holds, and the link that leads to
+    /// it.
+    ///
+    /// If `hash` is that of another key, it may not be found.
     ///
     /// # Safety
     ///
@@ -101,7 +104,8 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
         }
     }
 
-    /// Returns the link of these chains that leads to `entry`, whose key has `hash`.
+    /// Returns the link of these chains that leads to `entry`, if it is in the one for `hash`: that
+    /// under which it was put into them.
     ///
     /// # Safety
     ///
