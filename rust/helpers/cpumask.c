@@ -3,12 +3,10 @@
 #include <linux/cpumask.h>
 #include <linux/smp.h>
 
-/* Returns the online CPU after @cpu, going round, or @nr_cpu_ids if there is none. */
-__rust_helper unsigned int rust_helper_wg_next_online_cpu(unsigned int cpu)
+/* Returns the online CPU after @cpu, which may be -1, or at least @nr_cpu_ids if there is none. */
+__rust_helper unsigned int rust_helper_wg_cpumask_next_online(int cpu)
 {
-	unsigned int next = cpumask_next(cpu, cpu_online_mask);
-
-	return next < nr_cpu_ids ? next : cpumask_first(cpu_online_mask);
+	return cpumask_next(cpu, cpu_online_mask);
 }
 
 __rust_helper unsigned int rust_helper_wg_num_online_cpus(void)

@@ -94,8 +94,7 @@ __rust_helper void rust_helper_dev_stats_rx_length_errors_add(struct net_device 
 	DEV_STATS_ADD(dev, rx_length_errors, n);
 }
 
-__rust_helper void rust_helper_dev_sw_netstats_rx_add_many(struct net_device *dev, u64 packets,
-							   u64 bytes)
+__rust_helper void rust_helper_wg_dev_rx_add(struct net_device *dev, u64 packets, u64 bytes)
 {
 	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
 
@@ -105,8 +104,7 @@ __rust_helper void rust_helper_dev_sw_netstats_rx_add_many(struct net_device *de
 	u64_stats_update_end(&tstats->syncp);
 }
 
-__rust_helper void rust_helper_dev_sw_netstats_tx_add_many(struct net_device *dev, u64 packets,
-							   u64 bytes)
+__rust_helper void rust_helper_wg_dev_tx_add(struct net_device *dev, u64 packets, u64 bytes)
 {
 	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
 

@@ -13,8 +13,8 @@ __rust_helper void rust_helper_timer_setup(struct timer_list *timer,
  * Makes @deadline the time @delay jiffies from now, never 0, and has @timer expire then unless it
  * does so before.
  */
-__rust_helper void rust_helper_timer_arm(struct timer_list *timer, u32 *deadline,
-					 unsigned long delay)
+__rust_helper void rust_helper_wg_timer_arm(struct timer_list *timer, u32 *deadline,
+					    unsigned long delay)
 {
 	unsigned long expires = jiffies + delay;
 
@@ -28,12 +28,12 @@ __rust_helper void rust_helper_timer_arm(struct timer_list *timer, u32 *deadline
 }
 
 /* Has @timer expire @delay jiffies from now unless it does so before. */
-__rust_helper void rust_helper_timer_expire_in(struct timer_list *timer, unsigned long delay)
+__rust_helper void rust_helper_wg_timer_expire_in(struct timer_list *timer, unsigned long delay)
 {
 	timer_reduce(timer, jiffies + delay);
 }
 
-__rust_helper u32 rust_helper_timer_now(void)
+__rust_helper u32 rust_helper_wg_timer_now(void)
 {
 	return jiffies;
 }

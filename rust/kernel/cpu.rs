@@ -16,8 +16,16 @@ impl Online {
     /// Returns the online CPU that follows `cpu`, going round.
     #[inline]
     pub fn after(cpu: u32) -> Self {
-        // SAFETY: An FFI call without requirements: any number may be given.
-        Self(unsafe { bindings::wg_next_online_cpu(cpu) })
+        let ids = ids();
+        // CAST: Numbers of CPUs are small.
+        let last = if cpu < ids { cpu as i32 } else { -1 };
+        // SAFETY: The number is one below the bound, or -1.
+        let next = unsafe { bindings::wg_cpumask_next_online(last) };
+        if next < ids {
+            return Self(next);
+        }
+        // SAFETY: As above.
+        Self(unsafe { bindings::wg_cpumask_next_online(-1) })
     }
 
     /// Returns the number.

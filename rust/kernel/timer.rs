@@ -100,7 +100,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
         // INVARIANT: `used` is set.
         // SAFETY: The entry was initialised by `new` and is pinned. The function writes the deadline
         // as an atomic does.
-        unsafe { bindings::timer_arm(self.entry.get(), deadline.as_ptr(), delay) };
+        unsafe { bindings::wg_timer_arm(self.entry.get(), deadline.as_ptr(), delay) };
     }
 
     /// Returns whether timer number `timer` is pending.
@@ -164,9 +164,9 @@ impl<T: Object, const N: usize> Timers<T, N> {
         let mut armed = u32::MAX;
         while let Some(first) = self.first_delay().filter(|first| *first < armed) {
             // SAFETY: The entry was initialised by `new` and is pinned.
-            unsafe { bindings::timer_expire_in(self.entry.get(), u32_as_usize(first)) };
+            unsafe { bindings::wg_timer_expire_in(self.entry.get(), u32_as_usize(first)) };
             armed = first;
-            // Changes nothing, but pairs with the barrier in `timer_arm`.
+            // Changes nothing, but pairs with the barrier in `wg_timer_arm`.
             self.used.xchg(true, Full);
         }
     }
@@ -174,7 +174,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
     /// Returns how many jiffies remain until the first of the timers expires that are pending.
     fn first_delay(&self) -> Option<u32> {
         // SAFETY: May be called from any context.
-        let now = unsafe { bindings::timer_now() };
+        let now = unsafe { bindings::wg_timer_now() };
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
         deadlines
             .filter(|deadline| *deadline != 0)
@@ -217,11 +217,11 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
 
     // The entry is not pending any more: who arms a timer from here on arms it again, and who did
     // so before has written its deadline. The exchange, which changes nothing, is a barrier that
-    // pairs with the one in `timer_arm`.
+    // pairs with the one in `wg_timer_arm`.
     timers.used.xchg(true, Full);
     for (timer, deadline) in timers.deadlines.iter().enumerate() {
         // SAFETY: May be called from any context.
-        let now = unsafe { bindings::timer_now() };
+        let now = unsafe { bindings::wg_timer_now() };
         let old = deadline.load(Relaxed);
         let due = old != 0 && remaining(old, now).is_none();
         // If it has changed meanwhile, it was armed anew, or disarmed.

@@ -7,6 +7,7 @@
 #define _RUST_NET_H
 
 #include <linux/netdevice.h>
+#include <linux/netlink.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
 #include <net/route.h>
@@ -33,15 +34,24 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb, struct net_device *dev);
 
+/* genetlink.c */
+void *wg_genlmsg_put_dump(struct sk_buff *skb, struct netlink_callback *cb, unsigned int seq,
+			  u8 cmd);
+
+/* net_namespace.c */
+struct net *wg_get_net_by_cookie(u64 cookie);
+
 /* netdevice.c */
 
 /* The operations of a device, and what Rust does when it is asked to send. */
 struct wg_net_device_ops {
-	struct net_device_ops ops;
+	const struct net_device_ops ops;
 	int (*start_xmit)(struct sk_buff *skb, struct net_device *dev);
 };
 
 netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev);
+void wg_in_dev_disable_redirects(struct net_device *dev);
+void wg_in6_dev_disable_addr_gen(struct net_device *dev);
 
 /* udp_tunnel.c */
 void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include "net.h"
+#include <linux/inetdevice.h>
+#include <net/addrconf.h>
 
 /*
  * ndo_start_xmit of devices of which the operations are a struct wg_net_device_ops.
@@ -15,4 +17,32 @@ netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		container_of(dev->netdev_ops, struct wg_net_device_ops, ops);
 
 	return (__force netdev_tx_t)ops->start_xmit(skb, dev);
+}
+
+/*
+ * Tells IPv4 not to send redirects for packets that leave where they came in:
+ * on @dev by its own setting, and, since either suffices to send them, by the
+ * setting of its namespace too.  RTNL must be held.
+ */
+void wg_in_dev_disable_redirects(struct net_device *dev)
+{
+	struct in_device *in_dev = __in_dev_get_rtnl(dev);
+
+	if (!in_dev)
+		return;
+	IN_DEV_CONF_SET(in_dev, SEND_REDIRECTS, false);
+	IPV4_DEVCONF_ALL(dev_net(dev), SEND_REDIRECTS) = false;
+}
+
+/*
+ * Tells IPv6 not to make up a link-local address for @dev.  RTNL must be held.
+ */
+void wg_in6_dev_disable_addr_gen(struct net_device *dev)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct inet6_dev *in6_dev = __in6_dev_get(dev);
+
+	if (in6_dev)
+		in6_dev->cnf.addr_gen_mode = IN6_ADDR_GEN_MODE_NONE;
+#endif
 }

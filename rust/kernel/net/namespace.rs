@@ -144,7 +144,7 @@ impl WeakNet {
             return None;
         }
         // SAFETY: May be called from any context.
-        let net = unsafe { bindings::get_net_by_cookie(cookie) };
+        let net = unsafe { bindings::wg_get_net_by_cookie(cookie) };
         // INVARIANT: The reference was just taken.
         NonNull::new(net).map(NetRef)
     }

@@ -160,13 +160,13 @@ impl Device {
     /// Keeps IPv4 from sending redirects for packets that leave by the device they came by.
     pub fn disable_redirects(&self, _rtnl: &rtnetlink::Guard) {
         // SAFETY: The device is valid by the type invariants, and RTNL is held.
-        unsafe { bindings::in_dev_disable_redirects(self.as_raw()) };
+        unsafe { bindings::wg_in_dev_disable_redirects(self.as_raw()) };
     }
 
     /// Keeps IPv6 from making up addresses for the device.
     pub fn disable_address_generation(&self, _rtnl: &rtnetlink::Guard) {
         // SAFETY: The device is valid by the type invariants, and RTNL is held.
-        unsafe { bindings::in6_dev_disable_addr_gen(self.as_raw()) };
+        unsafe { bindings::wg_in6_dev_disable_addr_gen(self.as_raw()) };
     }
 
     /// Returns whether received packets may be merged.
@@ -215,14 +215,14 @@ impl Device {
     #[inline]
     pub fn sw_rx_add(&self, packets: u64, bytes: u64, _bh: &bh::Guard) {
         // SAFETY: The device has statistics by the type invariants, and bottom halves are disabled.
-        unsafe { bindings::dev_sw_netstats_rx_add_many(self.as_raw(), packets, bytes) };
+        unsafe { bindings::wg_dev_rx_add(self.as_raw(), packets, bytes) };
     }
 
     /// Counts packets that were sent well, and their bytes.
     #[inline]
     pub fn sw_tx_add(&self, packets: u64, bytes: u64, _bh: &bh::Guard) {
         // SAFETY: The device has statistics by the type invariants, and bottom halves are disabled.
-        unsafe { bindings::dev_sw_netstats_tx_add_many(self.as_raw(), packets, bytes) };
+        unsafe { bindings::wg_dev_tx_add(self.as_raw(), packets, bytes) };
     }
 }
 

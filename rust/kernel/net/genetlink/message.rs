@@ -65,7 +65,8 @@ impl DumpMessage<'_> {
             return Err(EINVAL);
         }
         // SAFETY: The buffer and the dump are valid by the type invariants.
-        let header = unsafe { bindings::genlmsg_put_dump(self.skb, self.cb, generation, command) };
+        let header =
+            unsafe { bindings::wg_genlmsg_put_dump(self.skb, self.cb, generation, command) };
         // INVARIANT: The message was just begun.
         self.header = Some(NonNull::new(header).ok_or(EMSGSIZE)?);
         Ok(())
