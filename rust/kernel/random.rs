@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/linux/random.h`](srctree/include/linux/random.h)
 
+use crate::task::might_sleep;
 use kernel::{
     error::to_result,
     prelude::*, //
@@ -49,6 +50,7 @@ pub fn is_initialized() -> bool {
 ///
 /// `ERESTARTSYS` if a signal came first.
 pub fn wait() -> Result {
+    might_sleep();
     // SAFETY: May be called where one may sleep.
     to_result(unsafe { bindings::wait_for_random_bytes() })
 }
