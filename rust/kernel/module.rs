@@ -70,6 +70,8 @@ impl Drop for Use {
 /// Waits until nothing is left that is counted.
 fn drain() {
     task::might_sleep();
+    // For functions that C may have called, and that have no callback.
+    rcu::synchronize_net();
     let mut round: u32 = 0;
     loop {
         rcu::barrier();

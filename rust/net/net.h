@@ -13,6 +13,10 @@
 #include <net/route.h>
 #include <net/sock.h>
 
+/* netfilter.c */
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv);
+void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv);
+
 /* skbuff.c */
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len);
 struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len);

@@ -163,7 +163,7 @@ impl<T: Receive> Socket<T> {
         unsafe { bindings::inet_dec_convert_csum(sk) };
         let large = large && {
             // SAFETY: As above, and the callback is the one it has.
-            let err = unsafe { bindings::udp_tunnel_accept_large(sk, Self::callback()) };
+            let err = unsafe { bindings::wg_udp_tunnel_accept_large(sk, Self::callback()) };
             // Otherwise, the stack takes large packets apart.
             err == 0
         };
@@ -229,7 +229,7 @@ impl<T: Receive> Socket<T> {
         if self.large {
             // SAFETY: By the safety requirements, the socket is valid, and by the type invariants it
             // was made to accept them.
-            unsafe { bindings::udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
+            unsafe { bindings::wg_udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
         }
         // SAFETY: By the safety requirements, the socket is valid and nobody sends by it.
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };

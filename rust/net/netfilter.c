@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include "net.h"
 #include <linux/ipv6.h>
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
@@ -8,6 +9,17 @@
 #include <net/ip.h>
 #include <net/udp.h>
 
+/*
+ * Hooks that let a tunnel's sockets have packets that stand for many datagrams as they are.
+ *
+ * A hook is in the list, and registered, as long as it has users: open sockets of its family and
+ * namespace with its callback.  A socket is closed before its namespace ends, so the namespace is
+ * there.  List and numbers of users are guarded by the mutex.
+ *
+ * Whoever goes through the hooks of a namespace may look at one for a grace period after it was
+ * unregistered, and a packet may still be in its function: it is freed after that, and the end of
+ * the module waits for one.
+ */
 #ifdef CONFIG_NETFILTER
 /* The hook for all sockets of one family in a namespace that have the same callback. */
 struct udp_tunnel_hook {
@@ -110,7 +122,7 @@ static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 }
 
 /* Has @encap_rcv, the callback of @sk, be called with large packets as they are. */
-__rust_helper int rust_helper_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 {
 	struct udp_tunnel_hook *hook;
 	int err = 0;
@@ -128,7 +140,7 @@ __rust_helper int rust_helper_udp_tunnel_accept_large(struct sock *sk, void *enc
 }
 
 /* Undoes what udp_tunnel_accept_large() did for @sk. */
-__rust_helper void rust_helper_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
 {
 	struct udp_tunnel_hook *hook;
 
@@ -137,17 +149,17 @@ __rust_helper void rust_helper_udp_tunnel_refuse_large(struct sock *sk, void *en
 	if (hook && !--hook->users) {
 		list_del(&hook->list);
 		nf_unregister_net_hook(hook->net, &hook->ops);
-		kfree(hook);
+		kfree_rcu(hook, ops.rcu);
 	}
 	mutex_unlock(&udp_tunnel_hooks_lock);
 }
 #else
-__rust_helper int rust_helper_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 {
 	return -EOPNOTSUPP;
 }
 
-__rust_helper void rust_helper_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
 {
 }
 #endif
