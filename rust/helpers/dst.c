@@ -4,5 +4,5 @@
 
 __rust_helper unsigned int rust_helper_dst_ifindex(const struct dst_entry *dst)
 {
-	return dst->dev->ifindex;
+	return dst_dev_rcu(dst)->ifindex;
 }

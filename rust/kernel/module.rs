@@ -69,16 +69,25 @@ impl Drop for Use {
 
 /// Waits until nothing is left that is counted.
 fn drain() {
-    task::might_sleep();
     // For functions that C may have called, and that have no callback.
     rcu::synchronize_net();
+    rcu::barrier();
+    wait_until_none(|| LIVE.fetch_add(0, Full));
+    // The last callback may not have returned yet.
+    rcu::barrier();
+}
+
+/// Waits until `left` returns zero: until nothing is left of what RCU callbacks free, be it by way of
+/// others. Process context only.
+pub(crate) fn wait_until_none(left: impl Fn() -> i64) {
+    task::might_sleep();
     let mut round: u32 = 0;
     loop {
-        rcu::barrier();
-        let left = LIVE.fetch_add(0, Full);
+        let left = left();
         if left == 0 {
-            break;
+            return;
         }
+        rcu::barrier();
         round = round.wrapping_add(1);
         if round < QUICK_ROUNDS {
             continue;
@@ -87,11 +96,9 @@ fn drain() {
             // SAFETY: An FFI call without requirements.
             unsafe { bindings::wg_warn_leaked(left) };
         }
-        // SAFETY: An FFI call that sleeps, as the documentation of `Use` says.
+        // SAFETY: An FFI call that sleeps, as documented.
         unsafe { bindings::msleep(PAUSE_MS) };
     }
-    // The last callback may not have returned yet.
-    rcu::barrier();
 }
 
 /// A part of something that the module's code must free.

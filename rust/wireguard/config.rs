@@ -263,6 +263,7 @@ impl Device {
         self.peers()
             .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
         peer.make_dead();
+        peer.close_routes();
     }
 
     /// Stops all that still runs on behalf of peers that were removed: one grace period for all.

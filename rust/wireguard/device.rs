@@ -454,12 +454,13 @@ impl Operations for WireGuard {
     }
 
     fn destruct(data: Arc<Device>) {
+        // Until it has no sockets and no routes in it, the end of their namespace must find it.
+        data.close_sockets();
+        data.remove_peers_and_wait();
+        data.transport_net.clear();
         if let Some(globals) = Globals::get() {
             globals.remove_device(&data);
         }
-        data.transport_net.clear();
-        data.close_sockets();
-        data.remove_peers_and_wait();
         data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
     }
@@ -480,6 +481,11 @@ impl PernetOperations for WireGuard {
             let config = device.config.lock();
             device.transport_net.clear();
             device.close_sockets();
+            // Nothing is sent any more. What follows needs no memory, and all grace periods are one.
+            config.peers().for_each(|peer| peer.close_routes());
+            rcu::synchronize_net();
+            config.peers().for_each(|peer| peer.release_routes());
+            // Which of our addresses a peer was heard at means nothing elsewhere.
             config
                 .peers()
                 .for_each(|peer| peer.clear_source(GFP_KERNEL));

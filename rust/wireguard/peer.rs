@@ -241,6 +241,7 @@ impl Peer {
 
     /// Stops what still runs on behalf of a dead peer, except for work that is queued.
     pub(crate) fn bury(&self) {
+        self.release_routes();
         self.sessions.clear();
         self.timers.cancel_all_sync();
         self.clear_handshake();
@@ -423,6 +424,28 @@ impl Peer {
     /// If there is no memory for that, all stays as it is.
     pub(crate) fn forget_route(&self) {
         self.renew_endpoint(Endpoint::source, GFP_KERNEL);
+    }
+
+    /// Keeps no route to the peer any more. It is not to be sent to after a grace period.
+    pub(crate) fn close_routes(&self) {
+        let guard = rcu::read_lock();
+        if let Some(endpoint) = self.endpoint(&guard) {
+            endpoint.close_cache();
+        }
+    }
+
+    /// Releases the route to the peer at once, without memory. Process context only; nobody may
+    /// send to it any more.
+    ///
+    /// Those of endpoints that were replaced are released by RCU, which the end of their namespace
+    /// waits for. These may be kept for as long as the peer is.
+    pub(crate) fn release_routes(&self) {
+        let guard = rcu::read_lock();
+        let endpoint = self.endpoint(&guard).and_then(Borrow::get);
+        drop(guard);
+        if let Some(endpoint) = endpoint {
+            endpoint.release_cache();
+        }
     }
 
     /// Makes a new endpoint with the same address.

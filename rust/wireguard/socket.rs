@@ -73,7 +73,7 @@ pub(crate) struct Endpoint {
     addr: SocketAddr,
     source: Source,
     /// Made when something is sent, as it takes memory for each CPU.
-    cache: SetOnce<DstCache>,
+    cache: SetOnce<KBox<DstCache>>,
 }
 
 rcu_object!(Endpoint);
@@ -103,6 +103,24 @@ impl Endpoint {
     /// Returns our address, as the peer addressed it last.
     pub(crate) fn source(&self) -> Source {
         self.source
+    }
+
+    /// Keeps no routes any more.
+    pub(crate) fn close_cache(&self) {
+        if let Some(cache) = self.cache.as_ref() {
+            cache.close();
+        }
+    }
+
+    /// Releases the routes that are kept, if there are any, and keeps none any more. Process context
+    /// only.
+    ///
+    /// Nobody may be about to send to it, save for those whom a grace period since
+    /// [`Endpoint::close_cache`] waits for.
+    pub(crate) fn release_cache(&self) {
+        if let Some(cache) = self.cache.as_ref() {
+            cache.release();
+        }
     }
 
     /// Returns whether the addresses are these, but for the flow label.
@@ -295,7 +313,7 @@ impl Path<'_> {
     fn send4(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow4) -> Result {
         let cached = self
             .cache()
-            .and_then(|cache| cache.get4(&mut flow, self.bh));
+            .and_then(|cache| cache.get4(sender, &mut flow, self.bh));
         let route = match cached {
             Some(route) => route,
             None => self.route4(sender, &mut flow)?,
@@ -306,7 +324,7 @@ impl Path<'_> {
 
     /// Looks up the route, from the address that the peer knows if that is possible still.
     #[cold]
-    fn route4(&self, sender: &Sender<'_>, flow: &mut Flow4) -> Result<Route4> {
+    fn route4<'g>(&self, sender: &Sender<'g>, flow: &mut Flow4) -> Result<Route4<'g>> {
         if let Source::V4(saddr, ifindex) = self.endpoint.source {
             flow.saddr = saddr;
             if sender.has_addr4(saddr) {
@@ -316,7 +334,7 @@ impl Path<'_> {
                     Err(error) => *error == EINVAL,
                 };
                 if ifindex == 0 || !unusable {
-                    return self.cached4(route, flow);
+                    return self.cached4(sender, route, flow);
                 }
                 // Another source may be used, but the interface that this one leads to stays.
                 flow.oif = route.as_ref().map_or(0, Route4::oif);
@@ -326,14 +344,19 @@ impl Path<'_> {
             flow.saddr = [0; 4];
             return self.reported(Route4::lookup(sender, flow));
         }
-        self.cached4(Route4::lookup(sender, flow), flow)
+        self.cached4(sender, Route4::lookup(sender, flow), flow)
     }
 
     /// Keeps the route for the next message.
-    fn cached4(&self, route: Result<Route4>, flow: &Flow4) -> Result<Route4> {
+    fn cached4<'g>(
+        &self,
+        sender: &Sender<'g>,
+        route: Result<Route4<'g>>,
+        flow: &Flow4,
+    ) -> Result<Route4<'g>> {
         let route = self.reported(route)?;
         if let Some(cache) = self.new_cache() {
-            cache.set4(&route, flow, self.bh);
+            cache.set4(sender, &route, flow, self.bh);
         }
         Ok(route)
     }
@@ -343,7 +366,7 @@ impl Path<'_> {
     fn send6(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow6) -> Result {
         let cached = self
             .cache()
-            .and_then(|cache| cache.get6(&mut flow, self.bh));
+            .and_then(|cache| cache.get6(sender, &mut flow, self.bh));
         let route = match cached {
             Some(route) => route,
             None => self.route6(sender, &mut flow)?,
@@ -354,7 +377,7 @@ impl Path<'_> {
 
     /// Looks up the route, from the address that the peer knows if we have that still.
     #[cold]
-    fn route6(&self, sender: &Sender<'_>, flow: &mut Flow6) -> Result<Route6> {
+    fn route6<'g>(&self, sender: &Sender<'g>, flow: &mut Flow6) -> Result<Route6<'g>> {
         if let Source::V6(saddr) = self.endpoint.source {
             if !sender.has_addr6(saddr) {
                 self.forget_source();
@@ -364,7 +387,7 @@ impl Path<'_> {
         }
         let route = self.reported(Route6::lookup(sender, flow))?;
         if let Some(cache) = self.new_cache() {
-            cache.set6(&route, flow, self.bh);
+            cache.set6(sender, &route, flow, self.bh);
         }
         Ok(route)
     }
@@ -372,14 +395,15 @@ impl Path<'_> {
     /// Returns where routes are kept, which is for messages to peers only.
     #[inline]
     fn cache(&self) -> Option<&DstCache> {
-        self.peer.and(self.endpoint.cache.as_ref())
+        Some(self.peer.and(self.endpoint.cache.as_ref())?)
     }
 
     /// Does the same, and makes the cache if there is none yet. Without memory there is none.
     fn new_cache(&self) -> Option<&DstCache> {
         if self.peer.is_some() && self.endpoint.cache.as_ref().is_none() {
             // If another CPU has made one meanwhile, this one is dropped.
-            self.endpoint.cache.populate(DstCache::new().ok()?);
+            let cache = KBox::new(DstCache::new().ok()?, GFP_ATOMIC).ok()?;
+            self.endpoint.cache.populate(cache);
         }
         self.cache()
     }
@@ -408,7 +432,9 @@ impl Peer {
     /// Sends a message to the peer, and counts it. Returns whether that worked.
     #[inline]
     pub(crate) fn send(&self, skb: SkBuff, ds: u8, guard: &Guard, bh: &bh::Guard) -> bool {
-        let Some(endpoint) = self.endpoint(guard) else {
+        // Who removes the peer waits for a grace period, and releases the route then.
+        let endpoint = self.endpoint(guard).filter(|_| !self.is_dead());
+        let Some(endpoint) = endpoint else {
             return false;
         };
         let sent = self.device().send(skb, endpoint, Some(self), ds, guard, bh);

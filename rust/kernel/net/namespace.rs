@@ -3,9 +3,14 @@
 //! Network namespaces.
 //!
 //! [`Net`] is borrowed, [`NetRef`] keeps a namespace alive, and [`WeakNet`] remembers one without
-//! keeping it.
+//! keeping it. What is made in a namespace and does not keep it alive, as sockets and routes, resides
+//! there: the end of the namespace waits until it is gone.
 //!
 //! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
+
+mod residence;
+
+pub(super) use residence::Residence;
 
 use super::{
     context,
@@ -27,6 +32,7 @@ use kernel::{
     },
     types::Opaque, //
 };
+use residence::Residents;
 use wg_bindings as bindings;
 
 /// A network namespace.
@@ -177,14 +183,18 @@ impl WeakNet {
 pub trait PernetOperations: 'static {
     /// Called for each namespace that is dying, and for all there are when the registration is
     /// dropped.
+    ///
+    /// All sockets in the namespace are to be closed, and all caches of routes to be released, that
+    /// would not be by themselves. The end of the namespace goes on when they are, and not before:
+    /// it needs what they refer to. That needs no memory.
     fn exit_rtnl(net: &Net, rtnl: &rtnetlink::Guard);
 }
 
-/// The registration of [`PernetOperations`].
+/// The registration of [`PernetOperations`]. Sockets can be opened only while there is one.
 ///
 /// # Invariants
 ///
-/// The operations are registered.
+/// The operations are registered, and no others: this is the only registration there is.
 pub struct PernetRegistration<T: PernetOperations>(
     Pin<KBox<Opaque<bindings::pernet_operations>>>,
     Use,
@@ -199,15 +209,24 @@ unsafe impl<T: PernetOperations> Sync for PernetRegistration<T> {}
 
 impl<T: PernetOperations> PernetRegistration<T> {
     /// Registers the operations, as those of a device.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if there are such operations, [`ENOMEM`] if there is no memory for them.
     pub fn new() -> Result<Self> {
         let ops = bindings::pernet_operations {
             exit_rtnl: Some(Self::exit_rtnl_callback),
+            id: residence::id(),
+            size: size_of::<Residents>(),
             ..pin_init::zeroed()
         };
         let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
-        // SAFETY: The operations are valid and stay where they are until `drop` unregisters them.
-        to_result(unsafe { bindings::register_pernet_device(ops.get()) })?;
-        // INVARIANT: The operations were just registered.
+        residence::open(|| {
+            // SAFETY: The operations are valid and stay where they are until `drop` unregisters them.
+            // The number is nobody else's, as there is no other registration.
+            to_result(unsafe { bindings::register_pernet_device(ops.get()) })
+        })?;
+        // INVARIANT: The operations were just registered, and no others.
         Ok(Self(ops, Use::new(), PhantomData))
     }
 
@@ -225,12 +244,17 @@ impl<T: PernetOperations> PernetRegistration<T> {
         // SAFETY: C holds RTNL for the call.
         let rtnl = unsafe { context::rtnl() };
         T::exit_rtnl(net, rtnl);
+        // SAFETY: The operations are registered, and the namespace has not ended.
+        unsafe { Residents::of(net.as_raw()) }.wait_until_gone();
     }
 }
 
 impl<T: PernetOperations> Drop for PernetRegistration<T> {
     fn drop(&mut self) {
-        // SAFETY: The operations are registered by the type invariants.
-        unsafe { bindings::unregister_pernet_device(self.0.get()) };
+        residence::close(|| {
+            // SAFETY: The operations are registered by the type invariants. For each namespace, the
+            // callback waits until nothing resides there.
+            unsafe { bindings::unregister_pernet_device(self.0.get()) };
+        });
     }
 }

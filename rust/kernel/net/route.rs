@@ -19,6 +19,7 @@ use crate::{
     sync::bh, //
 };
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::{
         null_mut,
@@ -62,31 +63,22 @@ pub struct Flow6 {
     pub oif: u32,
 }
 
-/// A route over IPv4.
+/// A route over IPv4, for what is sent by a [`Sender`] while its guard lives.
+///
+/// So it is gone before the socket is, and that before the namespace: a route must not be released
+/// later. What is to be kept is kept in a [`DstCache`].
 ///
 /// # Invariants
 ///
-/// The pointer is valid and holds a reference.
-pub struct Route4(NonNull<bindings::rtable>);
+/// The pointer is valid and holds a reference. For `'g` this is a read-side critical section of RCU.
+pub struct Route4<'g>(NonNull<bindings::rtable>, PhantomData<Sender<'g>>);
 
-// SAFETY: Routes may be used and released on any CPU.
-unsafe impl Send for Route4 {}
-
-// SAFETY: As above.
-unsafe impl Sync for Route4 {}
-
-/// A route over IPv6.
+/// A route over IPv6, as [`Route4`] is one over IPv4.
 ///
 /// # Invariants
 ///
-/// The pointer is valid and holds a reference.
-pub struct Route6(NonNull<bindings::dst_entry>);
-
-// SAFETY: Routes may be used and released on any CPU.
-unsafe impl Send for Route6 {}
-
-// SAFETY: As above.
-unsafe impl Sync for Route6 {}
+/// As those of [`Route4`].
+pub struct Route6<'g>(NonNull<bindings::dst_entry>, PhantomData<Sender<'g>>);
 
 impl Sender<'_> {
     /// Returns whether `addr` is one of our IPv4 addresses, or all zeros.
@@ -107,13 +99,13 @@ impl Sender<'_> {
     }
 }
 
-impl Route4 {
+impl<'g> Route4<'g> {
     /// Looks up a route for what is sent by `sender`.
     ///
     /// # Errors
     ///
     /// [`ENETUNREACH`] if there is no route or `saddr` is not ours, and others from routing rules.
-    pub fn lookup(sender: &Sender<'_>, flow: &mut Flow4) -> Result<Self> {
+    pub fn lookup(sender: &Sender<'g>, flow: &mut Flow4) -> Result<Self> {
         let mut fl = bindings::flowi4 {
             saddr: u32::from_ne_bytes(flow.saddr),
             daddr: u32::from_ne_bytes(flow.daddr),
@@ -130,8 +122,8 @@ impl Route4 {
         // The other end's address is changed, too, if it was all zeros.
         flow.saddr = fl.saddr.to_ne_bytes();
         flow.daddr = fl.daddr.to_ne_bytes();
-        // INVARIANT: The function has returned a reference.
-        Ok(Self(route))
+        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
+        Ok(Self(route, PhantomData))
     }
 
     /// Returns the destination that the route has.
@@ -142,7 +134,8 @@ impl Route4 {
 
     /// Returns the index of the interface that the route goes out by.
     pub fn oif(&self) -> u32 {
-        // SAFETY: By the type invariants, the route is valid.
+        // SAFETY: By the type invariants, the route is valid, and this is under RCU, which is what
+        // the device of a route needs.
         unsafe { bindings::dst_ifindex(self.dst()) }
     }
 
@@ -180,20 +173,20 @@ impl Route4 {
     }
 }
 
-impl Drop for Route4 {
+impl Drop for Route4<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, this is a reference, which nobody uses any more.
         unsafe { bindings::dst_release(self.dst()) };
     }
 }
 
-impl Route6 {
+impl<'g> Route6<'g> {
     /// Looks up a route for what is sent by `sender`.
     ///
     /// # Errors
     ///
     /// [`ENETUNREACH`] and others if there is no route, [`EAFNOSUPPORT`] if there is no IPv6.
-    pub fn lookup(sender: &Sender<'_>, flow: &mut Flow6) -> Result<Self> {
+    pub fn lookup(sender: &Sender<'g>, flow: &mut Flow6) -> Result<Self> {
         let mut fl = bindings::flowi6 {
             saddr: in6_addr(flow.saddr),
             daddr: in6_addr(flow.daddr),
@@ -211,13 +204,13 @@ impl Route6 {
         let dst = NonNull::new(from_err_ptr(dst)?).ok_or_else(error::unreachable)?;
         // SAFETY: An address is valid as bytes.
         flow.saddr = unsafe { fl.saddr.in6_u.u6_addr8 };
-        // INVARIANT: The function has returned a reference.
-        Ok(Self(dst))
+        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
+        Ok(Self(dst, PhantomData))
     }
 
     /// Returns the index of the interface that the route goes out by.
     pub fn oif(&self) -> u32 {
-        // SAFETY: By the type invariants, the route is valid.
+        // SAFETY: As for `Route4::oif`.
         unsafe { bindings::dst_ifindex(self.0.as_ptr()) }
     }
 
@@ -255,7 +248,7 @@ impl Route6 {
     }
 }
 
-impl Drop for Route6 {
+impl Drop for Route6<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, this is a reference, which nobody uses any more.
         unsafe { bindings::dst_release(self.0.as_ptr()) };

@@ -10,7 +10,10 @@
 use crate::{
     net::{
         context,
-        namespace::NetRef,
+        namespace::{
+            NetRef,
+            Residence, //
+        },
         SkBuff, //
     },
     sync::{
@@ -64,16 +67,19 @@ pub fn ipv6_enabled() -> bool {
 /// Dropping an open socket closes it.
 ///
 /// A socket does not keep its namespace alive. Whoever opens one has to close it when the namespace
-/// comes to its end, see [`PernetOperations`](super::namespace::PernetOperations).
+/// comes to its end, which waits for that: see
+/// [`PernetOperations`](super::namespace::PernetOperations).
 ///
 /// # Invariants
 ///
 /// - `sk` is null, or a valid socket of ours, which is freed a grace period after `sk` became null.
+/// - `residence` is in the socket's namespace until it is freed.
 /// - `data` is a reference that the socket holds until then.
 /// - If `large`, it was made to accept large packets.
 pub struct Socket<T: Receive> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
+    residence: Residence,
     port: u16,
     large: bool,
 }
@@ -91,7 +97,8 @@ impl<T: Receive> Socket<T> {
     ///
     /// # Errors
     ///
-    /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made.
+    /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made;
+    /// [`ENODEV`] if no operations are registered for the end of namespaces.
     pub fn bind4(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
@@ -100,11 +107,12 @@ impl<T: Receive> Socket<T> {
             ..Default::default()
         };
         config.set_use_udp_checksums(1);
+        let residence = reside(net)?;
         let mut socket = null_mut();
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create4(net.as_raw(), &mut config, &mut socket) })?;
         // SAFETY: The socket is new, of this namespace, and ours.
-        Ok(unsafe { Self::set_up(net, socket, large, data) })
+        Ok(unsafe { Self::set_up(net, residence, socket, large, data) })
     }
 
     /// Opens an IPv6 socket, on any free port if `port` is zero.
@@ -122,20 +130,22 @@ impl<T: Receive> Socket<T> {
         config.set_use_udp6_tx_checksums(1);
         config.set_use_udp6_rx_checksums(1);
         config.set_ipv6_v6only(1);
+        let residence = reside(net)?;
         let mut socket = null_mut();
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create6(net.as_raw(), &mut config, &mut socket) })?;
         // SAFETY: The socket is new, of this namespace, and ours.
-        Ok(unsafe { Self::set_up(net, socket, large, data) })
+        Ok(unsafe { Self::set_up(net, residence, socket, large, data) })
     }
 
     /// Makes a tunnel's of a new socket.
     ///
     /// # Safety
     ///
-    /// `socket` must be a bound UDP socket of `net` that the caller owns.
+    /// `socket` must be a bound UDP socket of `net` that the caller owns, and `residence` be there.
     unsafe fn set_up(
         net: &NetRef,
+        residence: Residence,
         socket: *mut bindings::socket,
         large: bool,
         data: Arc<T>,
@@ -169,10 +179,12 @@ impl<T: Receive> Socket<T> {
         };
         // SAFETY: As above.
         let port = unsafe { bindings::inet_sport(sk) };
-        // INVARIANT: The socket is ours, and the reference was given to it.
+        // INVARIANT: The socket is ours, and the reference was given to it. The residence is in its
+        // namespace, by the safety requirements.
         Self {
             sk: Atomic::new(sk),
             data,
+            residence,
             port: u16::from_be(port),
             large,
         }
@@ -235,8 +247,22 @@ impl<T: Receive> Socket<T> {
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
         // SAFETY: As above.
         unsafe { bindings::udp_tunnel_sock_release(sk.as_ptr()) };
+        // INVARIANT: The socket is freed.
+        self.residence.begin_to_leave(|| ());
+        self.residence.leave(|| ());
         // SAFETY: By the type invariants, this is the socket's reference, which no callback uses.
         drop(unsafe { Arc::from_raw(self.data) });
+    }
+}
+
+/// Takes up residence in a namespace.
+fn reside(net: &NetRef) -> Result<Residence> {
+    let residence = Residence::new();
+    let _guard = rcu::read_lock();
+    // SAFETY: The namespace is alive, and this is under RCU.
+    match unsafe { residence.take_up(net.as_raw()) } {
+        true => Ok(residence),
+        false => Err(ENODEV),
     }
 }
 

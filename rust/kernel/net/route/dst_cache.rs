@@ -11,23 +11,44 @@ use super::{
     Route4,
     Route6, //
 };
-use crate::sync::bh;
-use core::ptr::NonNull;
+use crate::{
+    net::{
+        namespace::Residence,
+        udp_tunnel::Sender, //
+    },
+    sync::bh,
+    task::might_sleep, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::Opaque, //
 };
 use wg_bindings as bindings;
 
 /// A cache of the route to one destination, and of our address on it.
 ///
-/// May be created and dropped in any context.
+/// It can be created and dropped in any context. The end of the namespace that the routes are in waits
+/// until they are released, which is when the cache is dropped, or [released](Self::release).
 ///
 /// # Invariants
 ///
-/// The cache is initialised.
-pub struct DstCache(Opaque<bindings::dst_cache>);
+/// - The cache is initialised.
+/// - It holds routes only while `residence` is in their namespace.
+/// - `cookie` was taken after the residence began to be left, if it did, and before `leave`.
+pub struct DstCache {
+    cache: Opaque<bindings::dst_cache>,
+    residence: Residence,
+    cookie: Atomic<usize>,
+}
 
 // SAFETY: A cache may be used on any CPU.
 unsafe impl Send for DstCache {}
@@ -45,67 +66,124 @@ impl DstCache {
         let cache = Opaque::zeroed();
         // SAFETY: The cache is valid for writes.
         to_result(unsafe { bindings::dst_cache_init(cache.get(), kernel::bindings::GFP_ATOMIC) })?;
-        // INVARIANT: It was initialised above. It does not mind being moved.
-        Ok(Self(cache))
+        // INVARIANT: It was initialised above, and holds nothing. It does not mind being moved.
+        Ok(Self {
+            cache,
+            residence: Residence::new(),
+            cookie: Atomic::new(0),
+        })
     }
 
     /// Returns the IPv4 route and fills in our address, if they are known and still valid.
     #[inline]
-    pub fn get4(&self, flow: &mut Flow4, _bh: &bh::Guard) -> Option<Route4> {
+    pub fn get4<'g>(
+        &self,
+        _sender: &Sender<'g>,
+        flow: &mut Flow4,
+        _bh: &bh::Guard,
+    ) -> Option<Route4<'g>> {
+        if !self.residence.is_taken_up() {
+            return None;
+        }
         let mut saddr = 0;
-        // SAFETY: By the type invariants, the cache is valid. Bottom halves are off.
-        let route = unsafe { bindings::dst_cache_get_ip4(self.0.get(), &mut saddr) };
+        // SAFETY: By the type invariants, the cache is valid. Bottom halves are off, and whoever
+        // releases it waits for that, having seen to it that the residence is not taken up.
+        let route = unsafe { bindings::dst_cache_get_ip4(self.cache.get(), &mut saddr) };
         let route = NonNull::new(route)?;
         flow.saddr = saddr.to_ne_bytes();
-        // INVARIANT: The function has returned a reference.
-        Some(Route4(route))
+        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
+        Some(Route4(route, PhantomData))
     }
 
     /// Remembers the IPv4 route, and our address.
     #[inline]
-    pub fn set4(&self, route: &Route4, flow: &Flow4, _bh: &bh::Guard) {
-        let saddr = u32::from_ne_bytes(flow.saddr);
-        // SAFETY: The cache and the route are valid. Bottom halves are off.
-        unsafe { bindings::dst_cache_set_ip4(self.0.get(), route.dst(), saddr) };
+    pub fn set4(&self, sender: &Sender<'_>, route: &Route4<'_>, flow: &Flow4, bh: &bh::Guard) {
+        if self.reside(sender, bh) {
+            let saddr = u32::from_ne_bytes(flow.saddr);
+            // INVARIANT: The residence is in the namespace of the sender, and of the route.
+            // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
+            unsafe { bindings::dst_cache_set_ip4(self.cache.get(), route.dst(), saddr) };
+        }
     }
 
     /// Returns the IPv6 route and fills in our address, if they are known and still valid.
     #[inline]
-    pub fn get6(&self, flow: &mut Flow6, _bh: &bh::Guard) -> Option<Route6> {
+    pub fn get6<'g>(
+        &self,
+        _sender: &Sender<'g>,
+        flow: &mut Flow6,
+        _bh: &bh::Guard,
+    ) -> Option<Route6<'g>> {
+        if !self.residence.is_taken_up() {
+            return None;
+        }
         let mut saddr = in6_addr([0; 16]);
-        // SAFETY: By the type invariants, the cache is valid. Bottom halves are off.
-        let route = unsafe { bindings::dst_cache_get_ip6(self.0.get(), &mut saddr) };
+        // SAFETY: As in `get4`.
+        let route = unsafe { bindings::dst_cache_get_ip6(self.cache.get(), &mut saddr) };
         let route = NonNull::new(route)?;
         // SAFETY: An address is valid as bytes.
         flow.saddr = unsafe { saddr.in6_u.u6_addr8 };
-        // INVARIANT: The function has returned a reference.
-        Some(Route6(route))
+        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
+        Some(Route6(route, PhantomData))
     }
 
     /// Remembers the IPv6 route, and our address.
     #[inline]
-    pub fn set6(&self, route: &Route6, flow: &Flow6, _bh: &bh::Guard) {
-        let saddr = in6_addr(flow.saddr);
-        // SAFETY: The cache and the route are valid. Bottom halves are off.
-        unsafe { bindings::dst_cache_set_ip6(self.0.get(), route.0.as_ptr(), &saddr) };
+    pub fn set6(&self, sender: &Sender<'_>, route: &Route6<'_>, flow: &Flow6, bh: &bh::Guard) {
+        if self.reside(sender, bh) {
+            let saddr = in6_addr(flow.saddr);
+            // INVARIANT: The residence is in the namespace of the sender, and of the route.
+            // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
+            unsafe { bindings::dst_cache_set_ip6(self.cache.get(), route.0.as_ptr(), &saddr) };
+        }
+    }
+
+    /// Takes up residence in the namespace of the routes that `sender` gets, and returns whether it is
+    /// there.
+    fn reside(&self, sender: &Sender<'_>, _bh: &bh::Guard) -> bool {
+        // SAFETY: This is under RCU while the sender lives, and its socket resides in the namespace.
+        unsafe { self.residence.take_up(sender.net()) }
     }
 
     /// Has what is remembered forgotten, on each CPU when that looks for it.
     pub fn reset(&self) {
         // SAFETY: By the type invariants, the cache is valid.
-        unsafe { bindings::dst_cache_reset(self.0.get()) };
+        unsafe { bindings::dst_cache_reset(self.cache.get()) };
     }
 
-    /// Forgets what is remembered, on all CPUs and at once.
-    pub fn reset_now(&mut self) {
-        // SAFETY: By the type invariants, the cache is valid. Nobody else uses it.
-        unsafe { bindings::dst_cache_reset_now(self.0.get()) };
+    /// Lets nothing more be remembered, nor be returned: the cache is to be released.
+    ///
+    /// In any context. To release many of them takes one grace period if all are closed first.
+    pub fn close(&self) {
+        self.residence.begin_to_leave(|| {
+            // SAFETY: May be called from any context.
+            let cookie = unsafe { bindings::get_state_synchronize_rcu() };
+            // INVARIANT: The residence has just begun to be left.
+            self.cookie.store(cookie, Relaxed);
+        });
+    }
+
+    /// Closes the cache and releases what is remembered, at once and on all CPUs.
+    ///
+    /// Waits for a grace period unless one has passed since the cache was closed. Process context
+    /// only. If somebody else is at it, that may not be done yet when this returns.
+    pub fn release(&self) {
+        might_sleep();
+        self.close();
+        self.residence.leave(|| {
+            // SAFETY: An FFI call that may sleep, as documented.
+            unsafe { bindings::cond_synchronize_rcu(self.cookie.load(Relaxed)) };
+            // SAFETY: By the type invariants, the cache is valid. Whoever used it is through, and
+            // nobody begins to any more.
+            unsafe { bindings::dst_cache_reset_now(self.cache.get()) };
+        });
     }
 }
 
 impl Drop for DstCache {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, the cache is valid. Nobody uses it any more.
-        unsafe { bindings::dst_cache_destroy(self.0.get()) };
+        // SAFETY: By the type invariants, the cache is valid. Nobody uses it any more. The residence
+        // is dropped after this.
+        unsafe { bindings::dst_cache_destroy(self.cache.get()) };
     }
 }
