@@ -26,6 +26,9 @@ use crate::{
     }, //
 };
 
+/// What the key of the first MAC is made from, besides a public key.
+const MAC1_LABEL: &[u8] = b"mac1----";
+
 /// What the MACs of a message say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MacState {
@@ -35,6 +38,43 @@ pub enum MacState {
     ValidWithoutCookie,
     /// The sender knows our public key, and receives what is sent to its address.
     ValidWithCookie,
+}
+
+/// Checks the first MAC of messages to us, which whoever knows our public key can make.
+///
+/// There is nothing secret about it.
+#[derive(Clone)]
+pub struct FirstMac {
+    /// Key of the first MAC of messages to us.
+    key: [u8; 32],
+}
+
+impl FirstMac {
+    /// Returns the check for nobody.
+    pub(crate) const fn zero() -> Self {
+        Self { key: [0; 32] }
+    }
+
+    /// Returns the check for the one with that static public key.
+    pub fn new<S: Suite>(public: &[u8; 32]) -> Self {
+        let mut check = Self::zero();
+
+        S::hash(&[MAC1_LABEL, public], &mut check.key);
+        check
+    }
+
+    /// Returns whether the first MAC of `message` is right.
+    ///
+    /// The MACs are the last 32 bytes of `message`.
+    pub fn is_right<S: Suite>(&self, message: &[u8]) -> bool {
+        let Some((body, mac1, _)) = split_macs(message) else {
+            return false;
+        };
+        let mut mac = [0; 16];
+
+        S::mac(&self.key, &[body], &mut mac);
+        S::eq(&mac, mac1)
+    }
 }
 
 /// The side that gives cookies: one per interface.
@@ -52,6 +92,12 @@ impl Checker {
             secret: Secret::zero(),
             born_ns: None,
         }
+    }
+
+    /// Makes this a copy of `other`, so that nobody needs to have that one for himself for long.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.secret.copy_from(&other.secret);
+        self.born_ns = other.born_ns;
     }
 
     /// Returns whether there is no secret, or one that is too old.
@@ -239,8 +285,8 @@ impl Maker {
 }
 
 /// Derives the key of the first MAC of messages to the one with that static public key.
-pub(crate) fn mac1_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
-    S::hash(&[b"mac1----", public], key.as_mut_bytes());
+fn mac1_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
+    S::hash(&[MAC1_LABEL, public], key.as_mut_bytes());
 }
 
 /// Derives the key of cookie replies of the one with that static public key.

@@ -5,8 +5,7 @@
 use crate::{
     cookie::{
         cookie_key,
-        mac1_key,
-        split_macs, //
+        FirstMac, //
     },
     crypto::Suite,
     secret::Secret, //
@@ -20,8 +19,8 @@ pub struct Identity {
     private: Secret<32>,
     /// Public key.
     public: [u8; 32],
-    /// Key of the first MAC of messages to us.
-    mac1_key: Secret<32>,
+    /// Checks the first MAC of messages to us.
+    first_mac: FirstMac,
     /// Key of our cookie replies.
     cookie_key: Secret<32>,
 }
@@ -33,7 +32,7 @@ impl Identity {
         Self {
             private: Secret::zero(),
             public: [0; 32],
-            mac1_key: Secret::zero(),
+            first_mac: FirstMac::zero(),
             cookie_key: Secret::zero(),
         }
     }
@@ -45,7 +44,7 @@ impl Identity {
         self.public = public_key::<S>(private)?;
         *self.private.as_mut_bytes() = *private;
         clamp(self.private.as_mut_bytes());
-        mac1_key::<S>(&self.public, &mut self.mac1_key);
+        self.first_mac = FirstMac::new::<S>(&self.public);
         cookie_key::<S>(&self.public, &mut self.cookie_key);
         Some(())
     }
@@ -60,17 +59,16 @@ impl Identity {
         &self.public
     }
 
+    /// Returns what checks the first MAC of messages to us.
+    pub fn first_mac(&self) -> &FirstMac {
+        &self.first_mac
+    }
+
     /// Returns whether the first MAC of `message` is right.
     ///
     /// The MACs are the last 32 bytes of `message`.
     pub fn check_mac1<S: Suite>(&self, message: &[u8]) -> bool {
-        let Some((body, mac1, _)) = split_macs(message) else {
-            return false;
-        };
-        let mut mac = [0; 16];
-
-        S::mac(self.mac1_key.as_bytes(), &[body], &mut mac);
-        S::eq(&mac, mac1)
+        self.first_mac.is_right::<S>(message)
     }
 
     /// Returns the private key as it is kept.
