@@ -401,7 +401,7 @@ impl Device {
         let exists = new.initialize::<Kernel>(private_key).is_some();
         let new = exists.then(|| Identity::from(new));
         let send_staged = old.is_none() && new.is_some() && self.is_running();
-        self.set_identity(new);
+        self.set_identity(new)?;
         for peer in config.peers() {
             peer.change_identity();
             if send_staged {

@@ -3,6 +3,7 @@
 //! An interface: its state, up, down, and its end.
 
 use crate::{
+    admission::Doorkeeper,
     allowed_ips::AllowedIps,
     config::Config,
     crypto::Identity,
@@ -59,6 +60,7 @@ use wg_kernel::{
         VmForkNotifier, //
     },
     pr_debug,
+    random,
     sync::{
         bh,
         rcu::{
@@ -104,9 +106,12 @@ pub(crate) struct Queues {
 impl Queues {
     fn new(name: &CStr) -> Result<Self> {
         let exclusive = Flags::PERCPU.or(Flags::CPU_INTENSIVE);
+        let anywhere = Flags::UNBOUND.or(Flags::FREEZABLE);
+        // One for each CPU, and one more, should one of them be kept from its work.
+        let workers = cpu::online_count().saturating_add(1) as i32;
         Ok(Self {
-            receive: OwnedQueue::new(c"wg-kex", name, exclusive.or(Flags::FREEZABLE), 1)?,
-            send: OwnedQueue::new(c"wg-kex", name, Flags::UNBOUND.or(Flags::FREEZABLE), 0)?,
+            receive: OwnedQueue::new(c"wg-kex", name, anywhere, workers)?,
+            send: OwnedQueue::new(c"wg-kex", name, anywhere, 0)?,
             crypt: OwnedQueue::new(c"wg-crypt", name, exclusive.or(Flags::MEM_RECLAIM), 1)?,
         })
     }
@@ -128,8 +133,11 @@ pub(crate) struct Device {
     /// Who we are; a copy of the pointer is taken before it is used.
     #[pin]
     identity: SpinLockBh<Option<Identity>>,
+    /// Checks the first MAC of messages to us, while there is an identity.
+    doorkeeper: Slot<Doorkeeper>,
+    /// A copy of it is taken before it is used.
     #[pin]
-    cookies: Mutex<Checker>,
+    cookies: SpinLockBh<Checker>,
 
     #[pin]
     peers: Peers,
@@ -154,7 +162,6 @@ pub(crate) struct Device {
     epoch: Atomic<u32>,
     /// Number of handshake messages that came in and are not answered yet.
     handshakes_queued: Atomic<i32>,
-    last_handshake_cpu: Atomic<u32>,
     queues: Queues,
     /// Number of peers that are not freed yet.
     live_peers: Atomic<i64>,
@@ -179,7 +186,8 @@ impl Device {
                 place <- new_mutex!(Some(place), "Device::place"),
                 config <- new_mutex!(Config::new(), "Device::config"),
                 identity <- new_spinlock_bh!(None, "Device::identity"),
-                cookies <- new_mutex!(Checker::new(), "Device::cookies"),
+                doorkeeper: Slot::new(None),
+                cookies <- new_spinlock_bh!(Checker::new(), "Device::cookies"),
                 peers <- HashTable::new(),
                 indices <- Indices::new(),
                 allowed_ips: Slot::new(None),
@@ -194,7 +202,6 @@ impl Device {
                 messages_in: Atomic::new(0),
                 epoch: Atomic::new(0),
                 handshakes_queued: Atomic::new(0),
-                last_handshake_cpu: Atomic::new(0),
                 queues,
                 live_peers: Atomic::new(0),
             }? Error),
@@ -246,14 +253,30 @@ impl Device {
     }
 
     /// Sets who we are.
-    pub(crate) fn set_identity(&self, new: Option<Identity>) {
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it. To be nobody takes none.
+    pub(crate) fn set_identity(&self, new: Option<Identity>) -> Result {
+        let doorkeeper = new.as_ref().map(Doorkeeper::new).transpose()?;
         let old = core::mem::replace(&mut *self.identity.lock(), new);
         drop(old);
+        drop(self.doorkeeper.swap(doorkeeper));
+        Ok(())
     }
 
-    /// Returns the side that gives cookies.
-    pub(crate) fn cookies(&self) -> &Mutex<Checker> {
-        &self.cookies
+    /// Returns what turns those away who do not know who we are.
+    pub(crate) fn doorkeeper(&self) -> &Slot<Doorkeeper> {
+        &self.doorkeeper
+    }
+
+    /// Copies the side that gives cookies to `copy`, with a secret that is not too old.
+    pub(crate) fn copy_cookies(&self, copy: &mut Checker, now_ns: u64) {
+        let mut checker = self.cookies.lock();
+        if checker.needs_secret(now_ns) {
+            checker.rotate(|secret| random::fill(secret), now_ns);
+        }
+        copy.copy_from(&checker);
     }
 
     /// Returns the peers by public key.
@@ -315,11 +338,6 @@ impl Device {
     /// Returns the number of handshake messages that are not answered yet.
     pub(crate) fn handshakes_queued(&self) -> &Atomic<i32> {
         &self.handshakes_queued
-    }
-
-    /// Returns the CPU that was given a handshake message last.
-    pub(crate) fn last_handshake_cpu(&self) -> &Atomic<u32> {
-        &self.last_handshake_cpu
     }
 
     /// Returns the number of jobs that encrypt.
@@ -461,7 +479,8 @@ impl Operations for WireGuard {
         if let Some(globals) = Globals::get() {
             globals.remove_device(&data);
         }
-        data.set_identity(None);
+        // To forget it cannot fail.
+        let _ = data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
     }
 }

@@ -11,6 +11,10 @@ use kernel::{
         RBTreeNodeReservation, //
     },
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -65,8 +69,8 @@ pub(crate) struct Globals {
     timers: Timers<Globals, 1>,
     #[pin]
     devices: Mutex<RBTree<u64, Arc<Device>>>,
-    #[pin]
-    load: SpinLockBh<Load>,
+    /// When there were too many handshake messages, as [`Load`] has it.
+    load: Atomic<u64>,
     #[pin]
     sources: SpinLockBh<Sources>,
     max_sources: usize,
@@ -94,7 +98,7 @@ impl Globals {
             try_pin_init!(Self {
                 timers <- Timers::new(),
                 devices <- new_mutex!(RBTree::new(), "Globals::devices"),
-                load <- new_spinlock_bh!(Load::default(), "Globals::load"),
+                load: Atomic::new(0),
                 sources <- new_spinlock_bh!(
                     Sources {
                         buckets: RBTree::new(),
@@ -140,21 +144,38 @@ impl Globals {
 
     /// Returns whether handshakes come in faster than they are answered, on whatever device, given
     /// how many of them wait on one.
-    pub(crate) fn is_under_load(&self, queued: usize, now_ns: u64) -> bool {
-        self.load.lock().is_high(queued, now_ns)
+    pub(crate) fn is_under_load(queued: usize, now_ns: u64) -> bool {
+        let guard = rcu::read_lock();
+        let Some(globals) = GLOBALS.load(&guard) else {
+            return false;
+        };
+        let before = Load {
+            last_ns: globals.load.load(Relaxed),
+        };
+        let mut load = before;
+        let high = load.is_high(queued, now_ns);
+        // Whoever else does so at this moment writes much the same. Usually there is nothing to write.
+        if load != before {
+            globals.load.store(load.last_ns, Relaxed);
+        }
+        high
     }
 
     /// Returns whether the limit of the rate allows a handshake message from `source`.
-    pub(crate) fn allows(&self, namespace: usize, source: &SocketAddr, now_ns: u64) -> bool {
+    pub(crate) fn allows(namespace: usize, source: &SocketAddr, now_ns: u64) -> bool {
+        let guard = rcu::read_lock();
+        let Some(globals) = GLOBALS.load(&guard) else {
+            return false;
+        };
         let key = match source {
             SocketAddr::V4 { addr, .. } => (namespace, false, ratelimit::source_v4(addr)),
             SocketAddr::V6 { addr, .. } => (namespace, true, ratelimit::source_v6(addr)),
         };
-        let mut sources = self.sources.lock();
+        let mut sources = globals.sources.lock();
         if let Some(bucket) = sources.buckets.get_mut(&key) {
             return bucket.allow(now_ns);
         }
-        if sources.count >= self.max_sources {
+        if sources.count >= globals.max_sources {
             return false;
         }
         let bucket = Bucket::new(now_ns);
@@ -164,8 +185,8 @@ impl Globals {
             .is_ok();
         if added {
             sources.count = sources.count.wrapping_add(1);
-            if !self.timers.is_pending(0) {
-                self.timers.arm(0, time::HZ);
+            if !globals.timers.is_pending(0) {
+                globals.timers.arm(0, time::HZ);
             }
         }
         added

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Handshake messages: sending them, and answering those that come in.
+//! Handshake messages: sending them, and answering those that were let in.
 //!
-//! All of this happens in process context, on the device's workqueues: one message that came in is
-//! one work item, on the CPU whose turn it is.
+//! All of this happens in process context, on the device's workqueues.
 
 use crate::{
     crypto::{
@@ -11,35 +10,16 @@ use crate::{
         Kernel, //
     },
     device::Device,
-    globals::Globals,
     keying::Active,
     lookup::Entry,
     peer::Peer,
     socket, //
 };
 use kernel::{
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    },
-    workqueue::{
-        impl_has_work,
-        new_work,
-        Work,
-        WorkItem, //
-    }, //
+    sync::Arc, //
 };
 use wg_kernel::{
-    cpu,
-    net::{
-        addr::SocketAddr,
-        skbuff::{
-            Outer,
-            Served,
-            SkBuff, //
-        }, //
-    },
+    net::skbuff::Outer,
     pr_debug_ratelimited,
     random,
     sync::{
@@ -53,11 +33,7 @@ use wg_kernel::{
 };
 use wg_proto::{
     handshake::Claim,
-    limits,
-    secret::{
-        self,
-        Secret, //
-    },
+    secret::Secret,
     tai64n::Timestamp,
     timers::Event,
     wire::{
@@ -70,92 +46,22 @@ use wg_proto::{
     }, //
 };
 
-/// A handshake message that came in.
-#[pin_data]
-struct Incoming {
-    #[pin]
-    work: Work<Incoming>,
-    device: Arc<Device>,
-    /// How often the interface had gone down when the message came in.
-    epoch: u32,
-    kind: Kind,
-    skb: Served,
-}
-
-impl_has_work! {
-    impl HasWork<Incoming> for Incoming { self.work }
-}
-
-impl WorkItem for Incoming {
-    type Pointer = Pin<KBox<Self>>;
-
-    fn run(this: Pin<KBox<Self>>) {
-        // What came in before the interface went down is void.
-        if let Some(skb) = this.skb.get().filter(|_| this.epoch == this.device.epoch()) {
-            this.device.answer(this.kind, skb);
-            secret::wipe_stack();
-        }
-        this.device.handshakes_queued().fetch_sub(1, Relaxed);
-    }
-}
-
 impl Device {
-    /// Queues a handshake message that came in, unless there are too many.
-    #[cold]
-    pub(crate) fn queue_handshake(self: &Arc<Self>, kind: Kind, skb: SkBuff) {
-        let queued = self.handshakes_queued();
-        let full = queued.load(Relaxed) as usize >= limits::MAX_QUEUED_INCOMING_HANDSHAKES;
-        if full || !random::is_initialized() {
-            return self.log_dropped(&skb);
-        }
-        let incoming = KBox::pin_init(
-            try_pin_init!(Incoming {
-                work <- new_work!("Incoming::work"),
-                device: self.clone(),
-                epoch: self.epoch(),
-                kind,
-                skb: Served::new(skb),
-            }? Error),
-            GFP_ATOMIC,
-        );
-        let Ok(incoming) = incoming else {
-            return;
-        };
-        queued.fetch_add(1, Relaxed);
-        let cpu = cpu::Online::after(self.last_handshake_cpu().load(Relaxed));
-        self.last_handshake_cpu().store(cpu.as_raw(), Relaxed);
-        self.queues().receive.enqueue_on::<_, 0>(cpu, incoming);
-    }
-
-    /// Says in the log that a message was dropped.
-    fn log_dropped(&self, skb: &SkBuff) {
-        if let Some(outer) = skb.outer() {
-            pr_debug_ratelimited!(
-                "{}: Dropping handshake packet from {}\n",
-                self.name(),
-                outer.source
-            );
-        }
-    }
-
     /// Does what a handshake message asks for.
     ///
-    /// Not inlined, so that all it leaves on the stack lies below the one that wipes that.
+    /// Not part of its caller, which wipes the stack that this has used.
     #[inline(never)]
-    fn answer(self: &Arc<Self>, kind: Kind, skb: &SkBuff) {
-        let Some(outer) = skb.outer() else {
-            return;
-        };
+    pub(crate) fn answer(self: &Arc<Self>, kind: Kind, message: &[u8], outer: &Outer) {
         let peer = match kind {
-            Kind::Initiation => self.answer_initiation(skb, &outer),
-            Kind::Response => self.answer_response(skb, &outer),
+            Kind::Initiation => self.answer_initiation(message, outer),
+            Kind::Response => self.answer_response(message, outer),
             Kind::CookieReply => {
                 pr_debug_ratelimited!(
                     "{}: Receiving cookie response from {}\n",
                     self.name(),
                     outer.source
                 );
-                return self.take_cookie(skb);
+                return self.take_cookie(message);
             }
             Kind::Data => None,
         };
@@ -163,7 +69,7 @@ impl Device {
             return;
         };
 
-        let len = u64::from(skb.len());
+        let len = message.len() as u64;
         let bh = bh::disable();
         let guard = rcu::read_lock();
         if let Some(netdev) = self.link().get(&guard) {
@@ -177,10 +83,9 @@ impl Device {
     }
 
     /// Answers an initiation, and returns who it is by if it is accepted.
-    fn answer_initiation(self: &Arc<Self>, skb: &SkBuff, outer: &Outer) -> Option<RcuArc<Peer>> {
-        let bytes = skb.head::<{ wire::INITIATION_LEN }>()?;
-        let message = Initiation::from_bytes(&bytes)?;
-        let identity = self.admit(&bytes, message.sender, outer)?;
+    fn answer_initiation(self: &Arc<Self>, bytes: &[u8], outer: &Outer) -> Option<RcuArc<Peer>> {
+        let message = Initiation::from_bytes(bytes.first_chunk()?)?;
+        let identity = self.admit(bytes, message.sender, outer)?;
         let Some(peer) = self.consume_initiation(&identity, &message) else {
             pr_debug_ratelimited!(
                 "{}: Invalid handshake initiation from {}\n",
@@ -224,10 +129,9 @@ impl Device {
     }
 
     /// Takes in a response, and returns who it is by if it is accepted.
-    fn answer_response(self: &Arc<Self>, skb: &SkBuff, outer: &Outer) -> Option<RcuArc<Peer>> {
-        let bytes = skb.head::<{ wire::RESPONSE_LEN }>()?;
-        let message = Response::from_bytes(&bytes)?;
-        self.admit(&bytes, message.sender, outer)?;
+    fn answer_response(self: &Arc<Self>, bytes: &[u8], outer: &Outer) -> Option<RcuArc<Peer>> {
+        let message = Response::from_bytes(bytes.first_chunk()?)?;
+        self.admit(bytes, message.sender, outer)?;
         let peer = self.handshake_of(message.receiver);
         let accepted = peer.and_then(|peer| {
             let mut keying = peer.keying.lock();
@@ -264,11 +168,8 @@ impl Device {
     }
 
     /// Takes in a cookie reply.
-    fn take_cookie(&self, skb: &SkBuff) {
-        let Some(reply) = skb
-            .head::<{ wire::COOKIE_REPLY_LEN }>()
-            .and_then(|bytes| CookieReply::from_bytes(&bytes))
-        else {
+    fn take_cookie(&self, bytes: &[u8]) {
+        let Some(reply) = bytes.first_chunk().and_then(CookieReply::from_bytes) else {
             return;
         };
         let guard = rcu::read_lock();
@@ -298,91 +199,6 @@ impl Device {
             Entry::Handshake(peer) => Some(peer.clone()),
             Entry::Keypair(_) => None,
         }
-    }
-
-    /// Checks the MACs of a message, and under load its cookie, too.
-    ///
-    /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
-    fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
-        let globals = Globals::get()?;
-        let now_ns = time::boottime_coarse_ns();
-        let queued = self.handshakes_queued().load(Relaxed) as usize;
-        // Messages that are of no use are a load, too.
-        let under_load = globals.is_under_load(queued, now_ns);
-        let identity = self.identity();
-        let identity = identity.filter(|identity| identity.check_mac1::<Kernel>(message));
-        let Some(identity) = identity else {
-            self.log_invalid(outer);
-            return None;
-        };
-        if !under_load {
-            return Some(identity);
-        }
-
-        let source = SourceBytes::new(&outer.source);
-        let mut checker = self.cookies().lock();
-        if checker.needs_secret(now_ns) {
-            checker.rotate(|secret| random::fill(secret), now_ns);
-        }
-        if checker.check_mac2::<Kernel>(message, source.as_slice()) {
-            drop(checker);
-            if !globals.allows(self.namespace_id(), &outer.source, now_ns) {
-                self.log_invalid(outer);
-                return None;
-            }
-            return Some(identity);
-        }
-
-        pr_debug_ratelimited!(
-            "{}: Sending cookie response for denied handshake message for {}\n",
-            self.name(),
-            outer.source
-        );
-        let mut nonce = [0; 24];
-        random::fill(&mut nonce);
-        let source = source.as_slice();
-        let reply = checker.reply::<Kernel>(&identity, message, sender, source, &nonce);
-        drop(checker);
-        if let Some(reply) = reply {
-            self.send_reply(outer, &reply.to_bytes());
-        }
-        None
-    }
-
-    /// Says in the log that the MAC of a message is wrong.
-    fn log_invalid(&self, outer: &Outer) {
-        pr_debug_ratelimited!(
-            "{}: Invalid MAC of handshake, dropping packet from {}\n",
-            self.name(),
-            outer.source
-        );
-    }
-}
-
-/// The source of a datagram, as cookies are made from it: address, then port, as on the wire.
-struct SourceBytes {
-    bytes: [u8; 18],
-    len: usize,
-}
-
-impl SourceBytes {
-    fn new(source: &SocketAddr) -> Self {
-        let mut bytes = [0; 18];
-        let (addr, port): (&[u8], u16) = match source {
-            SocketAddr::V4 { addr, port } => (addr, *port),
-            SocketAddr::V6 { addr, port, .. } => (addr, *port),
-        };
-        let port = port.to_be_bytes();
-        let all = [addr, &port].into_iter().flatten();
-        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
-        Self {
-            bytes,
-            len: addr.len().saturating_add(2),
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 

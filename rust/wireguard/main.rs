@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod allowed_ips;
 mod bundle;
 mod config;

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Handshake messages that come in: which of them are let in, and how they wait.
+//!
+//! Whoever does not know our public key is turned away in softirq, before anything is allocated or
+//! counted: to check the first MAC takes less than to have a message wait. The others wait in one
+//! queue, an unbound workqueue, for whichever CPU is free; what waits is the message, not the buffer
+//! that it came in.
+
+use crate::{
+    crypto::{
+        Identity,
+        Kernel, //
+    },
+    device::Device,
+    globals::Globals, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
+    workqueue::{
+        impl_has_work,
+        new_work,
+        Work,
+        WorkItem, //
+    }, //
+};
+use wg_kernel::{
+    net::{
+        addr::SocketAddr,
+        skbuff::{
+            Outer,
+            SkBuff, //
+        }, //
+    },
+    pr_debug_ratelimited,
+    random,
+    rcu_object,
+    sync::rcu::{
+        self,
+        RcuArc,
+        Release, //
+    },
+    time, //
+};
+use wg_proto::{
+    cookie::{
+        Checker,
+        FirstMac, //
+    },
+    limits,
+    secret,
+    wire::{
+        self,
+        CookieReply,
+        Index,
+        Kind, //
+    }, //
+};
+
+/// Turns those away who do not know our public key. Part of our identity, and replaced with it.
+pub(crate) struct Doorkeeper(FirstMac);
+
+rcu_object!(Doorkeeper);
+impl Release for Doorkeeper {}
+
+impl Doorkeeper {
+    /// Creates the doorkeeper for an identity.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new(identity: &Identity) -> Result<RcuArc<Self>> {
+        RcuArc::pin_init(Self(identity.first_mac().clone()), GFP_KERNEL)
+    }
+}
+
+/// A handshake message that came in, and was let in.
+#[pin_data]
+struct Incoming {
+    #[pin]
+    work: Work<Incoming>,
+    device: Arc<Device>,
+    /// How often the interface had gone down when the message came in.
+    epoch: u32,
+    kind: Kind,
+    /// The message, as many bytes of this as its kind has.
+    bytes: [u8; wire::INITIATION_LEN],
+    outer: Outer,
+}
+
+impl_has_work! {
+    impl HasWork<Incoming> for Incoming { self.work }
+}
+
+impl Incoming {
+    /// Returns the message.
+    fn message(&self) -> &[u8] {
+        self.bytes.get(..self.kind.header_len()).unwrap_or_default()
+    }
+}
+
+impl WorkItem for Incoming {
+    type Pointer = Pin<KBox<Self>>;
+
+    fn run(this: Pin<KBox<Self>>) {
+        // What came in before the interface went down is void.
+        if this.epoch == this.device.epoch() {
+            this.device.answer(this.kind, this.message(), &this.outer);
+            secret::wipe_stack();
+        }
+        this.device.handshakes_queued().fetch_sub(1, Relaxed);
+    }
+}
+
+impl Device {
+    /// Takes in a handshake message: queues it, unless there are too many, or it is of no use.
+    #[cold]
+    pub(crate) fn queue_handshake(self: &Arc<Self>, kind: Kind, skb: SkBuff) {
+        let Some(outer) = skb.outer() else {
+            return;
+        };
+        let queued = self.handshakes_queued();
+        let full = queued.load(Relaxed) as usize >= limits::MAX_QUEUED_INCOMING_HANDSHAKES;
+        if full || !random::is_initialized() {
+            pr_debug_ratelimited!(
+                "{}: Dropping handshake packet from {}\n",
+                self.name(),
+                outer.source
+            );
+            return;
+        }
+        let mut bytes = [0; wire::INITIATION_LEN];
+        let message = bytes.get_mut(..kind.header_len()).unwrap_or_default();
+        if skb.copy_bits(0, message) && self.lets_in(kind, message, &outer) {
+            self.enqueue_handshake(kind, bytes, outer);
+        }
+        // It has served its purpose, whatever that is.
+        skb.consume();
+    }
+
+    /// Returns whether a message is worth being queued.
+    fn lets_in(&self, kind: Kind, message: &[u8], outer: &Outer) -> bool {
+        let guard = rcu::read_lock();
+        if kind == Kind::CookieReply {
+            let reply = message.first_chunk().and_then(CookieReply::from_bytes);
+            return reply.is_some_and(|reply| self.indices().get(reply.receiver, &guard).is_some());
+        }
+        let doorkeeper = self.doorkeeper().load(&guard);
+        let right = doorkeeper.is_some_and(|own| own.0.is_right::<Kernel>(message));
+        if !right {
+            self.log_invalid(outer);
+        }
+        right
+    }
+
+    /// Queues a message that was let in, unless there is no memory.
+    fn enqueue_handshake(
+        self: &Arc<Self>,
+        kind: Kind,
+        bytes: [u8; wire::INITIATION_LEN],
+        outer: Outer,
+    ) {
+        let incoming = KBox::pin_init(
+            try_pin_init!(Incoming {
+                work <- new_work!("Incoming::work"),
+                device: self.clone(),
+                epoch: self.epoch(),
+                kind,
+                bytes,
+                outer,
+            }? Error),
+            GFP_ATOMIC,
+        );
+        if let Ok(incoming) = incoming {
+            self.handshakes_queued().fetch_add(1, Relaxed);
+            self.queues().receive.enqueue::<_, 0>(incoming);
+        }
+    }
+
+    /// Checks a message that waited, and under load its cookie.
+    ///
+    /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
+    pub(crate) fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
+        let now_ns = time::boottime_coarse_ns();
+        let queued = self.handshakes_queued().load(Relaxed) as usize;
+        let identity = self.identity()?;
+        if !Globals::is_under_load(queued, now_ns) {
+            return Some(identity);
+        }
+
+        let source = SourceBytes::new(&outer.source);
+        let source = source.as_slice();
+        let mut checker = Checker::new();
+        self.copy_cookies(&mut checker, now_ns);
+        if checker.check_mac2::<Kernel>(message, source) {
+            if !Globals::allows(self.namespace_id(), &outer.source, now_ns) {
+                self.log_invalid(outer);
+                return None;
+            }
+            return Some(identity);
+        }
+
+        pr_debug_ratelimited!(
+            "{}: Sending cookie response for denied handshake message for {}\n",
+            self.name(),
+            outer.source
+        );
+        let mut nonce = [0; 24];
+        random::fill(&mut nonce);
+        let reply = checker.reply::<Kernel>(&identity, message, sender, source, &nonce)?;
+        self.send_reply(outer, &reply.to_bytes());
+        None
+    }
+
+    /// Says in the log that the MAC of a message is wrong.
+    fn log_invalid(&self, outer: &Outer) {
+        pr_debug_ratelimited!(
+            "{}: Invalid MAC of handshake, dropping packet from {}\n",
+            self.name(),
+            outer.source
+        );
+    }
+}
+
+/// The source of a datagram, as cookies are made from it: address, then port, as on the wire.
+struct SourceBytes {
+    bytes: [u8; 18],
+    len: usize,
+}
+
+impl SourceBytes {
+    fn new(source: &SocketAddr) -> Self {
+        let mut bytes = [0; 18];
+        let (addr, port): (&[u8], u16) = match source {
+            SocketAddr::V4 { addr, port } => (addr, *port),
+            SocketAddr::V6 { addr, port, .. } => (addr, *port),
+        };
+        let port = port.to_be_bytes();
+        let all = [addr, &port].into_iter().flatten();
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
+        Self {
+            bytes,
+            len: addr.len().saturating_add(2),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
