@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Handshakes at a steady rate, and how many of them are answered, and when."""
+
+import os
+import signal
+import time
+
+import noise
+from lab import Hostile
+
+RATE = 100
+# A handshake that has got no answer after this gets none.
+LATE = 2.0
+
+
+class Figures:
+    """What became of some attempts: how long each took, or None."""
+
+    def __init__(self, waits):
+        self.waits = waits
+        self.answered = sorted(wait for wait in waits if wait is not None)
+
+    @property
+    def share(self):
+        return len(self.answered) / len(self.waits)
+
+    def quantile(self, part):
+        """The time within which this part of those that were answered was."""
+        if not self.answered:
+            return float("inf")
+        return self.answered[min(int(len(self.answered) * part), len(self.answered) - 1)]
+
+    def __str__(self):
+        return (
+            f"{len(self.answered)} of {len(self.waits)} answered, "
+            f"p50 {self.quantile(0.5) * 1000:.1f} ms, p99 {self.quantile(0.99) * 1000:.1f} ms"
+        )
+
+
+class Handshakes:
+    """Peers of the device, who begin handshakes one after the other."""
+
+    def __init__(self, lab, port, count=20):
+        self.lab, self.wire = lab, lab.wire(port)
+        self.peers = [Hostile(lab, f"R{n}", []) for n in range(count)]
+
+    def prepare(self, seconds):
+        """What is to be sent, as that takes time: messages by their index."""
+        initiators = [
+            self.peers[n % len(self.peers)].initiator() for n in range(int(RATE * seconds))
+        ]
+        return [(initiator.index, initiator.initiation()) for initiator in initiators]
+
+    def at_rate(self, prepared):
+        """Sends what was prepared, at the rate, and returns the figures."""
+        self.wire.drain()
+        sent, waits, begun = {}, {}, time.monotonic()
+
+        def take(until):
+            while True:
+                message = self.wire.receive(max(until - time.monotonic(), 0))
+                now = time.monotonic()
+                if message is None:
+                    return
+                if len(message) == noise.RESPONSE_LEN:
+                    index = int.from_bytes(message[8:12], "little")
+                    if index in sent:
+                        waits.setdefault(index, now - sent[index])
+                if len(waits) == len(prepared):
+                    return
+
+        for number, (index, message) in enumerate(prepared):
+            take(begun + number / RATE)
+            sent[index] = time.monotonic()
+            self.wire.send(message)
+        take(time.monotonic() + LATE)
+        return Figures([waits.get(index) for index, _ in prepared])
+
+
+def hog(cpu):
+    """Takes a CPU from everybody else, in a process of its own."""
+    pid = os.fork()
+    if pid:
+        return pid
+    os.sched_setaffinity(0, {cpu})
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+    while True:
+        pass
+
+
+def flood(make, cpu=None, rate=None):
+    """Sends datagrams for ever, in a process of its own; `make` returns a socket, where to, and
+    what."""
+    pid = os.fork()
+    if pid:
+        return pid
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    out, target, messages = make()
+    begun, count = time.monotonic(), 0
+    while True:
+        for message in messages:
+            out.sendto(message, target)
+        count += len(messages)
+        if rate:
+            time.sleep(max(begun + count / rate - time.monotonic(), 0))
+
+
+def end(*pids):
+    """Ends processes that were made here."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
