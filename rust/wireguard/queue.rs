@@ -52,7 +52,8 @@ use wg_kernel::{
             RcuArc, //
         },
         SpinLockBh, //
-    }, //
+    },
+    task::cond_resched, //
 };
 use wg_proto::limits;
 
@@ -72,7 +73,11 @@ const MUCH_DECRYPTION: u32 = 2;
 const PARALLEL_BACKLOG: usize = 64;
 
 /// How many messages a device may have in jobs that decrypt.
-const MAX_MESSAGES_IN: usize = 8 * limits::MAX_QUEUED_PACKETS;
+///
+/// If all are of one session, and the first job is held up, its counters must not be too old once the
+/// others are through. The last job may exceed this by what a poll and a datagram hold.
+const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
+const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -378,6 +383,8 @@ impl Outbox {
                 drop(guard);
                 drop(bh);
                 self.order.delivered();
+                // Others may go on to finish jobs.
+                cond_resched();
             }
             self.draining.xchg(false, Full);
             if !self.order.is_front_done() {

@@ -35,6 +35,7 @@ use wg_kernel::{
     sync::{
         bh,
         rcu::{
+            self,
             Borrow,
             Guard, //
         }, //
@@ -118,12 +119,19 @@ impl Device {
     }
 
     /// Puts a datagram with `count` messages of data into an inbox: the same for all of one session,
-    /// on whatever CPU they arrive, so that they stay in order.
+    /// on whatever CPU they arrive, so that they stay in order. What belongs to no session is not
+    /// worth a lock, and takes no place from those that do.
     #[inline]
     fn push(&self, skb: SkBuff, count: usize, bh: &bh::Guard) {
-        let Some(Index(index)) = header(&skb).map(|header| header.receiver) else {
+        let Some(receiver) = header(&skb).map(|header| header.receiver) else {
             return;
         };
+        let guard = rcu::read_lock();
+        let entry = self.indices().get(receiver, &guard);
+        if !matches!(entry, Some(Entry::Keypair(_))) {
+            return;
+        }
+        let Index(index) = receiver;
         let inboxes = self.inboxes();
         let instance = (index as usize).checked_rem(inboxes.len()).unwrap_or(0);
         if let Some(inbox) = inboxes.get(instance) {
