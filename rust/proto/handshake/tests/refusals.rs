@@ -93,6 +93,55 @@ fn a_claim_to_be_another_peer_is_refused() {
 }
 
 #[test]
+fn a_claim_can_prove_itself_alone() {
+    let mut pair = Pair::new();
+    let message = pair.initiate(1);
+    let mut first = claim(&pair.responder, &message).unwrap();
+    let mut again = claim(&pair.responder, &message).unwrap();
+
+    assert!(first.prove_alone::<RustCrypto>().is_some());
+    assert!(again.prove_alone::<RustCrypto>().is_some());
+
+    // That is worth nothing with anybody else.
+    let mut stranger = TestHandshake::new::<RustCrypto>(
+        identity(&[9; 32]).public(),
+        &PRESHARED_KEY,
+        pair.responder.identity().cloned(),
+    );
+
+    assert_eq!(
+        stranger.consume_initiation::<RustCrypto>(&mut again, 0),
+        Err(Refusal::Crypto)
+    );
+    assert_eq!(
+        pair.responder
+            .consume_initiation::<RustCrypto>(&mut first, 0),
+        Ok(())
+    );
+    // Nor does it make an initiation new.
+    assert_eq!(
+        pair.responder
+            .consume_initiation::<RustCrypto>(&mut again, 1_000_000_000),
+        Err(Refusal::Replay)
+    );
+
+    let response = pair.respond();
+
+    assert!(pair
+        .initiator
+        .consume_response::<RustCrypto>(&response)
+        .is_some());
+
+    let mut forged = pair.initiate(2);
+
+    forged.encrypted_timestamp[0] ^= 1;
+    assert!(claim(&pair.responder, &forged)
+        .unwrap()
+        .prove_alone::<RustCrypto>()
+        .is_none());
+}
+
+#[test]
 fn nothing_is_done_without_an_identity() {
     let (mut pair, response) = Pair::until_response();
 
