@@ -105,14 +105,18 @@ pub(crate) struct Queues {
 
 impl Queues {
     fn new(name: &CStr) -> Result<Self> {
-        let exclusive = Flags::PERCPU.or(Flags::CPU_INTENSIVE);
         let anywhere = Flags::UNBOUND.or(Flags::FREEZABLE);
         // One for each CPU, and one more, should one of them be kept from its work.
         let workers = cpu::online_count().saturating_add(1) as i32;
         Ok(Self {
             receive: OwnedQueue::new(c"wg-kex", name, anywhere, workers)?,
             send: OwnedQueue::new(c"wg-kex", name, anywhere, 0)?,
-            crypt: OwnedQueue::new(c"wg-crypt", name, exclusive.or(Flags::MEM_RECLAIM), 1)?,
+            crypt: OwnedQueue::new(
+                c"wg-crypt",
+                name,
+                Flags::UNBOUND.or(Flags::MEM_RECLAIM),
+                workers,
+            )?,
         })
     }
 }
@@ -152,7 +156,6 @@ pub(crate) struct Device {
     pub(crate) outer_gso: bool,
     /// Whether large datagrams are received as they are.
     pub(crate) outer_gro: bool,
-    last_cpu: Atomic<u32>,
     /// Number of jobs that encrypt.
     jobs_out: Atomic<u32>,
     /// Number of messages in jobs that decrypt.
@@ -197,7 +200,6 @@ impl Device {
                 parallel: Parallel::from_parameter(),
                 outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
                 outer_gro: !matches!(crate::module_parameters::outer_gro.value(), 0),
-                last_cpu: Atomic::new(0),
                 jobs_out: Atomic::new(0),
                 messages_in: Atomic::new(0),
                 epoch: Atomic::new(0),
@@ -323,11 +325,6 @@ impl Device {
     #[inline]
     pub(crate) fn parallel(&self) -> Parallel {
         self.parallel
-    }
-
-    /// Returns the CPU that was given a job last.
-    pub(crate) fn last_cpu(&self) -> &Atomic<u32> {
-        &self.last_cpu
     }
 
     /// Returns how often the interface has gone down.

@@ -3,7 +3,7 @@
 //! Work done in parallel and delivered in order.
 //!
 //! The unit of work is a [`Job`]: some packets that are encrypted or decrypted with one session. It
-//! is a work item of the device's per-CPU workqueue and, at the same time, an element of an
+//! is a work item of the device's workqueue and, at the same time, an element of an
 //! [`Ordered`] list, from whose front finished jobs are taken. Packets that find their list empty
 //! need no job: they are worked on where they are.
 
@@ -229,10 +229,7 @@ impl Job {
         let work = job.clone_arc();
         order.push(job);
         // A job is enqueued once, so this cannot fail.
-        let _ = device
-            .queues()
-            .crypt
-            .enqueue_on::<_, 0>(device.next_cpu(), work);
+        let _ = device.queues().crypt.enqueue::<_, 0>(work);
     }
 
     /// Returns the session the packets belong to.
@@ -435,15 +432,5 @@ impl Device {
             Some(inbox) if self.parallel() == Parallel::IfLoaded => inbox.encryption().measure(f),
             _ => f(),
         }
-    }
-
-    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another.
-    fn next_cpu(&self) -> cpu::Online {
-        let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
-        if cpu.as_raw() == cpu::current() {
-            cpu = cpu::Online::after(cpu.as_raw());
-        }
-        self.last_cpu().store(cpu.as_raw(), Relaxed);
-        cpu
     }
 }
