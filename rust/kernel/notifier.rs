@@ -24,9 +24,12 @@ use wg_bindings as bindings;
 pub trait PmNotifier: 'static {
     /// Called in process context before the machine is suspended or hibernates.
     ///
-    /// Never called where suspending is a part of normal operation, that is, if the kernel has
+    /// Neither is ever called where suspending is a part of normal operation, that is, if the kernel has
     /// `CONFIG_PM_AUTOSLEEP` or `CONFIG_PM_USERSPACE_AUTOSLEEP`.
     fn prepare();
+
+    /// Called in process context when that is over, or has failed.
+    fn finish();
 }
 
 /// Notifications of virtual machines.
@@ -84,10 +87,15 @@ impl<T: PmNotifier> PmRegistration<T> {
     ) -> c_int {
         const HIBERNATION_PREPARE: c_ulong = bindings::PM_HIBERNATION_PREPARE as c_ulong;
         const SUSPEND_PREPARE: c_ulong = bindings::PM_SUSPEND_PREPARE as c_ulong;
+        const POST_HIBERNATION: c_ulong = bindings::PM_POST_HIBERNATION as c_ulong;
+        const POST_SUSPEND: c_ulong = bindings::PM_POST_SUSPEND as c_ulong;
 
         let often = cfg!(CONFIG_PM_AUTOSLEEP) || cfg!(CONFIG_PM_USERSPACE_AUTOSLEEP);
-        if !often && matches!(action, HIBERNATION_PREPARE | SUSPEND_PREPARE) {
-            T::prepare();
+        match action {
+            _ if often => (),
+            HIBERNATION_PREPARE | SUSPEND_PREPARE => T::prepare(),
+            POST_HIBERNATION | POST_SUSPEND => T::finish(),
+            _ => (),
         }
         0
     }

@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     crypto::Identity,
     globals::{
+        self,
         Globals,
         Place, //
     },
@@ -511,13 +512,29 @@ impl PernetOperations for WireGuard {
 
 impl PmNotifier for WireGuard {
     fn prepare() {
+        globals::set_suspending(true);
         Globals::for_each_device(|device| {
             let config = device.config.lock();
             config.peers().for_each(|peer| peer.forget_keys());
+            drop(config);
+            device.cookies.lock().forget();
         });
         // For the entries of the indices, and then for the sessions, which these refer to.
         rcu::barrier();
         rcu::barrier();
+    }
+
+    fn finish() {
+        globals::set_suspending(false);
+        // What waits for a session could not ask for one.
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            if device.is_running() {
+                config
+                    .peers()
+                    .for_each(|peer| Peer::send_staged(peer.borrow()));
+            }
+        });
     }
 }
 

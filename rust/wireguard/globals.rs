@@ -48,6 +48,9 @@ use wg_proto::ratelimit::{
 /// The one instance, while the module is loaded.
 static GLOBALS: Slot<Globals> = Slot::empty();
 
+/// Whether the machine is about to be suspended, or to hibernate.
+static SUSPENDING: Atomic<bool> = Atomic::new(false);
+
 /// How many sources the limiter knows at most, for each bucket of a table that has as many buckets
 /// as the memory of the machine suggests.
 const SOURCES_PER_BUCKET: usize = 8;
@@ -230,6 +233,17 @@ impl Expire<1> for Globals {
             this.timers.arm(0, delay);
         }
     }
+}
+
+/// Returns whether the machine is about to be suspended: no keys may be made any more, lest they get
+/// into its image.
+pub(crate) fn is_suspending() -> bool {
+    SUSPENDING.load(Relaxed)
+}
+
+/// Sets whether the machine is about to be suspended.
+pub(crate) fn set_suspending(suspending: bool) {
+    SUSPENDING.store(suspending, Relaxed);
 }
 
 /// Keeps what devices share alive.

@@ -125,6 +125,7 @@ impl Device {
         }
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
+        peer.may_have_keys().then_some(())?;
         let handshake = &mut keying.activate(&peer).ok()?.handshake;
         let accepted = handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
@@ -140,6 +141,7 @@ impl Device {
         let peer = self.handshake_of(message.receiver);
         let accepted = peer.and_then(|peer| {
             let mut keying = peer.keying.lock();
+            peer.may_have_keys().then_some(())?;
             let handshake = &mut keying.active()?.handshake;
             handshake.consume_response::<Kernel>(&message)?;
             let (addr, source) = socket::answer_to(outer);
@@ -213,7 +215,7 @@ impl Peer {
     /// Not inlined, as [`Device::answer`] is not.
     #[inline(never)]
     pub(crate) fn send_initiation(this: &RcuArc<Self>) {
-        if !this.may_initiate() {
+        if !this.may_initiate() || !this.may_have_keys() {
             return;
         }
         this.note_handshake_sent();
@@ -243,9 +245,7 @@ impl Peer {
         random::wait().ok()?;
         let indices = this.device().indices();
         let mut keying = this.keying.lock();
-        if this.is_dead() {
-            return None;
-        }
+        this.may_have_keys().then_some(())?;
         let Active { handshake, cookies } = keying.activate(this).ok()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
@@ -293,9 +293,7 @@ impl Peer {
         random::wait().ok()?;
         let indices = this.device().indices();
         let mut keying = this.keying.lock();
-        if this.is_dead() {
-            return None;
-        }
+        this.may_have_keys().then_some(())?;
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;

@@ -11,6 +11,7 @@ use crate::{
         Handshake,
         Kernel, //
     },
+    globals,
     peer::Peer, //
 };
 use kernel::prelude::*;
@@ -102,8 +103,28 @@ impl Keying {
         }
     }
 
+    /// Forgets all that was learned in handshakes, and can be made again: who we are to the peer, and
+    /// the cookie. The handshake in progress is to be [abandoned](Self::clear), too.
+    pub(crate) fn forget_learned(&mut self) {
+        self.forget_identity();
+        if let Some(active) = &mut self.active {
+            active.cookies.forget();
+        }
+    }
+
     /// Abandons the handshake in progress, and returns the index that stood for it.
     pub(crate) fn clear(&mut self) -> Option<Index> {
         self.active.as_mut()?.handshake.clear()
+    }
+}
+
+impl Peer {
+    /// Returns whether keys may be made on behalf of the peer: it was not removed, the interface is
+    /// up, and the machine is not about to be suspended.
+    ///
+    /// To be asked with the peer's keying locked. Whoever changes that takes the lock afterwards, to
+    /// wipe the handshake, and then wipes the sessions.
+    pub(crate) fn may_have_keys(&self) -> bool {
+        !self.is_dead() && self.device().is_running() && !globals::is_suspending()
     }
 }

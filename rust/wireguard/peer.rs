@@ -285,10 +285,15 @@ impl Peer {
         self.sessions.clear();
     }
 
-    /// Wipes the handshake and all sessions, which are then not to be wiped later.
+    /// Wipes the handshake, all sessions, and whatever else can be made again; that is then not to
+    /// be wiped later.
     pub(crate) fn forget_keys(&self) {
         self.timers.cancel(Timer::ZeroKeyMaterial.index());
-        self.wipe_keys();
+        let mut keying = self.keying.lock();
+        keying.forget_learned();
+        self.abandon(&mut keying);
+        drop(keying);
+        self.sessions.clear();
     }
 
     /// Makes the next packet begin a new handshake, at once.
