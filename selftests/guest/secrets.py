@@ -1,0 +1,438 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The end of the test of secrets that is outside of the guest: a peer, and who reads its memory.
+
+What both sides of a handshake know is known here by name. Ephemeral private keys of the guest are
+not, but while a handshake of the guest's waits for its answer, one lies next to the chaining key,
+where it is recognised by its public key.
+
+A secret counts as found if either half of it is.
+"""
+
+import base64
+import json
+import os
+import socket
+import struct
+import sys
+import time
+
+import noise
+from noise import Initiator, Key, Responder, ipv4, udp
+
+GUEST, US = bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2])
+OUR_MAC = bytes.fromhex("020000000002")
+AGENT_PORT, WIREGUARD_PORT = 7000, 51820
+# Inside of the tunnel.
+INNER_GUEST, INNER_US = bytes([192, 168, 77, 1]), bytes([192, 168, 77, 2])
+CHUNK = 1 << 24
+# How long what is to be freed may take: grace periods, a few of them.
+PATIENCE = 20
+
+
+class Memory:
+    """The guest's memory."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def chunks(self):
+        """(offset, bytes) of what was ever written."""
+        end = 0
+        while True:
+            try:
+                start = max(os.lseek(self.fd, end, os.SEEK_DATA), end)
+            except OSError:
+                return
+            end = os.lseek(self.fd, start, os.SEEK_HOLE)
+            while start < end:
+                yield start, os.pread(self.fd, min(CHUNK, end - start) + 64, start)
+                start += CHUNK
+
+    def count(self, secrets):
+        """How often each secret is there, by name."""
+        halves = {name: (value[:16], value[16:]) for name, value in secrets.items()}
+        counts = {name: [0, 0] for name in secrets}
+        for _, chunk in self.chunks():
+            for name, parts in halves.items():
+                for number, part in enumerate(parts):
+                    counts[name][number] += chunk.count(part)
+        return {name: max(both) for name, both in counts.items()}
+
+    def ephemeral(self, chaining_key, public):
+        """The private key of `public`, near that chaining key."""
+        for offset, chunk in self.chunks():
+            at = chunk.find(chaining_key)
+            while at >= 0:
+                near = os.pread(self.fd, 2048, max(offset + at - 1024, 0))
+                for start in range(0, len(near) - 31, 4):
+                    candidate = near[start : start + 32]
+                    if any(candidate) and Key(candidate).public == public:
+                        return candidate
+                at = chunk.find(chaining_key, at + 1)
+        return None
+
+
+class Link:
+    """The other end of the guest's eth0."""
+
+    def __init__(self, fd):
+        self.socket = socket.socket(fileno=fd)
+        self.mac = None
+        self.wireguard = []
+
+    def send(self, port, payload, guest_port):
+        packet = ipv4(US, GUEST, udp(US, GUEST, port, guest_port, payload))
+        self.socket.send(self.mac + OUR_MAC + b"\x08\x00" + packet)
+
+    def receive(self, port, limit=60):
+        """The next datagram to one of our ports, or None."""
+        until = time.monotonic() + limit
+        while True:
+            if port == WIREGUARD_PORT and self.wireguard:
+                return self.wireguard.pop(0)
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            self.socket.settimeout(left)
+            try:
+                frame = self.socket.recv(65536)
+            except TimeoutError:
+                return None
+            if frame[12:14] != b"\x08\x00" or frame[23] != 17 or frame[30:34] != US:
+                continue
+            self.mac = frame[6:12]
+            to, length = struct.unpack_from("!HH", frame, 36)
+            payload = frame[42 : 34 + length]
+            if to == WIREGUARD_PORT:
+                self.wireguard.append(payload)
+            elif to == port:
+                return payload
+
+
+class Agent:
+    """The other end of the test."""
+
+    def __init__(self, link):
+        self.link = link
+        hello = json.loads(link.receive(AGENT_PORT, 600))
+        self.form, self.driver = hello["hello"], hello["driver"]
+
+    def order(self, **order):
+        self.link.send(AGENT_PORT, json.dumps(order).encode(), AGENT_PORT)
+        while True:
+            answer = self.link.receive(AGENT_PORT)
+            if answer is None:
+                sys.exit("the guest is silent")
+            # It may have said more than once that it is there.
+            answer = json.loads(answer)
+            if "hello" not in answer:
+                return answer
+
+    def run(self, command):
+        answer = self.order(run=command)
+        if answer["status"]:
+            raise RuntimeError(f"{command}: {answer['output']}")
+        return answer["output"]
+
+    def note(self, text):
+        self.order(note=text)
+
+    def ok(self, what, good, *why):
+        self.order(ok=bool(good), what=what, why=why)
+        return good
+
+
+class Recorder:
+    """Notes what handshakes compute that is secret."""
+
+    def __init__(self):
+        self.secrets = {}
+        self.recording = False
+        kdf, dh = noise.kdf, Key.dh
+
+        def recorded_kdf(count, key, data):
+            out = kdf(count, key, data)
+            # The first mixes in what is public.
+            if self.recording and data:
+                self.secrets.update(
+                    {f"kdf{len(self.secrets)}.{n}": value for n, value in enumerate(out)}
+                )
+            return out
+
+        def recorded_dh(key, public):
+            out = dh(key, public)
+            self.recording = True
+            self.secrets[f"dh{len(self.secrets)}"] = out
+            return out
+
+        noise.kdf, Key.dh = recorded_kdf, recorded_dh
+
+    def start(self):
+        self.secrets, self.recording = {}, False
+
+    def take(self, static_static):
+        """What was noted, but for the secret that lives as long as the peer."""
+        secrets = {k: v for k, v in self.secrets.items() if v != static_static}
+        self.start()
+        return secrets
+
+
+def clamped(private):
+    return bytes([private[0] & 248]) + private[1:31] + bytes([private[31] & 127 | 64])
+
+
+class Test:
+    def __init__(self, link, memory):
+        self.link, self.memory = link, memory
+        self.recorder = Recorder()
+        self.agent = Agent(link)
+        self.long = self.agent.form == "long"
+        self.ours = Key()
+        self.identify()
+        self.counts = []
+
+    # What the guest is told to do.
+
+    def identify(self):
+        """Another identity of the guest's, whose private key is not as the driver keeps it."""
+        private = os.urandom(32)
+        private = bytes([private[0] | 7]) + private[1:31] + bytes([private[31] | 0x80])
+        self.theirs = Key(private)
+        self.identity = {
+            "static": clamped(private),
+            "static-static": self.ours.dh(self.theirs.public),
+        }
+
+    def base64(self, key):
+        return base64.b64encode(key).decode()
+
+    def set_key(self):
+        self.agent.run(f"wg set wg0 private-key <(echo {self.base64(self.theirs.private)})")
+
+    def add_peer(self):
+        self.agent.run(
+            f"wg set wg0 peer {self.base64(self.ours.public)} allowed-ips 192.168.77.2/32"
+            f" endpoint 10.9.0.2:{WIREGUARD_PORT}"
+        )
+
+    def create(self):
+        self.agent.run(
+            "ip link add wg0 type wireguard && ip addr add 192.168.77.1/24 dev wg0 &&"
+            " wg set wg0 listen-port 51821"
+        )
+        self.set_key()
+        self.add_peer()
+        self.agent.run("ip link set wg0 up")
+
+    # Handshakes
+
+    def begin(self):
+        """Has the guest begin a handshake, with no session left that it could use."""
+        self.agent.run("ip link set wg0 down; ip link set wg0 up")
+        self.link.wireguard.clear()
+        self.recorder.start()
+        self.agent.run("echo -n x > /dev/udp/192.168.77.2/9")
+        responder = Responder(self.ours, self.theirs.public)
+        message = self.link.receive(WIREGUARD_PORT)
+        if message is None or not responder.read(message):
+            raise RuntimeError(f"not an initiation: {message and message.hex()}")
+        secrets = self.recorder.take(self.identity["static-static"])
+        ephemeral = self.memory.ephemeral(responder.state.ck, message[8:40])
+        if ephemeral:
+            secrets["ephemeral"] = clamped(ephemeral)
+        return responder, secrets
+
+    def as_initiator(self):
+        """The secrets of a session that the guest has begun."""
+        responder, secrets = self.begin()
+        message, session = responder.response()
+        secrets |= self.recorder.take(self.identity["static-static"])
+        self.link.send(WIREGUARD_PORT, message, 51821)
+        message = self.link.receive(WIREGUARD_PORT)
+        if message is None or session.open(message) is None:
+            raise RuntimeError("the guest does not use the session")
+        return self.named(session, secrets)
+
+    def as_responder(self):
+        """The secrets of a session that we have begun."""
+        self.link.wireguard.clear()
+        self.recorder.start()
+        initiator = Initiator(self.ours, self.theirs.public)
+        self.link.send(WIREGUARD_PORT, initiator.initiation(), 51821)
+        message = self.link.receive(WIREGUARD_PORT)
+        session = message and initiator.finish(message)
+        if not session:
+            raise RuntimeError("the guest does not answer")
+        secrets = self.recorder.take(self.identity["static-static"])
+        # The guest uses it only then.
+        self.link.send(WIREGUARD_PORT, session.data(), 51821)
+        return self.named(session, secrets)
+
+    def named(self, session, secrets):
+        keys = {"sending": session.receive_key, "receiving": session.send_key}
+        others = {k: v for k, v in secrets.items() if v not in keys.values()}
+        return keys, others
+
+    # What is found
+
+    def note(self, moment, counts):
+        found = {name: count for name, count in counts.items() if count}
+        self.agent.note(f"{moment}: {found or 'nothing'}")
+
+    def live(self, what, secrets):
+        """All of these are there, each where it is kept and nowhere else: looking works."""
+        until = time.monotonic() + PATIENCE
+        wanted = {name: 1 for name in secrets}
+        while (counts := self.memory.count(secrets)) != wanted and time.monotonic() < until:
+            time.sleep(1)
+        self.note(what, counts)
+        self.agent.ok(f"HS-10 {what}: found", all(counts.values()), str(counts))
+        self.agent.ok(f"HS-10 {what}: in one place only", max(counts.values()) <= 1, str(counts))
+
+    def gone(self, moment, secrets):
+        """All of these are gone, by and by."""
+        until = time.monotonic() + PATIENCE
+        while any((counts := self.memory.count(secrets)).values()):
+            if time.monotonic() >= until:
+                break
+            time.sleep(1)
+        self.note(moment, counts)
+        self.agent.ok(
+            f"HS-10 {moment}: {len(secrets)} secrets are gone",
+            not any(counts.values()),
+            str({name: count for name, count in counts.items() if count}),
+        )
+
+    def session(self, role):
+        """A session of ours in one of the roles of the guest, which is seen to be there."""
+        keys, others = self.as_initiator() if role == "initiator" else self.as_responder()
+        self.live(f"the keys of a session, as {role}", keys)
+        return keys | others, others
+
+    # The moments
+
+    def replaced(self, role):
+        secrets, others = self.session(role)
+        self.gone(f"what led to a session, as {role}", others)
+        for _ in range(2):
+            newer, _ = self.as_responder()
+            # So that it is in use before the next.
+            time.sleep(0.5)
+        self.gone(f"two newer sessions, as {role}", secrets)
+        self.live("the keys of the newest session", newer)
+
+    def down(self, role):
+        secrets, _ = self.session(role)
+        self.agent.run("ip link set wg0 down")
+        self.gone(f"interface down, as {role}", secrets)
+        self.agent.run("ip link set wg0 up")
+
+    def half_open(self):
+        _, secrets = self.begin()
+        self.agent.ok("HS-10 the ephemeral key is next to the chaining key", "ephemeral" in secrets)
+        # What a handshake that waits has to have.
+        waits = {name: secrets[name] for name in ("ephemeral",) if name in secrets}
+        self.live("the ephemeral key of a handshake that waits", waits)
+        self.agent.run("ip link set wg0 down")
+        self.gone("interface down in a handshake", secrets)
+        self.agent.run("ip link set wg0 up")
+
+    def rekeyed(self, role):
+        _, others = self.session(role)
+        _, waits = self.begin()
+        old = self.kept()
+        self.live("the static keys", old)
+        self.identify()
+        self.set_key()
+        self.gone(f"private key changed, as {role}", others | waits | old)
+
+    def kept(self):
+        """What lives as long as the peer or the device.
+
+        The in-tree driver computes one of the two in the process that adds the peer, and what that
+        leaves on its stack is there for some time.
+        """
+        kept = dict(self.identity)
+        if self.agent.driver == "c":
+            del kept["static-static"]
+        return kept
+
+    def removed(self, role):
+        secrets, _ = self.session(role)
+        old = {name: secret for name, secret in self.kept().items() if name != "static"}
+        self.agent.run(f"wg set wg0 peer {self.base64(self.ours.public)} remove")
+        self.gone(f"peer removed, as {role}", secrets | old)
+        self.add_peer()
+
+    def deleted(self, role):
+        secrets, _ = self.session(role)
+        self.agent.run("ip link del wg0")
+        self.gone(f"device deleted, as {role}", secrets | self.kept())
+        self.identify()
+        self.create()
+
+    def unloaded(self, role):
+        secrets, _ = self.session(role)
+        self.agent.run("ip link del wg0; rmmod wireguard")
+        self.gone(f"module unloaded, as {role}", secrets | self.kept())
+        self.agent.run("modprobe wireguard")
+        self.identify()
+        self.create()
+
+    def suspended(self, role):
+        secrets, _ = self.session(role)
+        self.agent.order(open="/dev/snapshot")
+        self.gone(f"about to be suspended, as {role}", secrets)
+        self.agent.order(close="/dev/snapshot")
+
+    def silence(self):
+        """Both sessions are in use, and then neither."""
+        first, _ = self.session("initiator")
+        second, _ = self.session("responder")
+        self.agent.note("nine minutes of silence")
+        for _ in range(56):
+            # The other end is to know that this one is there.
+            time.sleep(10)
+            self.agent.run(":")
+        self.gone("nine minutes later, as initiator", first)
+        self.gone("nine minutes later, as responder", second)
+
+    def run(self):
+        self.create()
+        roles = ("initiator", "responder")
+        if self.long:
+            for _ in range(3):
+                for role in roles:
+                    self.replaced(role)
+                    self.down(role)
+                    self.half_open()
+                    self.suspended(role)
+                    self.rekeyed(role)
+                    self.removed(role)
+                    self.deleted(role)
+                    self.unloaded(role)
+            self.silence()
+        else:
+            self.replaced("initiator")
+            self.down("responder")
+            self.half_open()
+            self.suspended("initiator")
+            self.rekeyed("responder")
+            self.removed("initiator")
+            self.unloaded("initiator")
+
+
+def main():
+    test = Test(Link(int(sys.argv[1])), Memory(int(sys.argv[2])))
+    try:
+        test.run()
+    except Exception as error:  # pylint: disable=broad-except
+        test.agent.ok("the peer can go on", False, repr(error))
+        raise
+    finally:
+        test.agent.order(end=True)
+
+
+main()
