@@ -16,7 +16,10 @@ use crate::{
     keypair::Keypair,
 };
 use wg_kernel::{
-    crypto::chacha20poly1305,
+    crypto::{
+        self,
+        chacha20poly1305, //
+    },
     mm,
     net::{
         netdevice,
@@ -112,7 +115,10 @@ impl Keypair {
         while let Some(skb) = rest.pop_front() {
             let len = skb.len() as usize;
             match skb.datagram_size() {
-                Some(size) => gather.open_many(&skb, size as usize),
+                Some(size) => {
+                    gather.open_many(&skb, size as usize);
+                    skb.consume();
+                }
                 None if several && (MIN_LEN..=MAX_LEN).contains(&len) => {
                     let _ = gather.open_into_pages(&skb, 0, len);
                     skb.consume();
@@ -159,6 +165,8 @@ impl Gather<'_> {
         );
         if authentic && self.keypair.is_new(header.counter) {
             self.emit(skb, 1, len);
+        } else {
+            refuse(skb);
         }
     }
 
@@ -194,9 +202,20 @@ impl Gather<'_> {
             self.keypair.receiving_key(),
         );
         if !authentic || !self.keypair.is_new(counter) {
+            self.forget(at, plain_len);
             return None;
         }
         self.add(skb, at, plain_len, len)
+    }
+
+    /// Wipes what was decrypted to the spare part of the pages and is not to be seen by anybody.
+    #[cold]
+    fn forget(&mut self, at: usize, len: usize) {
+        let spare = self.pages.as_mut().map(|pages| pages.spare());
+        let place = spare.and_then(|spare| spare.get_mut(at..)?.get_mut(..len));
+        if let Some(place) = place {
+            crypto::wipe(place);
+        }
     }
 
     /// Makes `len` bytes free behind what there is, and returns where they begin: at [`FRONT`] if
@@ -347,6 +366,16 @@ impl Gather<'_> {
         set_message_bytes(&mut skb, message_bytes);
         self.out.push_back(skb);
     }
+}
+
+/// Frees a message that was decrypted in place, and is not authentic or was received before.
+///
+/// Whoever watches drops gets a copy of each packet, so this is not one, and what may be its text is
+/// wiped before the memory is somebody else's.
+#[cold]
+fn refuse(mut skb: SkBuff) {
+    skb.wipe_linear();
+    skb.consume();
 }
 
 /// Returns the length of a range, whose own function might panic for all the compiler knows.

@@ -116,6 +116,7 @@ impl Device {
             offset = offset.wrapping_add(len as u32);
             rest = rest.wrapping_sub(len);
         }
+        skb.consume();
     }
 
     /// Puts a datagram with `count` messages of data into an inbox: the same for all of one session,

@@ -121,6 +121,17 @@ impl SkBuff {
         self.linear(len)?.first_chunk().copied()
     }
 
+    /// Overwrites the bytes that lie in one piece at the start with zeros, if they are nobody else's.
+    pub fn wipe_linear(&mut self) {
+        if self.is_cloned() {
+            return;
+        }
+        let data = self.raw().data;
+        let len = u32_as_usize(self.linear_len());
+        // SAFETY: The linear data are as long as this, and nobody else refers to them.
+        unsafe { bindings::memzero_explicit(data.cast(), len) };
+    }
+
     /// Makes the first `len` bytes linear. Returns whether that was possible.
     #[inline]
     pub fn pull_linear(&mut self, len: u32) -> bool {
