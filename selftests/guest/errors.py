@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import errors_dump
+import errors_echo
 import tap
 from errors_base import *  # noqa: F403
 from wgnl import *  # noqa: F403
@@ -449,6 +450,7 @@ def main():
     tap.equal("ERR-28 NL-5 nothing of all this left a peer behind", wg("show", "wg0", "peers"), "")
     semantics()
     partial()
+    errors_echo.keys()
     privileges()
     errors_dump.layout()
     errors_dump.interruptions()

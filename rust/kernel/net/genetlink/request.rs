@@ -2,14 +2,17 @@
 
 //! Requests.
 
-use crate::net::{
-    namespace::Net,
-    netdevice::{
-        DeviceRef,
-        Name,
-        Operations, //
+use crate::{
+    net::{
+        namespace::Net,
+        netdevice::{
+            DeviceRef,
+            Name,
+            Operations, //
+        },
+        netlink, //
     },
-    netlink, //
+    num::u32_as_usize, //
 };
 use core::{
     marker::PhantomData,
@@ -19,11 +22,15 @@ use core::{
 use kernel::prelude::*;
 use wg_bindings as bindings;
 
+/// Length of the headers of a request.
+const HEADERS_LEN: usize = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
+
 /// A request that was checked against the policies of the family.
 ///
 /// # Invariants
 ///
-/// `info` is valid for `'a`. It has as many attributes as `max` says, and one more, or none at all.
+/// `info` is valid for `'a`, as is the message that it is about: a header of netlink, one of generic
+/// netlink, and attributes. It has as many attributes as `max` says, and one more, or none at all.
 /// They are not used by others.
 pub struct Request<'a> {
     /// The request.
@@ -41,8 +48,8 @@ impl Request<'_> {
     ///
     /// # Safety
     ///
-    /// `info` must be valid for `'a`, have `max + 1` attributes unless it has none, and not be used
-    /// by others.
+    /// `info` must be valid for `'a`, with the message that it is about, have `max + 1` attributes
+    /// unless it has none, and not be used by others. The family must have no header of its own.
     pub(super) unsafe fn new(info: *const bindings::genl_info, max: u16) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
@@ -60,26 +67,43 @@ impl Request<'_> {
         Some(unsafe { slice::from_raw_parts(data.as_ptr(), len) })
     }
 
-    /// Returns the payload of the attribute of the given type, if it is present.
-    fn attr_mut(&mut self, type_: u16) -> Option<&mut [u8]> {
-        let (data, len) = self.payload(type_)?;
-        // SAFETY: By the type invariants the payload is valid, and nobody else writes to it while `self`
-        // is borrowed. Who listens to all of netlink (nlmon) has copies of the buffer that share its
-        // data, and may read them, in C, at any time: what that sees is the bytes before or after.
-        Some(unsafe { slice::from_raw_parts_mut(data.as_ptr(), len) })
+    /// Returns all attributes as they came, headers and duplicates included.
+    fn all_mut(&mut self) -> &mut [u8] {
+        // SAFETY: The request is valid by the type invariants.
+        let nlhdr = unsafe { (*self.info).nlhdr };
+        // SAFETY: The request is valid by the type invariants.
+        let genlhdr = unsafe { (*self.info).genlhdr };
+        // SAFETY: The header is valid by the type invariants.
+        let len = u32_as_usize(unsafe { (*nlhdr).nlmsg_len });
+        let Some(len) = len.checked_sub(HEADERS_LEN) else {
+            return &mut [];
+        };
+        // CAST: The attributes are bytes.
+        let data = genlhdr.wrapping_add(1).cast::<u8>();
+        // SAFETY: By the type invariants the message is valid, and the attributes are what is behind
+        // both headers, whose sizes are multiples of the alignment. Nobody else writes to them while
+        // `self` is borrowed. Who listens to all of netlink (nlmon) has copies of the buffer that share
+        // its data, and may read them, in C, at any time: what that sees is the bytes before or after.
+        unsafe { slice::from_raw_parts_mut(data, len) }
     }
 
-    /// Zeroes the payload of the attribute of the given type, if it is present.
+    /// Zeroes the payloads of all attributes of the given type, of which there may be several
+    /// although only the last one counts.
     pub fn wipe(&mut self, type_: u16) {
-        if let Some(payload) = self.attr_mut(type_) {
-            netlink::wipe(payload);
-        }
+        netlink::for_each_mut(self.all_mut(), |other, payload| {
+            if other == type_ {
+                netlink::wipe(payload);
+            }
+        });
     }
 
-    /// Zeroes attributes of type `inner` in all elements of the array that is the attribute of type
-    /// `outer`.
+    /// Zeroes attributes of type `inner` in all elements of the arrays that are the attributes of
+    /// type `outer`, of which there may be several although only the last one counts.
     pub fn wipe_nested(&mut self, outer: u16, inner: u16) {
-        if let Some(array) = self.attr_mut(outer) {
+        netlink::for_each_mut(self.all_mut(), |other, array| {
+            if other != outer {
+                return;
+            }
             netlink::for_each_mut(array, |_, element| {
                 netlink::for_each_mut(element, |type_, payload| {
                     if type_ == inner {
@@ -87,7 +111,7 @@ impl Request<'_> {
                     }
                 });
             });
-        }
+        });
     }
 
     /// Returns the namespace that the request came from.
