@@ -38,6 +38,18 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb, struct net_device *dev);
 
+/* egress.c */
+
+/* Where in a packet for many datagrams the next begins. */
+struct wg_slice {
+	unsigned int done;
+	unsigned int frag;
+	unsigned int offset;
+};
+
+bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, bool v6);
+struct sk_buff *wg_egress_slice(struct sk_buff *skb, struct wg_slice *at, unsigned int headroom);
+
 /* genetlink.c */
 void *wg_genlmsg_put_dump(struct sk_buff *skb, struct netlink_callback *cb, unsigned int seq,
 			  u8 cmd);

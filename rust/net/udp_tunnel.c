@@ -21,8 +21,8 @@
  */
 
 /*
- * Returns whether @skb is one datagram, or stands for many of UDP, with the checksum in the
- * header that is about to be pushed.
+ * Returns whether @skb is one datagram, or stands for many of UDP, with all data in fragments and
+ * the checksum in the header that is about to be pushed.
  */
 static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 {
@@ -31,6 +31,7 @@ static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 	if (!shinfo->gso_size)
 		return true;
 	return shinfo->gso_type == SKB_GSO_UDP_L4 && skb->ip_summed == CHECKSUM_PARTIAL &&
+	       !skb_headlen(skb) && !skb_has_frag_list(skb) &&
 	       skb_checksum_start_offset(skb) == -(int)sizeof(struct udphdr);
 }
 
@@ -136,6 +137,50 @@ static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	dev_xmit_recursion_dec();
 }
 
+/* Takes the next datagram off @skb, which stands for many, and readies it to be sent to @dst. */
+static struct sk_buff *udp_tunnel_slice(struct sk_buff *skb, struct wg_slice *at,
+					struct dst_entry *dst, u32 mark, unsigned int headers_len)
+{
+	const unsigned int headroom = LL_RESERVED_SPACE(READ_ONCE(dst->dev)) + headers_len;
+	struct sk_buff *datagram = wg_egress_slice(skb, at, headroom);
+
+	return datagram && udp_tunnel_prepare(datagram, skb->dev, mark, headers_len) ? datagram :
+										       NULL;
+}
+
+/* Gives up what is left of @skb, of which all before @at has been sent. */
+static void udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at)
+{
+	if (likely(at->done == skb->len)) {
+		consume_skb(skb);
+		return;
+	}
+	if (skb->dev)
+		DEV_STATS_ADD(skb->dev, tx_dropped,
+			      DIV_ROUND_UP(skb->len - at->done, skb_shinfo(skb)->gso_size));
+	kfree_skb(skb);
+}
+
+/* Sends each of the datagrams that @skb stands for by itself. */
+static void udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+				   __be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
+{
+	const unsigned int headers_len = sizeof(struct udphdr) + sizeof(struct iphdr);
+	struct wg_slice at = {};
+	struct sk_buff *datagram;
+
+	while (at.done < skb->len) {
+		datagram = udp_tunnel_slice(skb, &at, &rt->dst, skb->mark, headers_len);
+		if (unlikely(!datagram))
+			break;
+		dst_hold(&rt->dst);
+		udp_tunnel_xmit_skb(rt, sk, datagram, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst),
+				    0, sport, dport, false, false, 0);
+	}
+	udp_tunnel_end_slices(skb, &at);
+	ip_rt_put(rt);
+}
+
 /* Sends @skb, which is the payload, along @rt.  What is sent counts for @dev. */
 void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
@@ -146,7 +191,10 @@ void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 		return;
 	}
 	if (skb_is_gso(skb)) {
-		udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+		if (wg_egress_takes_large(skb, &rt->dst, false))
+			udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+		else
+			udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
 		return;
 	}
 	udp_tunnel_xmit_skb(rt, sk, skb, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst), 0, sport,
@@ -191,6 +239,28 @@ static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	}
 	dev_xmit_recursion_dec();
 }
+
+/* As udp_tunnel_xmit_slices(), by IPv6. */
+static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+				    const struct in6_addr *saddr, const struct in6_addr *daddr,
+				    u8 ds, __be16 sport, __be16 dport)
+{
+	const unsigned int headers_len = sizeof(struct udphdr) + sizeof(struct ipv6hdr);
+	struct net_device *dev = skb->dev;
+	struct wg_slice at = {};
+	struct sk_buff *datagram;
+
+	while (at.done < skb->len) {
+		datagram = udp_tunnel_slice(skb, &at, dst, skb->mark, headers_len);
+		if (unlikely(!datagram))
+			break;
+		dst_hold(dst);
+		udp_tunnel6_xmit_skb(dst, sk, datagram, dev, saddr, daddr, ds,
+				     ip6_dst_hoplimit(dst), 0, sport, dport, false, 0);
+	}
+	udp_tunnel_end_slices(skb, &at);
+	dst_release(dst);
+}
 #endif
 
 /* As wg_udp_tunnel_xmit(), by IPv6. */
@@ -204,7 +274,10 @@ void wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff 
 		return;
 	}
 	if (skb_is_gso(skb)) {
-		udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+		if (wg_egress_takes_large(skb, dst, true))
+			udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+		else
+			udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
 		return;
 	}
 	udp_tunnel6_xmit_skb(dst, sk, skb, dev, saddr, daddr, ds, ip6_dst_hoplimit(dst), 0, sport,

@@ -137,8 +137,8 @@ impl NewSkBuff {
         Some(unsafe { slice::from_raw_parts_mut(self.at(0), u32_as_usize(len)) })
     }
 
-    /// Says that the data are the payload of `count` datagrams, which have `size` bytes each, save
-    /// for the last, that may have fewer.
+    /// Says that the data, which all lie in pages, are the payload of `count` datagrams, which have
+    /// `size` bytes each, save for the last, that may have fewer.
     ///
     /// Returns whether that can be so.
     #[inline]
@@ -151,6 +151,7 @@ impl NewSkBuff {
         if size == 0
             || rest.is_none_or(|rest| rest >= u32::from(size))
             || self.headroom() < UDP_HEADER_LEN
+            || self.linear_len() != 0
         {
             return false;
         }
