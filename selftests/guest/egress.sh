@@ -1,0 +1,235 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What lies between a tunnel and the wire: rules and programs that rewrite or count datagrams, queues
+# that count packets, devices that cannot take large ones apart. They all find what the in-tree driver
+# sends: datagrams of one message each. Where nothing of that is, ours may send large packets.
+#
+# kernels: uml debug
+# timeout: 240
+# slow: debug
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+. "${BASH_SOURCE[0]%/*}/flows.sh"
+
+# Bytes that the server of b wants in the reserved field of every message, and takes out again.
+MARK=0x0a0b0c
+# More than any packet with one message has.
+LARGE=1600
+
+# card NAME...: eth0 behaves as nearly all network cards: what leaves is one datagram.
+card() {
+	local name
+	for name; do
+		at "$name" ethtool -K eth0 tx-udp-segmentation off tso off gso off > /dev/null
+	done
+}
+
+# pass NAME...: eth0 lets large packets pass.
+pass() {
+	local name
+	for name; do
+		at "$name" ethtool -K eth0 tx-udp-segmentation on tso on gso on > /dev/null
+	done
+}
+
+# requests: how many packets IP was given to send at a.
+requests() {
+	at a cat /proc/net/snmp /proc/net/snmp6 |
+		awk '$1 == "Ip:" && f { sum += $f }
+			$1 == "Ip:" { for (i = 2; i <= NF; i++) if ($i == "OutTransmits") f = i }
+			$1 == "Ip6OutTransmits" { sum += $2 }
+			END { print sum }'
+}
+
+# counted WHAT ADDRESS [CLIENT]: copies to b, and sets `messages`, and `packets` that a sent for them.
+counted() {
+	local what=$1
+	messages=$(stats a tx_packets) packets=$(requests)
+	check "$what" copy "${3-a}" b "$2"
+	messages=$(($(stats a tx_packets) - messages)) packets=$(($(requests) - packets))
+}
+
+each_alone() {
+	holds "$1: each message by itself" "$packets >= $messages"
+}
+
+# Much fewer would do, but acknowledgements that are forwarded count, too.
+in_large() {
+	if [[ $DRIVER == rust ]]; then
+		holds "$1: in large packets" "$packets * 4 < $messages * 3"
+	else
+		skip "$1: in large packets" 'the in-tree driver makes none'
+	fi
+}
+
+# counter NAME TABLE COUNTER: packets that a rule has counted, in family inet or netdev.
+counter() {
+	at "$1" nft list counter "$2" t "$3" | sed -n 's/.*packets \([0-9]*\).*/\1/p'
+}
+
+# rewritten WHAT: a copy in each family arrives, with the mark on all messages.
+rewritten() {
+	check "$1: a file" copy a b 192.168.241.2
+	is "$1: no message without the bytes" "$(counter b inet n_bare)" 0
+}
+
+# largest: the largest packet that a queue of a's eth0 had, as fq_codel says.
+largest() {
+	at a tc -s qdisc show dev eth0 | sed -n 's/.*maxpacket \([0-9]*\).*/\1/p' | sort -n | tail -n 1
+}
+
+pair
+ns l
+veth l eth0 a lan
+addr l eth0 10.1.0.2/24
+addr a lan 10.1.0.1/24
+at l ip route add default via 10.1.0.1
+sysctl_set a ipv4/ip_forward 1
+at b wg set wg0 peer "$PUB_A" allowed-ips 192.168.241.1/32,fd00::1/128,10.1.0.0/24
+at b ip route add 10.1.0.0/24 dev wg0
+check 'the tunnel is up' reaches l 192.168.241.2
+
+# Nothing on the way, and what looks at the flow alone.
+counted 'a plain link' 192.168.241.2
+in_large 'a plain link'
+at a nft -f - << 'END'
+table inet t {
+	chain post {
+		type nat hook postrouting priority srcnat
+		udp dport 51822 ct state new accept
+	}
+	chain out {
+		type nat hook output priority dstnat
+		ct state new accept
+	}
+}
+END
+counted 'connection tracking and NAT' 192.168.241.2
+in_large 'connection tracking and NAT'
+at a nft flush ruleset
+counted 'forwarded, a plain link' 192.168.241.2 l
+in_large 'forwarded, a plain link'
+
+# A device that cannot take them apart.
+at a ethtool -K eth0 tx-udp-segmentation off > /dev/null
+counted 'no segmentation below' 192.168.241.2
+each_alone 'no segmentation below'
+at a ethtool -K eth0 tx-udp-segmentation on > /dev/null
+at a ip link set eth0 gso_ipv4_max_size 4000
+counted 'little segmentation below' 192.168.241.2
+each_alone 'little segmentation below'
+at a ip link set eth0 gso_ipv4_max_size 65536
+counted 'segmentation below again' 192.168.241.2
+in_large 'segmentation below again'
+
+# Somebody who looks at single datagrams, at each place where that is possible.
+for place in 'output' 'postrouting'; do
+	at a nft -f - << END
+table inet t {
+	counter n_large { }
+	chain out {
+		type filter hook $place priority filter
+		udp dport 51822 meta length > $LARGE counter name n_large
+	}
+}
+END
+	counted "$place" 192.168.241.2
+	each_alone "$place"
+	is "$place: no rule sees more than one" "$(counter a inet n_large)" 0
+	at a wg set wg0 peer "$PUB_B" endpoint '[fd00:aa::2]:51822'
+	counted "$place by IPv6" fd00::2
+	each_alone "$place by IPv6"
+	is "$place by IPv6: no rule sees more than one" "$(counter a inet n_large)" 0
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+	at a nft flush ruleset
+done
+if try at a nft add table netdev t '{ chain out { type filter hook egress device eth0 priority filter; }; }'; then
+	at a nft add counter netdev t n_large
+	at a nft add rule netdev t out udp dport 51822 meta length '>' "$LARGE" counter name n_large
+	counted 'egress' 192.168.241.2
+	each_alone 'egress'
+	is 'egress: no rule sees more than one' "$(counter a netdev n_large)" 0
+	at a nft flush ruleset
+else
+	skip 'egress' 'this kernel has no such hook'
+fi
+
+# Somebody who rewrites each of them, as some servers want it.
+card a b
+at b nft -f - << END
+table inet t {
+	counter n_bare { }
+	chain before {
+		type filter hook prerouting priority mangle
+		udp dport 51822 @th,72,24 != $MARK counter name n_bare drop
+		udp dport 51822 @th,72,24 set 0
+	}
+}
+END
+for place in 'output priority mangle' 'postrouting priority mangle'; do
+	at a nft -f - << END
+table inet t {
+	chain out {
+		type filter hook $place
+		udp dport 51822 @th,72,24 set $MARK
+	}
+}
+END
+	rewritten "$place"
+	at a nft flush ruleset
+done
+at b nft flush ruleset
+pass a b
+at a tc qdisc add dev eth0 clsact
+at a tc filter add dev eth0 egress matchall \
+	action police rate 10gbit burst 10m mtu $LARGE conform-exceed drop
+counted 'traffic control' 192.168.241.2
+each_alone 'traffic control'
+like 'traffic control: a policer lets all pass' "$(at a tc -s filter show dev eth0 egress)" '*dropped 0,*'
+at a tc qdisc del dev eth0 clsact
+
+# Queues.
+at a tc qdisc add dev eth0 root fq_codel
+counted 'forwarded into a queue' 192.168.241.2 l
+each_alone 'forwarded into a queue'
+holds 'nothing in it is larger than a message' "$(largest) < $LARGE"
+at a tc qdisc replace dev eth0 root handle 1: htb default 1
+at a tc class add dev eth0 parent 1: classid 1:1 htb rate 100mbit quantum 1514
+at a tc qdisc add dev eth0 parent 1:1 fq_codel
+counted 'into a queue made of others' 192.168.241.2
+each_alone 'into a queue made of others'
+holds 'nothing in that is larger than a message' "$(largest) < $LARGE"
+at a tc qdisc del dev eth0 root
+
+# A device upon another.
+if at a ip link add link eth0 name eth0.5 type vlan id 5 2> /dev/null; then
+	at b ip link add link eth0 name eth0.5 type vlan id 5
+	addr a eth0.5 10.0.5.1/24
+	addr b eth0.5 10.0.5.2/24
+	at a ip link set eth0.5 up
+	at b ip link set eth0.5 up
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.5.2:51822
+	counted 'a VLAN' 192.168.241.2
+	in_large 'a VLAN'
+	at a tc qdisc add dev eth0 clsact
+	counted 'a VLAN upon what looks' 192.168.241.2
+	each_alone 'a VLAN upon what looks'
+	at a tc qdisc del dev eth0 clsact
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+fi
+
+# A ring of 256 places, which must be emptied while it is filled. Before, one in fifty was lost.
+card a b
+for name in a b; do
+	at "$name" ethtool -K eth0 gro on > /dev/null
+done
+dropped=$(sysfs a eth0/statistics/tx_dropped) sent=$(sysfs a eth0/statistics/tx_packets)
+check 'much at once' iperf a b 192.168.241.2 -n 40M
+dropped=$(($(sysfs a eth0/statistics/tx_dropped) - dropped))
+sent=$(($(sysfs a eth0/statistics/tx_packets) - sent))
+note "$dropped of $sent datagrams lost"
+holds 'overflows no ring' "$dropped * 500 < $sent"
+
+finish
