@@ -26,18 +26,14 @@
  */
 static bool wg_hook_sees_flow(const struct nf_hook_ops *ops)
 {
-	switch (ops->hook_ops_type) {
-	case NF_HOOK_OP_NAT:
-		return true;
-	case NF_HOOK_OP_UNDEFINED:
-		break;
-	default:
+	if (ops->hook_ops_type == NF_HOOK_OP_NF_TABLES || ops->hook_ops_type == NF_HOOK_OP_BPF)
 		return false;
-	}
-	/* What is the same for IPv6. */
+	/* These are the same for IPv6. */
 	switch (ops->priority) {
 	case NF_IP_PRI_CONNTRACK_DEFRAG:
 	case NF_IP_PRI_CONNTRACK:
+	case NF_IP_PRI_NAT_DST:
+	case NF_IP_PRI_NAT_SRC:
 	case NF_IP_PRI_CONNTRACK_HELPER:
 	case NF_IP_PRI_CONNTRACK_CONFIRM:
 	case NF_IP_PRI_SELINUX_FIRST:
