@@ -102,22 +102,22 @@ pub(crate) struct Queues {
     pub(crate) send: OwnedQueue,
     /// Packets to encrypt or to decrypt.
     pub(crate) crypt: OwnedQueue,
+    /// The same, when the CPU that they were given to does not get to them.
+    pub(crate) rescue: OwnedQueue,
 }
 
 impl Queues {
     fn new(name: &CStr) -> Result<Self> {
+        let exclusive = Flags::PERCPU.or(Flags::CPU_INTENSIVE);
         let anywhere = Flags::UNBOUND.or(Flags::FREEZABLE);
+        let rescue = Flags::UNBOUND.or(Flags::MEM_RECLAIM);
         // One for each CPU, and one more, should one of them be kept from its work.
         let workers = cpu::online_count().saturating_add(1) as i32;
         Ok(Self {
             receive: OwnedQueue::new(c"wg-kex", name, anywhere, workers)?,
             send: OwnedQueue::new(c"wg-kex", name, anywhere, 0)?,
-            crypt: OwnedQueue::new(
-                c"wg-crypt",
-                name,
-                Flags::UNBOUND.or(Flags::MEM_RECLAIM),
-                workers,
-            )?,
+            crypt: OwnedQueue::new(c"wg-crypt", name, exclusive.or(Flags::MEM_RECLAIM), 1)?,
+            rescue: OwnedQueue::new(c"wg-crypt", name, rescue, workers)?,
         })
     }
 }
@@ -157,6 +157,7 @@ pub(crate) struct Device {
     pub(crate) outer_gso: bool,
     /// Whether large datagrams are received as they are.
     pub(crate) outer_gro: bool,
+    last_cpu: Atomic<u32>,
     /// Number of jobs that encrypt.
     jobs_out: Atomic<u32>,
     /// Number of messages in jobs that decrypt.
@@ -201,6 +202,7 @@ impl Device {
                 parallel: Parallel::from_parameter(),
                 outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
                 outer_gro: !matches!(crate::module_parameters::outer_gro.value(), 0),
+                last_cpu: Atomic::new(0),
                 jobs_out: Atomic::new(0),
                 messages_in: Atomic::new(0),
                 epoch: Atomic::new(0),
@@ -328,6 +330,11 @@ impl Device {
         self.parallel
     }
 
+    /// Returns the CPU that was given a job last.
+    pub(crate) fn last_cpu(&self) -> &Atomic<u32> {
+        &self.last_cpu
+    }
+
     /// Returns how often the interface has gone down.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch.load(Relaxed)
@@ -383,6 +390,7 @@ impl Device {
         self.queues.receive.flush();
         self.queues.send.flush();
         self.queues.crypt.flush();
+        self.queues.rescue.flush();
         // What was decrypted when the interface was gone already is delivered to nobody.
         self.inboxes.iter().for_each(|inbox| inbox.clear());
         while self.live_peers.load(Relaxed) > 0 {

@@ -4,7 +4,10 @@
 
 use crate::{
     meter::Meter,
-    queue::Ordered, //
+    queue::{
+        Backlog,
+        Ordered, //
+    }, //
 };
 use kernel::prelude::*;
 use wg_kernel::{
@@ -52,6 +55,7 @@ pub(crate) struct Inbox {
     order: Ordered,
     meter: Meter,
     encryption: Meter,
+    backlog: Backlog,
 }
 
 impl Inbox {
@@ -62,6 +66,7 @@ impl Inbox {
             order <- Ordered::new(),
             meter: Meter::new(),
             encryption: Meter::new(),
+            backlog: Backlog::new(),
         })
     }
 
@@ -75,6 +80,12 @@ impl Inbox {
     #[inline]
     pub(crate) fn encryption(&self) -> &Meter {
         &self.encryption
+    }
+
+    /// Returns the jobs that wait to be begun by the CPU.
+    #[inline]
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     /// Returns the jobs under way.

@@ -3,7 +3,7 @@
 //! Work done in parallel and delivered in order.
 //!
 //! The unit of work is a [`Job`]: some packets that are encrypted or decrypted with one session. It
-//! is a work item of the device's workqueue and, at the same time, an element of an
+//! is a work item of the device's per-CPU workqueue and, at the same time, an element of an
 //! [`Ordered`] list, from whose front finished jobs are taken. Packets that find their list empty
 //! need no job: they are worked on where they are.
 
@@ -53,7 +53,8 @@ use wg_kernel::{
         },
         SpinLockBh, //
     },
-    task::cond_resched, //
+    task::cond_resched,
+    time, //
 };
 use wg_proto::limits;
 
@@ -79,6 +80,16 @@ const PARALLEL_BACKLOG: usize = 64;
 const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
 const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
+/// After which time a CPU that has not begun another job is taken to be busy with something else, in
+/// nanoseconds: it is longer than that of any job, and than a tick.
+const STUCK_NS: u64 = 20_000_000;
+
+/// Work number of a job that waits for the CPU it was given to.
+const OWN: u64 = 0;
+
+/// Work number of a job that is no longer left to that CPU.
+const RESCUE: u64 = 1;
+
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
@@ -98,6 +109,42 @@ impl Parallel {
             1 => Self::IfLoaded,
             _ => Self::Always,
         }
+    }
+}
+
+/// The jobs that wait on one CPU to be begun.
+pub(crate) struct Backlog {
+    waiting: Atomic<u32>,
+    /// When one was begun last or, if none waited then, when one came, in nanoseconds since boot.
+    since_ns: Atomic<u64>,
+}
+
+impl Backlog {
+    /// Creates an empty one.
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting: Atomic::new(0),
+            since_ns: Atomic::new(0),
+        }
+    }
+
+    /// Notes that a job was given to the CPU.
+    fn add(&self, now_ns: u64) {
+        if self.waiting.fetch_add(1, Relaxed) == 0 {
+            self.since_ns.store(now_ns, Relaxed);
+        }
+    }
+
+    /// Notes that the CPU has come to a job, be it to find it done by another one.
+    fn remove(&self) {
+        self.since_ns.store(time::boottime_coarse_ns(), Relaxed);
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// Returns whether the CPU does not get to its jobs, as something more urgent has it.
+    fn is_stuck(&self, now_ns: u64) -> bool {
+        self.waiting.load(Relaxed) > 0
+            && now_ns.saturating_sub(self.since_ns.load(Relaxed)) > STUCK_NS
     }
 }
 
@@ -172,9 +219,14 @@ impl Drop for Share {
 #[pin_data]
 pub(crate) struct Job {
     #[pin]
-    work: Work<Job>,
+    work: Work<Job, OWN>,
+    #[pin]
+    rescue: Work<Job, RESCUE>,
     #[pin]
     links: ListLinks,
+    /// Number of the CPU that it was given to.
+    cpu: usize,
+    begun: Atomic<bool>,
     share: Share,
     keypair: RcuArc<Keypair>,
     /// What is to be done, until that is begun.
@@ -186,7 +238,8 @@ pub(crate) struct Job {
 }
 
 impl_has_work! {
-    impl HasWork<Job> for Job { self.work }
+    impl HasWork<Job, 0> for Job { self.work }
+    impl HasWork<Job, 1> for Job { self.rescue }
 }
 
 impl_list_arc_safe! {
@@ -211,9 +264,14 @@ impl Job {
         let Some(share) = Share::take(device, &task, &packets) else {
             return;
         };
+        let now_ns = time::boottime_coarse_ns();
+        let cpu = device.next_cpu(now_ns);
         let job = ListArc::pin_init(
             try_pin_init!(Self {
                 work <- new_work!("Job::work"),
+                rescue <- new_work!("Job::rescue"),
+                cpu: cpu.map_or(usize::MAX, |cpu| cpu.as_raw() as usize),
+                begun: Atomic::new(false),
                 links <- ListLinks::new(),
                 share,
                 keypair,
@@ -228,8 +286,26 @@ impl Job {
         };
         let work = job.clone_arc();
         order.push(job);
-        // A job is enqueued once, so this cannot fail.
-        let _ = device.queues().crypt.enqueue::<_, 0>(work);
+        let queues = device.queues();
+        // A job is enqueued once on each queue, so this cannot fail.
+        match cpu {
+            Some(cpu) => {
+                if let Some(inbox) = device.inboxes().get(work.cpu) {
+                    inbox.backlog().add(now_ns);
+                }
+                let _ = queues.crypt.enqueue_on::<_, OWN>(cpu, work);
+            }
+            None => {
+                let _ = queues.rescue.enqueue::<_, RESCUE>(work);
+            }
+        }
+        order.rescue_front(device, now_ns);
+    }
+
+    /// Returns whether it waits for a CPU that does not get to it.
+    fn is_stuck(&self, device: &Device, now_ns: u64) -> bool {
+        let inbox = device.inboxes().get(self.cpu);
+        !self.begun.load(Relaxed) && inbox.is_some_and(|inbox| inbox.backlog().is_stuck(now_ns))
     }
 
     /// Returns the session the packets belong to.
@@ -248,34 +324,60 @@ impl Job {
         // Pairs with `Acquire` in `Ordered::pop_done`.
         self.done.store(true, Release);
     }
-}
 
-impl WorkItem for Job {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        let packets = this.take_packets();
-        let keypair = &this.keypair;
-        let device = &this.share.device;
-        let Some(task) = this.task.lock().take() else {
+    /// Does the work, unless another CPU has begun to.
+    fn work(&self) {
+        if self.begun.xchg(true, Full) {
+            return;
+        }
+        let packets = self.take_packets();
+        let keypair = &self.keypair;
+        let device = &self.share.device;
+        let Some(task) = self.task.lock().take() else {
             return;
         };
+        let now_ns = time::boottime_coarse_ns();
         match task {
             Task::Encrypt { sealing, instance } => {
                 let sealed = device.measure_encryption(instance, || keypair.seal(packets, sealing));
-                this.finish(sealed);
-                keypair.peer().outbox.drain();
+                self.finish(sealed);
+                let outbox = &keypair.peer().outbox;
+                outbox.drain();
+                outbox.order.rescue_front(device, now_ns);
             }
             Task::Decrypt { instance } => {
                 let mut packets = packets;
                 let merge = device.merges_packets();
-                if let Some(inbox) = device.inboxes().get(instance) {
+                let inbox = device.inboxes().get(instance);
+                if let Some(inbox) = inbox {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));
                 }
-                this.finish(packets);
+                self.finish(packets);
                 device.link().schedule_napi(instance, &bh::disable());
+                if let Some(inbox) = inbox {
+                    inbox.order().rescue_front(device, now_ns);
+                }
             }
         }
+    }
+}
+
+impl WorkItem<OWN> for Job {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        if let Some(inbox) = this.share.device.inboxes().get(this.cpu) {
+            inbox.backlog().remove();
+        }
+        this.work();
+    }
+}
+
+impl WorkItem<RESCUE> for Job {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.work();
     }
 }
 
@@ -308,6 +410,20 @@ impl Ordered {
         // Not under the lock when it goes down, hence atomic.
         self.count.fetch_add(1, Relaxed);
         jobs.push_back(job);
+    }
+
+    /// Has the first job that is not done worked on by any CPU that is free, if it waits for one that
+    /// does not get to it: the others wait for the first.
+    fn rescue_front(&self, device: &Device, now_ns: u64) {
+        let jobs = self.jobs.lock();
+        let mut left = jobs.iter().skip_while(|job| job.done.load(Relaxed));
+        let stuck = left.next().filter(|job| job.is_stuck(device, now_ns));
+        let stuck: Option<Arc<Job>> = stuck.map(Into::into);
+        drop(jobs);
+        if let Some(job) = stuck {
+            // If it is enqueued already, the reference is just dropped.
+            let _ = device.queues().rescue.enqueue::<_, RESCUE>(job);
+        }
     }
 
     /// Takes the first job if it is done.
@@ -432,5 +548,24 @@ impl Device {
             Some(inbox) if self.parallel() == Parallel::IfLoaded => inbox.encryption().measure(f),
             _ => f(),
         }
+    }
+
+    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another, and
+    /// none that does not get to the jobs that it has. If there is no such CPU, nor this one, the
+    /// scheduler is to find one.
+    fn next_cpu(&self, now_ns: u64) -> Option<cpu::Online> {
+        let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
+        let this = cpu::current();
+        for _ in 0..cpu::online_count() {
+            let inbox = self.inboxes().get(cpu.as_raw() as usize);
+            let stuck = inbox.is_some_and(|inbox| inbox.backlog().is_stuck(now_ns));
+            let alone = cpu::online_count() == 1;
+            if (cpu.as_raw() != this || alone) && !stuck {
+                self.last_cpu().store(cpu.as_raw(), Relaxed);
+                return Some(cpu);
+            }
+            cpu = cpu::Online::after(cpu.as_raw());
+        }
+        None
     }
 }
