@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include "net.h"
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
 #include <linux/ipv6.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/skbuff_ref.h>
 #include <linux/udp.h>
+#include <net/geneve.h>
+#include <net/gre.h>
 #include <net/sch_generic.h>
+#include <net/vxlan.h>
 
 /*
  * What lies between us and the wire, and whether a packet that stands for many datagrams may pass
@@ -73,6 +79,14 @@ static bool wg_net_is_plain(const struct net *net, bool v6)
 }
 #endif
 
+/* What is to be sent, as the devices that it passes are asked about. */
+struct wg_large {
+	unsigned int len;	/* with all headers, but those of the device */
+	unsigned int segs;
+	bool v6;
+	bool limited;		/* by a socket, to what leaves soon, as no router is */
+};
+
 /* Returns whether neither netfilter nor traffic control looks at what @dev sends. */
 static bool wg_dev_is_plain(const struct net_device *dev)
 {
@@ -84,34 +98,84 @@ static bool wg_dev_is_plain(const struct net_device *dev)
 	if (rcu_access_pointer(dev->tcx_egress))
 		return false;
 #endif
+#ifdef CONFIG_NETFILTER_FAMILY_BRIDGE
+	if (netif_is_bridge_master(dev)) {
+		const struct net *net = dev_net_rcu(dev);
+
+		if (rcu_access_pointer(net->nf.hooks_bridge[NF_BR_LOCAL_OUT]) ||
+		    rcu_access_pointer(net->nf.hooks_bridge[NF_BR_POST_ROUTING]))
+			return false;
+	}
+#endif
 	return true;
 }
 
 /*
- * Returns whether the queue of @dev may be given large packets.  None, and one for each of the
- * queues that only fast hardware has, may.  One that is made of others is somebody's plan of what
- * leaves when, which may count packets, and may not.  Whether a single one may depends on whether
- * the sender is @limited to what leaves soon, as a local socket is, but no router.
+ * Returns whether @dev shows all that lies below it.  Tunnels have devices below them that are
+ * not among their lower ones, and what is enslaved to a VRF passes that.
  */
-static bool wg_queue_takes_large(const struct net_device *dev, bool limited)
+static bool wg_dev_is_open(const struct net_device *dev)
 {
-	const struct Qdisc *q = rcu_dereference(dev->qdisc);
-	const struct Qdisc_class_ops *cl_ops;
-
-	if (!q->enqueue || q->flags & TCQ_F_MQROOT)
-		return true;
-	cl_ops = q->ops->cl_ops;
-	return limited && !(cl_ops && cl_ops->graft);
+	if (dev->type != ARPHRD_ETHER && dev->type != ARPHRD_LOOPBACK)
+		return false;
+	return !netif_is_vxlan(dev) && !netif_is_geneve(dev) && !netif_is_gretap(dev) &&
+	       !netif_is_ip6gretap(dev) && !netif_is_l3_slave(dev);
 }
 
-static bool wg_dev_takes_large(const struct net_device *dev, bool limited)
+/* Returns whether a queue has no plan of its own of what leaves when, and takes nothing apart. */
+static bool wg_queue_is_simple(const struct Qdisc *q)
 {
-	return wg_dev_is_plain(dev) && wg_queue_takes_large(dev, limited);
+	static const char *const simple[] = { "fq_codel", "fq", "pfifo_fast" };
+	unsigned int i;
+
+	if (!q->enqueue)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(simple); i++)
+		if (!strcmp(q->ops->id, simple[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether the queue of @dev may be given large packets.  None may, and one for each of the
+ * queues that only fast hardware has, if they are simple.  A single one that is may if a socket
+ * limits what waits there: a router would fill it, and it is counted in packets.
+ */
+static bool wg_dev_queues_large(struct net_device *dev, bool limited)
+{
+	const struct Qdisc *q = rcu_dereference(dev->qdisc);
+	unsigned int i;
+
+	if (!q->enqueue)
+		return true;
+	if (strcmp(q->ops->id, "mq"))
+		return limited && wg_queue_is_simple(q);
+	for (i = 0; i < READ_ONCE(dev->real_num_tx_queues); i++)
+		if (!wg_queue_is_simple(rcu_dereference(netdev_get_tx_queue(dev, i)->qdisc)))
+			return false;
+	return true;
+}
+
+/* Returns whether @dev can take apart what @large is, not much of it being left to the kernel. */
+static bool wg_dev_segments(const struct net_device *dev, const struct wg_large *large)
+{
+	const unsigned int len = large->len + dev->hard_header_len + VLAN_HLEN;
+	const unsigned int max_size = large->v6 ? READ_ONCE(dev->gso_max_size) :
+						  READ_ONCE(dev->gso_ipv4_max_size);
+
+	return dev->features & ~dev->gso_partial_features & NETIF_F_GSO_UDP_L4 &&
+	       len < max_size && large->segs <= READ_ONCE(dev->gso_max_segs);
+}
+
+static bool wg_dev_takes_large(struct net_device *dev, const struct wg_large *large)
+{
+	return wg_dev_segments(dev, large) && wg_dev_is_open(dev) && wg_dev_is_plain(dev) &&
+	       wg_dev_queues_large(dev, large->limited);
 }
 
 static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv *priv)
 {
-	return !wg_dev_takes_large(dev, priv->flags);
+	return !wg_dev_takes_large(dev, priv->data);
 }
 
 /*
@@ -120,21 +184,21 @@ static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv 
  */
 bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, bool v6)
 {
-	struct net_device *dev = READ_ONCE(dst->dev);
-	struct netdev_nested_priv priv = {
-		.flags = !!skb->sk,
+	struct wg_large large = {
+		.len = skb->len + sizeof(struct udphdr) +
+		       (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)),
+		.segs = skb_shinfo(skb)->gso_segs,
+		.v6 = v6,
+		.limited = skb->sk,
 	};
-	const unsigned int headers_len = sizeof(struct udphdr) +
-		(v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-	const unsigned int max_size = v6 ? READ_ONCE(dev->gso_max_size) :
-					   READ_ONCE(dev->gso_ipv4_max_size);
+	struct netdev_nested_priv priv = {
+		.data = &large,
+	};
+	struct net_device *dev = dst_dev_rcu(dst);
 
 	if (dst_xfrm(dst) || dst->lwtstate)
 		return false;
-	if (!(dev->features & NETIF_F_GSO_UDP_L4) || skb->len + headers_len > max_size ||
-	    skb_shinfo(skb)->gso_segs > READ_ONCE(dev->gso_max_segs))
-		return false;
-	return wg_net_is_plain(dev_net_rcu(dev), v6) && wg_dev_takes_large(dev, skb->sk) &&
+	return wg_net_is_plain(dev_net_rcu(dev), v6) && wg_dev_takes_large(dev, &large) &&
 	       !netdev_walk_all_lower_dev_rcu(dev, wg_lower_dev_check, &priv);
 }
 
