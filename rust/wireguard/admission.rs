@@ -146,6 +146,11 @@ impl Device {
     fn lets_in(&self, kind: Kind, message: &[u8], outer: &Outer) -> bool {
         let guard = rcu::read_lock();
         if kind == Kind::CookieReply {
+            pr_debug_ratelimited!(
+                "{}: Receiving cookie response from {}\n",
+                self.name(),
+                outer.source
+            );
             let reply = message.first_chunk().and_then(CookieReply::from_bytes);
             return reply.is_some_and(|reply| self.indices().get(reply.receiver, &guard).is_some());
         }

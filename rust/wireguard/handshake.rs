@@ -55,14 +55,7 @@ impl Device {
         let peer = match kind {
             Kind::Initiation => self.answer_initiation(message, outer),
             Kind::Response => self.answer_response(message, outer),
-            Kind::CookieReply => {
-                pr_debug_ratelimited!(
-                    "{}: Receiving cookie response from {}\n",
-                    self.name(),
-                    outer.source
-                );
-                return self.take_cookie(message);
-            }
+            Kind::CookieReply => return self.take_cookie(message),
             Kind::Data => None,
         };
         let Some(peer) = peer else {
