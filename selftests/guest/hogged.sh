@@ -7,6 +7,7 @@
 #
 # kernels: uml
 # timeout: 120
+# slow: uml/c
 # module: own
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

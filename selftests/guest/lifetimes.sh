@@ -9,6 +9,7 @@
 # kernels: stock uml debug
 # timeout: 420
 # append: slub_debug=FZPU
+# slow: stock/c uml/c
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
