@@ -194,12 +194,18 @@ bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, boo
 	struct netdev_nested_priv priv = {
 		.data = &large,
 	};
-	struct net_device *dev = dst_dev_rcu(dst);
+	struct net_device *dev;
+	bool takes;
 
 	if (dst_xfrm(dst) || dst->lwtstate)
 		return false;
-	return wg_net_is_plain(dev_net_rcu(dev), v6) && wg_dev_takes_large(dev, &large) &&
-	       !netdev_walk_all_lower_dev_rcu(dev, wg_lower_dev_check, &priv);
+	/* Bottom halves that are off are enough, but lockdep does not know that of all readers. */
+	rcu_read_lock();
+	dev = dst_dev_rcu(dst);
+	takes = wg_net_is_plain(dev_net_rcu(dev), v6) && wg_dev_takes_large(dev, &large) &&
+		!netdev_walk_all_lower_dev_rcu(dev, wg_lower_dev_check, &priv);
+	rcu_read_unlock();
+	return takes;
 }
 
 /*
