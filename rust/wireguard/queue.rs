@@ -168,7 +168,8 @@ pub(crate) enum Task {
 struct Share {
     device: Arc<Device>,
     direction: Direction,
-    size: u32,
+    /// Zero once it was given back.
+    size: Atomic<u32>,
 }
 
 /// Which way the packets of a job go.
@@ -193,10 +194,10 @@ impl Share {
         let share = Self {
             device: device.clone(),
             direction,
-            size: u32::try_from(size).ok()?,
+            size: Atomic::new(u32::try_from(size).ok()?),
         };
-        // What was added is taken back when the share is dropped.
-        let taken = share.total().fetch_add(share.size, Relaxed) as usize;
+        // What was added is taken back when the share is given back.
+        let taken = share.total().fetch_add(share.size.load(Relaxed), Relaxed) as usize;
         (taken < limit).then_some(share)
     }
 
@@ -209,9 +210,18 @@ impl Share {
     }
 }
 
+impl Share {
+    /// Gives the share back, as the job is about to be delivered: a CPU that did not get to it in time
+    /// may refer to it for long.
+    fn give_back(&self) {
+        let size = self.size.xchg(0, Relaxed);
+        self.total().fetch_sub(size, Relaxed);
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
-        self.total().fetch_sub(self.size, Relaxed);
+        self.give_back();
     }
 }
 
@@ -436,10 +446,13 @@ impl Ordered {
             return None;
         }
         let mut jobs = self.jobs.lock();
-        match is_front_done(&jobs) {
-            true => jobs.pop_front().map(ListArc::into_arc),
-            false => None,
-        }
+        let job = match is_front_done(&jobs) {
+            true => jobs.pop_front().map(ListArc::into_arc)?,
+            false => return None,
+        };
+        drop(jobs);
+        job.share.give_back();
+        Some(job)
     }
 
     /// Returns whether the first job is done.
