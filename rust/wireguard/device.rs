@@ -2,13 +2,14 @@
 
 //! An interface: its state, up, down, and its end.
 
+mod notifiers;
+
 use crate::{
     admission::Doorkeeper,
     allowed_ips::AllowedIps,
     config::Config,
     crypto::Identity,
     globals::{
-        self,
         Globals,
         Place, //
     },
@@ -40,7 +41,6 @@ use wg_kernel::{
     net::{
         namespace::{
             Net,
-            PernetOperations,
             WeakNet, //
         },
         napi::Napi,
@@ -56,10 +56,6 @@ use wg_kernel::{
         skbuff::OutgoingSkBuff, //
     },
     new_spinlock_bh,
-    notifier::{
-        PmNotifier,
-        VmForkNotifier, //
-    },
     pr_debug,
     random,
     sync::{
@@ -488,69 +484,5 @@ impl Operations for WireGuard {
         // To forget it cannot fail.
         let _ = data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
-    }
-}
-
-impl PernetOperations for WireGuard {
-    fn exit_rtnl(net: &Net, _rtnl: &rtnetlink::Guard) {
-        Globals::for_each_device(|device| {
-            if !device.transport_net.is(net) {
-                return;
-            }
-            pr_debug!("{}: Creating namespace exiting\n", device.name());
-            let guard = rcu::read_lock();
-            if let Some(netdev) = device.link.get(&guard) {
-                netdev.carrier_off();
-            }
-            drop(guard);
-            let config = device.config.lock();
-            device.transport_net.clear();
-            device.close_sockets();
-            // Nothing is sent any more. What follows needs no memory, and all grace periods are one.
-            config.peers().for_each(|peer| peer.close_routes());
-            rcu::synchronize_net();
-            config.peers().for_each(|peer| peer.release_routes());
-            // Which of our addresses a peer was heard at means nothing elsewhere.
-            config
-                .peers()
-                .for_each(|peer| peer.clear_source(GFP_KERNEL));
-        });
-    }
-}
-
-impl PmNotifier for WireGuard {
-    fn prepare() {
-        globals::set_suspending(true);
-        Globals::for_each_device(|device| {
-            let config = device.config.lock();
-            config.peers().for_each(|peer| peer.forget_keys());
-            drop(config);
-            device.cookies.lock().forget();
-        });
-        // For the entries of the indices, and then for the sessions, which these refer to.
-        rcu::barrier();
-        rcu::barrier();
-    }
-
-    fn finish() {
-        globals::set_suspending(false);
-        // What waits for a session could not ask for one.
-        Globals::for_each_device(|device| {
-            let config = device.config.lock();
-            if device.is_running() {
-                config
-                    .peers()
-                    .for_each(|peer| Peer::send_staged(peer.borrow()));
-            }
-        });
-    }
-}
-
-impl VmForkNotifier for WireGuard {
-    fn forked() {
-        Globals::for_each_device(|device| {
-            let config = device.config.lock();
-            config.peers().for_each(|peer| peer.expire_sessions());
-        });
     }
 }

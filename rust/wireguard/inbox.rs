@@ -3,11 +3,9 @@
 //! What waits on a CPU: messages to be decrypted, and jobs to be delivered.
 
 use crate::{
+    backlog::Backlog,
     meter::Meter,
-    queue::{
-        Backlog,
-        Ordered, //
-    }, //
+    queue::Ordered, //
 };
 use kernel::prelude::*;
 use wg_kernel::{

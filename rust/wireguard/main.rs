@@ -10,6 +10,7 @@
 
 mod admission;
 mod allowed_ips;
+mod backlog;
 mod bundle;
 mod config;
 mod crypto;

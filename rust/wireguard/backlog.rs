@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How much is under way: the jobs of a device, of which there is a limit, and those that wait on one
+//! CPU.
+
+use crate::{
+    device::Device,
+    inbox::message_count,
+    queue::Task, //
+};
+use kernel::sync::{
+    atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    Arc, //
+};
+use wg_kernel::{
+    net::skbuff::SkBuffList,
+    time, //
+};
+use wg_proto::limits;
+
+/// How many messages a device may have in jobs that decrypt.
+///
+/// If all are of one session, and the first job is held up, its counters must not be too old once the
+/// others are through. The last job may exceed this by what a poll and a datagram hold.
+const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
+const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
+
+/// After which time a CPU that has not begun another job is taken to be busy with something else, in
+/// nanoseconds: it is longer than that of any job, and than a tick.
+const STUCK_NS: u64 = 20_000_000;
+
+/// The jobs that wait on one CPU to be begun.
+pub(crate) struct Backlog {
+    waiting: Atomic<u32>,
+    /// When one was begun last or, if none waited then, when one came, in nanoseconds since boot.
+    since_ns: Atomic<u64>,
+}
+
+impl Backlog {
+    /// Creates an empty one.
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting: Atomic::new(0),
+            since_ns: Atomic::new(0),
+        }
+    }
+
+    /// Notes that a job was given to the CPU.
+    pub(crate) fn add(&self, now_ns: u64) {
+        if self.waiting.fetch_add(1, Relaxed) == 0 {
+            self.since_ns.store(now_ns, Relaxed);
+        }
+    }
+
+    /// Notes that the CPU has come to a job, be it to find it done by another one.
+    pub(crate) fn remove(&self) {
+        self.since_ns.store(time::boottime_coarse_ns(), Relaxed);
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// Returns whether the CPU does not get to its jobs, as something more urgent has it.
+    pub(crate) fn is_stuck(&self, now_ns: u64) -> bool {
+        self.waiting.load(Relaxed) > 0
+            && now_ns.saturating_sub(self.since_ns.load(Relaxed)) > STUCK_NS
+    }
+}
+
+/// What a job takes of that which a device may have under way at a time.
+pub(crate) struct Share {
+    device: Arc<Device>,
+    direction: Direction,
+    /// Zero once it was given back.
+    size: Atomic<u32>,
+}
+
+/// Which way the packets of a job go.
+#[derive(Clone, Copy)]
+enum Direction {
+    Out,
+    In,
+}
+
+impl Share {
+    /// Returns the device.
+    #[inline]
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Returns the share of a job with these packets, unless all is taken.
+    pub(crate) fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
+        let (direction, size, limit) = match task {
+            // Packets that are sent at once are one large one, or were.
+            Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
+            Task::Decrypt { .. } => {
+                let messages = packets.iter().map(message_count);
+                let size = messages.fold(0, usize::wrapping_add);
+                (Direction::In, size, MAX_MESSAGES_IN)
+            }
+        };
+        let share = Self {
+            device: device.clone(),
+            direction,
+            size: Atomic::new(u32::try_from(size).ok()?),
+        };
+        // What was added is taken back when the share is given back.
+        let taken = share.total().fetch_add(share.size.load(Relaxed), Relaxed) as usize;
+        (taken < limit).then_some(share)
+    }
+
+    /// Returns the sum of all shares of this kind.
+    fn total(&self) -> &Atomic<u32> {
+        match self.direction {
+            Direction::Out => self.device.jobs_out(),
+            Direction::In => self.device.messages_in(),
+        }
+    }
+
+    /// Gives the share back, as the job is about to be delivered: a CPU that did not get to it in time
+    /// may refer to it for long.
+    pub(crate) fn give_back(&self) {
+        let size = self.size.xchg(0, Relaxed);
+        self.total().fetch_sub(size, Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens around a device: the end of the namespace that its sockets are in, suspend, and a fork
+//! of the virtual machine.
+
+use super::WireGuard;
+use crate::{
+    globals::{
+        self,
+        Globals, //
+    },
+    peer::Peer, //
+};
+use kernel::prelude::*;
+use wg_kernel::{
+    net::{
+        namespace::{
+            Net,
+            PernetOperations, //
+        },
+        rtnetlink, //
+    },
+    notifier::{
+        PmNotifier,
+        VmForkNotifier, //
+    },
+    pr_debug,
+    sync::rcu, //
+};
+
+impl PernetOperations for WireGuard {
+    fn exit_rtnl(net: &Net, _rtnl: &rtnetlink::Guard) {
+        Globals::for_each_device(|device| {
+            if !device.transport_net.is(net) {
+                return;
+            }
+            pr_debug!("{}: Creating namespace exiting\n", device.name());
+            let guard = rcu::read_lock();
+            if let Some(netdev) = device.link.get(&guard) {
+                netdev.carrier_off();
+            }
+            drop(guard);
+            let config = device.config.lock();
+            device.transport_net.clear();
+            device.close_sockets();
+            // Nothing is sent any more. What follows needs no memory, and all grace periods are one.
+            config.peers().for_each(|peer| peer.close_routes());
+            rcu::synchronize_net();
+            config.peers().for_each(|peer| peer.release_routes());
+            // Which of our addresses a peer was heard at means nothing elsewhere.
+            config
+                .peers()
+                .for_each(|peer| peer.clear_source(GFP_KERNEL));
+        });
+    }
+}
+
+impl PmNotifier for WireGuard {
+    fn prepare() {
+        globals::set_suspending(true);
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            config.peers().for_each(|peer| peer.forget_keys());
+            drop(config);
+            device.cookies.lock().forget();
+        });
+        // For the entries of the indices, and then for the sessions, which these refer to.
+        rcu::barrier();
+        rcu::barrier();
+    }
+
+    fn finish() {
+        globals::set_suspending(false);
+        // What waits for a session could not ask for one.
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            if device.is_running() {
+                config
+                    .peers()
+                    .for_each(|peer| Peer::send_staged(peer.borrow()));
+            }
+        });
+    }
+}
+
+impl VmForkNotifier for WireGuard {
+    fn forked() {
+        Globals::for_each_device(|device| {
+            let config = device.config.lock();
+            config.peers().for_each(|peer| peer.expire_sessions());
+        });
+    }
+}
