@@ -318,7 +318,7 @@ impl Path<'_> {
             Some(route) => route,
             None => self.route4(sender, &mut flow)?,
         };
-        route.send(sender, skb, &flow, self.ds, Some(self.netdev), self.bh);
+        route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
         Ok(())
     }
 
@@ -334,7 +334,7 @@ impl Path<'_> {
                     Err(error) => *error == EINVAL,
                 };
                 if ifindex == 0 || !unusable {
-                    return self.cached4(sender, route, flow);
+                    return self.cached4(route, flow);
                 }
                 // Another source may be used, but the interface that this one leads to stays.
                 flow.oif = route.as_ref().map_or(0, Route4::oif);
@@ -344,19 +344,14 @@ impl Path<'_> {
             flow.saddr = [0; 4];
             return self.reported(Route4::lookup(sender, flow));
         }
-        self.cached4(sender, Route4::lookup(sender, flow), flow)
+        self.cached4(Route4::lookup(sender, flow), flow)
     }
 
     /// Keeps the route for the next message.
-    fn cached4<'g>(
-        &self,
-        sender: &Sender<'g>,
-        route: Result<Route4<'g>>,
-        flow: &Flow4,
-    ) -> Result<Route4<'g>> {
+    fn cached4<'g>(&self, route: Result<Route4<'g>>, flow: &Flow4) -> Result<Route4<'g>> {
         let route = self.reported(route)?;
         if let Some(cache) = self.new_cache() {
-            cache.set4(sender, &route, flow, self.bh);
+            cache.set4(&route, flow, self.bh);
         }
         Ok(route)
     }
@@ -371,7 +366,7 @@ impl Path<'_> {
             Some(route) => route,
             None => self.route6(sender, &mut flow)?,
         };
-        route.send(sender, skb, &flow, self.ds, Some(self.netdev), self.bh);
+        route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
         Ok(())
     }
 
@@ -387,7 +382,7 @@ impl Path<'_> {
         }
         let route = self.reported(Route6::lookup(sender, flow))?;
         if let Some(cache) = self.new_cache() {
-            cache.set6(sender, &route, flow, self.bh);
+            cache.set6(&route, flow, self.bh);
         }
         Ok(route)
     }

@@ -19,7 +19,6 @@ use crate::{
     sync::bh, //
 };
 use core::{
-    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::{
         null_mut,
@@ -70,15 +69,16 @@ pub struct Flow6 {
 ///
 /// # Invariants
 ///
-/// The pointer is valid and holds a reference. For `'g` this is a read-side critical section of RCU.
-pub struct Route4<'g>(NonNull<bindings::rtable>, PhantomData<Sender<'g>>);
+/// The pointer is valid and holds a reference. The route is in the namespace of the sender, and for `'g`
+/// this is a read-side critical section of RCU.
+pub struct Route4<'g>(NonNull<bindings::rtable>, Sender<'g>);
 
 /// A route over IPv6, as [`Route4`] is one over IPv4.
 ///
 /// # Invariants
 ///
 /// As those of [`Route4`].
-pub struct Route6<'g>(NonNull<bindings::dst_entry>, PhantomData<Sender<'g>>);
+pub struct Route6<'g>(NonNull<bindings::dst_entry>, Sender<'g>);
 
 impl Sender<'_> {
     /// Returns whether `addr` is one of our IPv4 addresses, or all zeros.
@@ -123,7 +123,7 @@ impl<'g> Route4<'g> {
         flow.saddr = fl.saddr.to_ne_bytes();
         flow.daddr = fl.daddr.to_ne_bytes();
         // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
-        Ok(Self(route, PhantomData))
+        Ok(Self(route, *sender))
     }
 
     /// Returns the destination that the route has.
@@ -139,19 +139,11 @@ impl<'g> Route4<'g> {
         unsafe { bindings::dst_ifindex(self.dst()) }
     }
 
-    /// Sends `skb` in a datagram of its own, which may be fragmented.
+    /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.
     ///
     /// `flow` must be what the route was looked up for. What was sent counts for `dev`, if any.
     #[inline]
-    pub fn send(
-        self,
-        sender: &Sender<'_>,
-        skb: SkBuff,
-        flow: &Flow4,
-        ds: u8,
-        dev: Option<&Device>,
-        _bh: &bh::Guard,
-    ) {
+    pub fn send(self, skb: SkBuff, flow: &Flow4, ds: u8, dev: Option<&Device>, _bh: &bh::Guard) {
         let skb = skb.into_raw();
         let route = ManuallyDrop::new(self);
         // SAFETY: All pointers are valid; the references to the buffer and the route are given
@@ -159,14 +151,14 @@ impl<'g> Route4<'g> {
         unsafe {
             bindings::wg_udp_tunnel_xmit(
                 route.0.as_ptr(),
-                sender.as_raw(),
+                route.1.as_raw(),
                 skb,
                 dev.map_or(null_mut(), Device::as_raw),
                 flow.mark,
                 u32::from_ne_bytes(flow.saddr),
                 u32::from_ne_bytes(flow.daddr),
                 ds,
-                sender.port_be(),
+                route.1.port_be(),
                 flow.dport.to_be(),
             )
         };
@@ -205,7 +197,7 @@ impl<'g> Route6<'g> {
         // SAFETY: An address is valid as bytes.
         flow.saddr = unsafe { fl.saddr.in6_u.u6_addr8 };
         // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
-        Ok(Self(dst, PhantomData))
+        Ok(Self(dst, *sender))
     }
 
     /// Returns the index of the interface that the route goes out by.
@@ -214,19 +206,11 @@ impl<'g> Route6<'g> {
         unsafe { bindings::dst_ifindex(self.0.as_ptr()) }
     }
 
-    /// Sends `skb` in a datagram of its own, which may be fragmented.
+    /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.
     ///
     /// `flow` must be what the route was looked up for. What was sent counts for `dev`, if any.
     #[inline]
-    pub fn send(
-        self,
-        sender: &Sender<'_>,
-        skb: SkBuff,
-        flow: &Flow6,
-        ds: u8,
-        dev: Option<&Device>,
-        _bh: &bh::Guard,
-    ) {
+    pub fn send(self, skb: SkBuff, flow: &Flow6, ds: u8, dev: Option<&Device>, _bh: &bh::Guard) {
         let skb = skb.into_raw();
         let route = ManuallyDrop::new(self);
         // SAFETY: All pointers are valid; the references to the buffer and the route are given
@@ -234,14 +218,14 @@ impl<'g> Route6<'g> {
         unsafe {
             bindings::wg_udp_tunnel6_xmit(
                 route.0.as_ptr(),
-                sender.as_raw(),
+                route.1.as_raw(),
                 skb,
                 dev.map_or(null_mut(), Device::as_raw),
                 flow.mark,
                 &in6_addr(flow.saddr),
                 &in6_addr(flow.daddr),
                 ds,
-                sender.port_be(),
+                route.1.port_be(),
                 flow.dport.to_be(),
             )
         };

@@ -209,6 +209,7 @@ impl<T: Receive> Socket<T> {
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
         Some(Sender {
             sk,
+            residence: &self.residence,
             port: self.port.to_be(),
             guard: PhantomData,
         })
@@ -290,10 +291,11 @@ impl<T: Receive> Drop for Socket<T> {
 ///
 /// # Invariants
 ///
-/// `sk` is a valid socket while `'g` lasts.
+/// `sk` is a valid socket while `'g` lasts, and `residence` is in its namespace.
 #[derive(Clone, Copy)]
 pub struct Sender<'g> {
     sk: NonNull<bindings::sock>,
+    residence: &'g Residence,
     /// In network byte order.
     port: u16,
     guard: PhantomData<&'g Guard>,
@@ -311,6 +313,12 @@ impl Sender<'_> {
     pub(crate) fn net(&self) -> *mut bindings::net {
         // SAFETY: By the type invariants, the socket is valid.
         unsafe { bindings::sock_net(self.as_raw()) }
+    }
+
+    /// Returns what is in that namespace for as long.
+    #[inline]
+    pub(crate) fn residence(&self) -> &Residence {
+        self.residence
     }
 
     /// Returns the port in network byte order.

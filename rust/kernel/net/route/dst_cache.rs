@@ -19,10 +19,7 @@ use crate::{
     sync::bh,
     task::might_sleep, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -74,15 +71,16 @@ impl DstCache {
         })
     }
 
-    /// Returns the IPv4 route and fills in our address, if they are known and still valid.
+    /// Returns the IPv4 route and fills in our address, if they are known and still valid, and in the
+    /// namespace of the sender.
     #[inline]
     pub fn get4<'g>(
         &self,
-        _sender: &Sender<'g>,
+        sender: &Sender<'g>,
         flow: &mut Flow4,
         _bh: &bh::Guard,
     ) -> Option<Route4<'g>> {
-        if !self.residence.is_taken_up() {
+        if !self.residence.is_with(sender.residence()) {
             return None;
         }
         let mut saddr = 0;
@@ -91,30 +89,32 @@ impl DstCache {
         let route = unsafe { bindings::dst_cache_get_ip4(self.cache.get(), &mut saddr) };
         let route = NonNull::new(route)?;
         flow.saddr = saddr.to_ne_bytes();
-        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
-        Some(Route4(route, PhantomData))
+        // INVARIANT: The function has returned a reference, in the namespace of the sender. This is under
+        // RCU while the sender lives.
+        Some(Route4(route, *sender))
     }
 
     /// Remembers the IPv4 route, and our address.
     #[inline]
-    pub fn set4(&self, sender: &Sender<'_>, route: &Route4<'_>, flow: &Flow4, bh: &bh::Guard) {
-        if self.reside(sender, bh) {
+    pub fn set4(&self, route: &Route4<'_>, flow: &Flow4, bh: &bh::Guard) {
+        if self.reside(&route.1, bh) {
             let saddr = u32::from_ne_bytes(flow.saddr);
-            // INVARIANT: The residence is in the namespace of the sender, and of the route.
+            // INVARIANT: The residence is in the namespace of the route's sender, and so is the route.
             // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
             unsafe { bindings::dst_cache_set_ip4(self.cache.get(), route.dst(), saddr) };
         }
     }
 
-    /// Returns the IPv6 route and fills in our address, if they are known and still valid.
+    /// Returns the IPv6 route and fills in our address, if they are known and still valid, and in the
+    /// namespace of the sender.
     #[inline]
     pub fn get6<'g>(
         &self,
-        _sender: &Sender<'g>,
+        sender: &Sender<'g>,
         flow: &mut Flow6,
         _bh: &bh::Guard,
     ) -> Option<Route6<'g>> {
-        if !self.residence.is_taken_up() {
+        if !self.residence.is_with(sender.residence()) {
             return None;
         }
         let mut saddr = in6_addr([0; 16]);
@@ -123,16 +123,16 @@ impl DstCache {
         let route = NonNull::new(route)?;
         // SAFETY: An address is valid as bytes.
         flow.saddr = unsafe { saddr.in6_u.u6_addr8 };
-        // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
-        Some(Route6(route, PhantomData))
+        // INVARIANT: As in `get4`.
+        Some(Route6(route, *sender))
     }
 
     /// Remembers the IPv6 route, and our address.
     #[inline]
-    pub fn set6(&self, sender: &Sender<'_>, route: &Route6<'_>, flow: &Flow6, bh: &bh::Guard) {
-        if self.reside(sender, bh) {
+    pub fn set6(&self, route: &Route6<'_>, flow: &Flow6, bh: &bh::Guard) {
+        if self.reside(&route.1, bh) {
             let saddr = in6_addr(flow.saddr);
-            // INVARIANT: The residence is in the namespace of the sender, and of the route.
+            // INVARIANT: As in `set4`.
             // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
             unsafe { bindings::dst_cache_set_ip6(self.cache.get(), route.0.as_ptr(), &saddr) };
         }
