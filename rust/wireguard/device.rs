@@ -30,6 +30,7 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            Full,
             Relaxed, //
         },
         Arc,
@@ -307,6 +308,13 @@ impl Device {
     #[inline]
     pub(crate) fn fwmark(&self) -> u32 {
         self.fwmark.load(Relaxed)
+    }
+
+    /// Returns the mark of what is sent, which is that of [`Device::set_fwmark`] if anything that was
+    /// published after it was seen before this.
+    pub(crate) fn latest_fwmark(&self) -> u32 {
+        // Pairs with the full ordering of `Slot::swap`.
+        self.fwmark.fetch_add(0, Full)
     }
 
     /// Sets the mark of what is sent.

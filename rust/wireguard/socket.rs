@@ -325,6 +325,8 @@ impl Path<'_> {
     /// Looks up the route, from the address that the peer knows if that is possible still.
     #[cold]
     fn route4<'g>(&self, sender: &Sender<'g>, flow: &mut Flow4) -> Result<Route4<'g>> {
+        // An endpoint that was made for a new mark must not keep a route of the old one.
+        flow.mark = self.device.latest_fwmark();
         if let Source::V4(saddr, ifindex) = self.endpoint.source {
             flow.saddr = saddr;
             if sender.has_addr4(saddr) {
@@ -373,6 +375,8 @@ impl Path<'_> {
     /// Looks up the route, from the address that the peer knows if we have that still.
     #[cold]
     fn route6<'g>(&self, sender: &Sender<'g>, flow: &mut Flow6) -> Result<Route6<'g>> {
+        // As in `route4`.
+        flow.mark = self.device.latest_fwmark();
         if let Source::V6(saddr) = self.endpoint.source {
             if !sender.has_addr6(saddr) {
                 self.forget_source();
