@@ -36,7 +36,7 @@ void wg_skb_copy_flow(struct sk_buff *to, const struct sk_buff *from);
 void wg_skb_pass_owner(struct sk_buff *to, struct sk_buff *from, bool last);
 bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int offset,
 			unsigned int len, unsigned int truesize);
-void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb, struct net_device *dev);
+void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb);
 
 /* egress.c */
 

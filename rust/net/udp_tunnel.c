@@ -21,17 +21,19 @@
  */
 
 /*
- * Returns whether @skb is one datagram, or stands for many of UDP, with all data in fragments and
- * the checksum in the header that is about to be pushed.
+ * Returns whether @skb is one datagram, or stands for as many of UDP as it says, with all data in
+ * fragments and the checksum in the header that is about to be pushed.
  */
 static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+	const unsigned int most = (unsigned int)shinfo->gso_segs * shinfo->gso_size;
 
 	if (!shinfo->gso_size)
 		return true;
 	return shinfo->gso_type == SKB_GSO_UDP_L4 && skb->ip_summed == CHECKSUM_PARTIAL &&
-	       !skb_headlen(skb) && !skb_has_frag_list(skb) &&
+	       skb->len <= most && skb->len + shinfo->gso_size > most && !skb_headlen(skb) &&
+	       !skb_has_frag_list(skb) &&
 	       skb_checksum_start_offset(skb) == -(int)sizeof(struct udphdr);
 }
 

@@ -299,7 +299,7 @@ impl<'a> Delivery<'a> {
 
         match self.admit(peer, table, &mut skb, outer.ds) {
             Ok(true) => {
-                self.napi.gro_receive(skb, self.netdev);
+                self.napi.gro_receive(skb);
                 Some(())
             }
             Ok(false) => None,

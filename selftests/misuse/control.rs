@@ -89,5 +89,5 @@ pub fn fill(pages: &mut Pages, original: &mut SkBuff) -> Option<SkBuff> {
 
 pub fn deliver(napi: &Napi<'_>, skb: SkBuff, dev: &Device, bh: &bh::Guard) {
     dev.sw_rx_add(1, u64::from(skb.len()), bh);
-    napi.gro_receive(skb, dev);
+    napi.gro_receive(skb);
 }

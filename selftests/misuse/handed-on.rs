@@ -9,11 +9,10 @@
 
 use wg_kernel::net::{
     napi::Napi,
-    netdevice::Device,
     skbuff::SkBuff, //
 };
 
-pub fn deliver(napi: &Napi<'_>, dev: &Device, skb: SkBuff) -> u32 {
-    napi.gro_receive(skb, dev);
+pub fn deliver(napi: &Napi<'_>, skb: SkBuff) -> u32 {
+    napi.gro_receive(skb);
     skb.len()
 }

@@ -12,7 +12,6 @@
 use super::{
     context,
     netdevice::{
-        Device,
         Operations,
         Private, //
     },
@@ -49,14 +48,11 @@ pub struct Napi<'a> {
 impl Napi<'_> {
     /// Passes a received packet to the stack, merged with others of its flow where possible.
     ///
-    /// It came in by `dev`. Its protocol should have been set.
+    /// It came in by the device that the instance belongs to. Its protocol should have been set.
     #[inline]
-    pub fn gro_receive(&self, skb: SkBuff, dev: &Device) {
-        // SAFETY: The instance is being polled, and the packet is given away. The device is alive, and
-        // the stack does not keep the packet for longer than it is.
-        unsafe {
-            bindings::wg_gro_receive(self.instance.as_raw(), skb.into_raw(), dev.as_raw());
-        };
+    pub fn gro_receive(&self, skb: SkBuff) {
+        // SAFETY: The instance is being polled, and the packet is given away.
+        unsafe { bindings::wg_gro_receive(self.instance.as_raw(), skb.into_raw()) };
     }
 
     /// Returns evidence that polling is an RCU read-side critical section.

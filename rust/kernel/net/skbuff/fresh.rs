@@ -149,6 +149,7 @@ impl NewSkBuff {
         let most = u32::from(size).checked_mul(u32::from(count));
         let rest = most.and_then(|most| most.checked_sub(self.len()));
         if size == 0
+            || count == 0
             || rest.is_none_or(|rest| rest >= u32::from(size))
             || self.headroom() < UDP_HEADER_LEN
             || self.linear_len() != 0
