@@ -51,7 +51,7 @@ pub trait Expire<const N: usize>: Object {
 ///
 /// - `owner` is null or points at the [`Inner`] that contains this value, which [`Object::quiesce`]
 ///   outlives.
-/// - `entry` was never armed unless `used` is set.
+/// - `entry` was never armed unless `used` is set, and `owner` is not null.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 pub struct Timers<T: Object, const N: usize> {
@@ -88,16 +88,20 @@ impl<T: Expire<N>, const N: usize> Timers<T, N> {
 impl<T: Object, const N: usize> Timers<T, N> {
     /// Arms timer number `timer` to expire `delay` jiffies from now, be it pending or not.
     ///
-    /// Does nothing once the object is being freed.
+    /// Does nothing once the object is being freed, nor before it is complete: timers that are not in
+    /// an object of which they are those would be shut down by nobody.
     #[inline]
     pub fn arm(&self, timer: usize, delay: usize) {
         let Some(deadline) = self.deadlines.get(timer) else {
             return;
         };
+        if self.owner.load(Relaxed).is_null() {
+            return;
+        }
         if !self.used.load(Relaxed) {
             self.used.store(true, Relaxed);
         }
-        // INVARIANT: `used` is set.
+        // INVARIANT: `used` is set, and there is an owner.
         // SAFETY: The entry was initialised by `new` and is pinned. The function writes the deadline
         // as an atomic does.
         unsafe { bindings::wg_timer_arm(self.entry.get(), deadline.as_ptr(), delay) };
