@@ -8,7 +8,12 @@
 MODULE_VERSION("1.0.0-rust");
 #endif
 
-/* Only C knows what the module is called. */
+/* Only C knows what the module is, and what it is called. */
+__rust_helper bool rust_helper_wg_within_this_module(const void *addr)
+{
+	return within_module((unsigned long)addr, THIS_MODULE);
+}
+
 __rust_helper void rust_helper_wg_warn_leaked(s64 count)
 {
 	pr_warn("%s: waiting for %lld objects to be freed\n", KBUILD_MODNAME, count);

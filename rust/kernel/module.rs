@@ -2,9 +2,9 @@
 
 //! The end of a module: its code must not be unloaded while something is left that runs it.
 //!
-//! Objects that RCU callbacks free, and workqueues, are counted. They can be made only while there is
-//! a [`Use`] of the module. All registrations contain one, and who drops the last waits until none of
-//! what was counted is left. So this cannot be forgotten, nor be done too early.
+//! Objects that RCU callbacks free, workqueues and registrations are counted. They can be made only
+//! while the module has its [`End`], which waits until none of what was counted is left. That is a part
+//! of the module's own value and of nothing else, so it cannot be forgotten, nor be kept for longer.
 //!
 //! C headers: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h),
 //! [`include/linux/delay.h`](srctree/include/linux/delay.h)
@@ -13,6 +13,7 @@ use crate::{
     sync::rcu,
     task, //
 };
+use core::marker::PhantomPinned;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -22,13 +23,13 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// Number of [`Use`]s.
-static USES: Atomic<i32> = Atomic::new(0);
+/// Whether there is an [`End`].
+static LOADED: Atomic<i32> = Atomic::new(0);
 
 /// Number of [`Live`]s.
 static LIVE: Atomic<i64> = Atomic::new(0);
 
-/// How often the last use waits without a pause. Each round frees one more level of objects that were
+/// How often is waited without a pause. Each round frees one more level of objects that were
 /// referred to only by others.
 const QUICK_ROUNDS: u32 = 100;
 
@@ -38,43 +39,61 @@ const ROUNDS_PER_WARNING: u32 = 100;
 /// The pause between two rounds then, in milliseconds.
 const PAUSE_MS: u32 = 100;
 
-/// A use of the module.
+/// The end of the module, which is dropped as the last act of unloading it.
 ///
-/// A module that holds its own in a field behind all others, rather than to rely on those in its
-/// registrations, may keep objects in statics until that is dropped.
+/// It is to be the last field of the module's type: the module may keep objects in statics until it is
+/// dropped.
 ///
-/// Dropping the last waits, in process context, until all objects that RCU frees and all workqueues are
-/// gone. If one is leaked, that takes forever, and the kernel's log says so: nobody knows who might
-/// refer to it.
-pub struct Use(());
+/// Dropping it waits, in process context, until all objects that RCU frees, all workqueues and all
+/// registrations are gone. If one is leaked, that takes forever, and the kernel's log says so: nobody
+/// knows who might refer to it.
+///
+/// # Invariants
+///
+/// It lies in the memory of the module, hence in the value that C drops when it unloads the module: no
+/// other can be initialised there in place by safe code.
+#[pin_data(PinnedDrop)]
+pub struct End {
+    #[pin]
+    _pin: PhantomPinned,
+}
 
-impl Use {
-    /// Begins a use.
-    #[expect(clippy::new_without_default)]
-    pub fn new() -> Self {
-        USES.fetch_add(1, Full);
-        Self(())
+impl End {
+    /// Creates an initialiser for a part of the module's value, before all that this is to wait for.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if it would not be in the memory of the module, [`EBUSY`] if there is one.
+    pub fn new() -> impl PinInit<Self, Error> {
+        let init = |slot: *mut Self| {
+            // SAFETY: May be called from any context, with any address.
+            if !unsafe { bindings::wg_within_this_module(slot.cast()) } {
+                return Err(EINVAL);
+            }
+            if LOADED.xchg(1, Full) != 0 {
+                return Err(EBUSY);
+            }
+            Ok(())
+        };
+        // INVARIANT: The memory was looked at.
+        // SAFETY: There are no bytes to initialise. If it fails, nothing has to be dropped.
+        unsafe { pin_init::pin_init_from_closure(init) }
     }
 }
 
-impl Drop for Use {
-    fn drop(&mut self) {
-        // Orders what follows behind it, as in `Live::new`: either that sees that there is no use any
-        // more, or we see what it counts.
-        if USES.fetch_sub(1, Full) == 1 {
-            drain();
-        }
+#[pinned_drop]
+impl PinnedDrop for End {
+    fn drop(self: Pin<&mut Self>) {
+        // Orders what follows behind it, as in `Live::new`: either that sees that this is the end, or we
+        // see what it counts.
+        LOADED.xchg(0, Full);
+        // For functions that C may have called, and that have no callback.
+        rcu::synchronize_net();
+        rcu::barrier();
+        wait_until_none(|| LIVE.fetch_add(0, Full));
+        // The last callback may not have returned yet.
+        rcu::barrier();
     }
-}
-
-/// Waits until nothing is left that is counted.
-fn drain() {
-    // For functions that C may have called, and that have no callback.
-    rcu::synchronize_net();
-    rcu::barrier();
-    wait_until_none(|| LIVE.fetch_add(0, Full));
-    // The last callback may not have returned yet.
-    rcu::barrier();
 }
 
 /// Waits until `left` returns zero: until nothing is left of what RCU callbacks free, be it by way of
@@ -101,7 +120,7 @@ pub(crate) fn wait_until_none(left: impl Fn() -> i64) {
     }
 }
 
-/// A part of something that the module's code must free.
+/// A part of something that the module's code must free, or be there for.
 pub(crate) struct Live(());
 
 impl Live {
@@ -109,12 +128,12 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`ENODEV`] if there is no [`Use`], so that nobody would wait for it.
+    /// [`ENODEV`] if there is no [`End`], so that nobody would wait for it.
     #[inline]
     pub(crate) fn new() -> Result<Self> {
         LIVE.fetch_add(1, Full);
         let live = Self(());
-        match USES.fetch_add(0, Full) {
+        match LOADED.fetch_add(0, Full) {
             0 => Err(ENODEV),
             _ => Ok(live),
         }

@@ -6,7 +6,7 @@
 //! [`include/linux/suspend.h`](srctree/include/linux/suspend.h),
 //! [`include/linux/random.h`](srctree/include/linux/random.h)
 
-use crate::module::Use;
+use crate::module::Live;
 use core::marker::PhantomData;
 use kernel::{
     error::to_result,
@@ -57,7 +57,7 @@ fn block(
 /// # Invariants
 ///
 /// The block is registered.
-pub struct PmRegistration<T: PmNotifier>(Block, Use, PhantomData<T>);
+pub struct PmRegistration<T: PmNotifier>(Block, Live, PhantomData<T>);
 
 // SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
 unsafe impl<T: PmNotifier> Send for PmRegistration<T> {}
@@ -67,12 +67,17 @@ unsafe impl<T: PmNotifier> Sync for PmRegistration<T> {}
 
 impl<T: PmNotifier> PmRegistration<T> {
     /// Registers the notifier.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the module has no [`End`](crate::module::End), [`ENOMEM`] if there is no memory.
     pub fn new() -> Result<Self> {
+        let live = Live::new()?;
         let block = block(Self::callback)?;
         // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
         to_result(unsafe { bindings::register_pm_notifier(block.get()) })?;
         // INVARIANT: The block was just registered.
-        Ok(Self(block, Use::new(), PhantomData))
+        Ok(Self(block, live, PhantomData))
     }
 
     /// `notifier_block::notifier_call`.
@@ -113,7 +118,7 @@ impl<T: PmNotifier> Drop for PmRegistration<T> {
 /// # Invariants
 ///
 /// The block is registered.
-pub struct VmForkRegistration<T: VmForkNotifier>(Block, Use, PhantomData<T>);
+pub struct VmForkRegistration<T: VmForkNotifier>(Block, Live, PhantomData<T>);
 
 // SAFETY: All there is to do with a registration is to drop it, which may be done in any thread.
 unsafe impl<T: VmForkNotifier> Send for VmForkRegistration<T> {}
@@ -123,12 +128,17 @@ unsafe impl<T: VmForkNotifier> Sync for VmForkRegistration<T> {}
 
 impl<T: VmForkNotifier> VmForkRegistration<T> {
     /// Registers the notifier.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the module has no [`End`](crate::module::End), [`ENOMEM`] if there is no memory.
     pub fn new() -> Result<Self> {
+        let live = Live::new()?;
         let block = block(Self::callback)?;
         // SAFETY: The block is valid and stays where it is until `drop` unregisters it.
         to_result(unsafe { bindings::register_random_vmfork_notifier(block.get()) })?;
         // INVARIANT: The block was just registered.
-        Ok(Self(block, Use::new(), PhantomData))
+        Ok(Self(block, live, PhantomData))
     }
 
     /// `notifier_block::notifier_call`.

@@ -74,7 +74,7 @@ impl OwnedQueue {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`Use`](crate::module::Use)
+    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`End`](crate::module::End)
     /// of the module.
     pub fn new(prefix: &CStr, name: &CStr, flags: Flags, max_active: i32) -> Result<Self> {
         let live = Live::new()?;

@@ -36,9 +36,12 @@ use crate::{
     device::WireGuard,
     netlink::Genl, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    InPlaceModule, //
+};
 use wg_kernel::{
-    module::Use,
+    module::End,
     net::{
         genetlink,
         namespace::PernetRegistration,
@@ -82,6 +85,7 @@ module! {
 const VERSION: &str = "1.0.0-rust";
 
 /// All that is registered with the kernel, in the order in which it has to go.
+#[pin_data]
 struct Module {
     _genl: genetlink::Registration<Genl>,
     _links: netdevice::Registration<WireGuard>,
@@ -90,29 +94,24 @@ struct Module {
     _pm: PmRegistration<WireGuard>,
     _globals: globals::Registration,
     // Waits, when all else is gone, until nothing of it is left that the module's code must free.
-    _last: Use,
+    #[pin]
+    _end: End,
 }
 
-impl kernel::Module for Module {
-    fn init(module: &'static ThisModule) -> Result<Self> {
-        let last = Use::new();
-        let globals = globals::Globals::register()?;
-        let pm = PmRegistration::new()?;
-        let vm_fork = VmForkRegistration::new()?;
-        let pernet = PernetRegistration::new()?;
-        let links = netdevice::Registration::new()?;
-        let genl = genetlink::Registration::new(module)?;
-
-        pr_info!("WireGuard {VERSION} loaded. See www.wireguard.com for information.\n");
-        pr_info!("Copyright (C) 2026 The rust-wireguard authors.\n");
-        Ok(Self {
-            _genl: genl,
-            _links: links,
-            _pernet: pernet,
-            _vm_fork: vm_fork,
-            _pm: pm,
-            _globals: globals,
-            _last: last,
-        })
+impl InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _end <- End::new(),
+            _globals: globals::Globals::register()?,
+            _pm: PmRegistration::new()?,
+            _vm_fork: VmForkRegistration::new()?,
+            _pernet: PernetRegistration::new()?,
+            _links: netdevice::Registration::new()?,
+            _genl: genetlink::Registration::new(module)?,
+            _: {
+                pr_info!("WireGuard {VERSION} loaded. See www.wireguard.com for information.\n");
+                pr_info!("Copyright (C) 2026 The rust-wireguard authors.\n");
+            },
+        }? Error)
     }
 }

@@ -16,7 +16,7 @@ use super::{
     context,
     rtnetlink, //
 };
-use crate::module::Use;
+use crate::module::Live;
 use core::{
     marker::PhantomData,
     ops::Deref,
@@ -197,7 +197,7 @@ pub trait PernetOperations: 'static {
 /// The operations are registered, and no others: this is the only registration there is.
 pub struct PernetRegistration<T: PernetOperations>(
     Pin<KBox<Opaque<bindings::pernet_operations>>>,
-    Use,
+    Live,
     PhantomData<T>,
 );
 
@@ -212,8 +212,10 @@ impl<T: PernetOperations> PernetRegistration<T> {
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if there are such operations, [`ENOMEM`] if there is no memory for them.
+    /// [`ENODEV`] if the module has no [`End`](crate::module::End), [`EBUSY`] if there are such
+    /// operations, [`ENOMEM`] if there is no memory for them.
     pub fn new() -> Result<Self> {
+        let live = Live::new()?;
         let ops = bindings::pernet_operations {
             exit_rtnl: Some(Self::exit_rtnl_callback),
             id: residence::id(),
@@ -227,7 +229,7 @@ impl<T: PernetOperations> PernetRegistration<T> {
             to_result(unsafe { bindings::register_pernet_device(ops.get()) })
         })?;
         // INVARIANT: The operations were just registered, and no others.
-        Ok(Self(ops, Use::new(), PhantomData))
+        Ok(Self(ops, live, PhantomData))
     }
 
     /// `pernet_operations::exit_rtnl`.

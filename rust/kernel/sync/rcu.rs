@@ -155,7 +155,7 @@ impl<T: Object> RcuArc<T> {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`Use`](crate::module::Use)
+    /// [`ENOMEM`] if there is no memory for it, [`ENODEV`] if there is no [`End`](crate::module::End)
     /// of the module, or the error of `init`.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self>
     where

@@ -9,7 +9,7 @@ use super::{
     Progress,
     Request, //
 };
-use crate::module::Use;
+use crate::module::Live;
 use core::{
     marker::PhantomData,
     ptr::addr_of_mut, //
@@ -69,16 +69,17 @@ impl<T: Family> Descriptor<T> {
 /// # Invariants
 ///
 /// The descriptor is taken and registered by this.
-pub struct Registration<T: Family>(&'static Descriptor<T>, Use);
+pub struct Registration<T: Family>(&'static Descriptor<T>, Live);
 
 impl<T: Family> Registration<T> {
     /// Registers the family, which belongs to the given module.
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if `T` is or was registered already, [`EINVAL`] if its name is too long, and
-    /// others.
+    /// [`ENODEV`] if the module has no [`End`](crate::module::End), [`EBUSY`] if `T` is or was
+    /// registered already, [`EINVAL`] if its name is too long, and others.
     pub fn new(module: &'static ThisModule) -> Result<Self> {
+        let live = Live::new()?;
         let descriptor = T::descriptor();
         if descriptor.taken.xchg(1, Full) != 0 {
             return Err(EBUSY);
@@ -105,7 +106,7 @@ impl<T: Family> Registration<T> {
         // SAFETY: The family is valid and static.
         to_result(unsafe { bindings::genl_register_family(place) })?;
         // INVARIANT: The family was just registered.
-        Ok(Self(descriptor, Use::new()))
+        Ok(Self(descriptor, live))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     Setup, //
 };
 use crate::{
-    module::Use,
+    module::Live,
     net::{
         context,
         namespace::Net,
@@ -81,16 +81,17 @@ impl<T: Operations> LinkOps<T> {
 /// # Invariants
 ///
 /// The link operations are taken and registered by this.
-pub struct Registration<T: Operations>(&'static LinkOps<T>, Use);
+pub struct Registration<T: Operations>(&'static LinkOps<T>, Live);
 
 impl<T: Operations> Registration<T> {
     /// Registers the kind.
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if `T` is registered already, [`EEXIST`] if there is another kind of that name,
-    /// and others.
+    /// [`ENODEV`] if the module has no [`End`](crate::module::End), [`EBUSY`] if `T` is registered
+    /// already, [`EEXIST`] if there is another kind of that name, and others.
     pub fn new() -> Result<Self> {
+        let live = Live::new()?;
         let link_ops = T::link_ops();
         if link_ops.taken.xchg(1, Full) != 0 {
             return Err(EBUSY);
@@ -111,7 +112,7 @@ impl<T: Operations> Registration<T> {
             link_ops.taken.store(0, Release);
         }
         // INVARIANT: The operations were just registered.
-        result.map(|()| Self(link_ops, Use::new()))
+        result.map(|()| Self(link_ops, live))
     }
 }
 

@@ -187,7 +187,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     /// # Errors
     ///
     /// [`EEXIST`] if there is an entry of that key, [`ENOMEM`] if there is no memory for one,
-    /// [`ENODEV`] if there is no [`Use`](crate::module::Use) of the module.
+    /// [`ENODEV`] if there is no [`End`](crate::module::End) of the module.
     pub fn insert(&self, key: K, value: V) -> Result {
         might_sleep();
         let mut old = self.insertion.lock();
