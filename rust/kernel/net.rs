@@ -5,6 +5,7 @@
 mod context;
 
 pub mod addr;
+pub mod family;
 pub mod genetlink;
 pub mod namespace;
 pub mod napi;

@@ -19,13 +19,16 @@ use wg_kernel::{
     error,
     net::{
         addr::SocketAddr,
+        family::{
+            Family,
+            Inet,
+            Inet6, //
+        },
         netdevice,
         route::{
             DstCache,
-            Flow4,
-            Flow6,
-            Route4,
-            Route6, //
+            Flow,
+            Route, //
         },
         skbuff::{
             Local,
@@ -73,7 +76,13 @@ pub(crate) struct Endpoint {
     addr: SocketAddr,
     source: Source,
     /// Made when something is sent, as it takes memory for each CPU.
-    cache: SetOnce<KBox<DstCache>>,
+    cache: SetOnce<KBox<Cache>>,
+}
+
+/// The routes to an endpoint, of the family that its address has.
+enum Cache {
+    V4(DstCache<Inet>),
+    V6(DstCache<Inet6>),
 }
 
 rcu_object!(Endpoint);
@@ -107,8 +116,10 @@ impl Endpoint {
 
     /// Keeps no routes any more.
     pub(crate) fn close_cache(&self) {
-        if let Some(cache) = self.cache.as_ref() {
-            cache.close();
+        match self.cache.as_ref().map(|cache| &**cache) {
+            Some(Cache::V4(cache)) => cache.close(),
+            Some(Cache::V6(cache)) => cache.close(),
+            None => (),
         }
     }
 
@@ -118,8 +129,10 @@ impl Endpoint {
     /// Nobody may be about to send to it, save for those whom a grace period since
     /// [`Endpoint::close_cache`] waits for.
     pub(crate) fn release_cache(&self) {
-        if let Some(cache) = self.cache.as_ref() {
-            cache.release();
+        match self.cache.as_ref().map(|cache| &**cache) {
+            Some(Cache::V4(cache)) => cache.release(),
+            Some(Cache::V6(cache)) => cache.release(),
+            None => (),
         }
     }
 
@@ -142,8 +155,8 @@ pub(crate) fn answer_to(outer: &Outer) -> (SocketAddr, Source) {
 
 /// The sockets of a device that is up.
 pub(crate) struct Sockets {
-    v4: Option<Socket<Device>>,
-    v6: Option<Socket<Device>>,
+    v4: Option<Socket<Device, Inet>>,
+    v6: Option<Socket<Device, Inet6>>,
 }
 
 rcu_object!(Sockets);
@@ -164,26 +177,30 @@ impl Sockets {
             .ok_or_else(error::no_network)?;
         let mut retries = 0;
         loop {
-            let v4 =
-                Socket::bind4(&net, port, device.outer_gro, device.clone()).inspect_err(|_| {
+            let v4 = Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
+                .inspect_err(|_| {
                     pr_err!("{}: Could not create IPv4 socket\n", device.name());
                 })?;
             let bound = v4.port();
             let v6 = match udp_tunnel::ipv6_enabled() {
                 false => None,
-                true => match Socket::bind6(&net, bound, device.outer_gro, device.clone()) {
-                    Ok(v6) => Some(v6),
-                    Err(failure) => {
-                        v4.close();
-                        if failure == error::address_in_use() && port == 0 && retries < BIND_RETRIES
-                        {
-                            retries = retries.wrapping_add(1);
-                            continue;
+                true => {
+                    match Socket::<_, Inet6>::bind(&net, bound, device.outer_gro, device.clone()) {
+                        Ok(v6) => Some(v6),
+                        Err(failure) => {
+                            v4.close();
+                            if failure == error::address_in_use()
+                                && port == 0
+                                && retries < BIND_RETRIES
+                            {
+                                retries = retries.wrapping_add(1);
+                                continue;
+                            }
+                            pr_err!("{}: Could not create IPv6 socket\n", device.name());
+                            return Err(failure);
                         }
-                        pr_err!("{}: Could not create IPv6 socket\n", device.name());
-                        return Err(failure);
                     }
-                },
+                }
             };
             let sockets = Self { v4: Some(v4), v6 };
             return Ok((RcuArc::pin_init(sockets, GFP_KERNEL)?, bound));
@@ -192,7 +209,7 @@ impl Sockets {
 
     /// Closes both, and waits until nothing is sent or received by them. Process context only.
     fn close(&self) {
-        udp_tunnel::close([self.v4.as_ref(), self.v6.as_ref()]);
+        udp_tunnel::close(self.v4.as_ref(), self.v6.as_ref());
     }
 }
 
@@ -249,29 +266,25 @@ impl Device {
             .load(guard)
             .ok_or_else(error::no_network)?
             .into_ref();
-        let sender = |socket: &'g Option<Socket<Self>>| socket.as_ref()?.sender(guard);
         let path = Path {
             device: self,
             netdev,
             endpoint,
             peer,
             ds,
+            guard,
             bh,
         };
         match endpoint.addr {
             SocketAddr::V4 { addr, port } => {
-                let flow = Flow4 {
+                let flow = Flow {
                     saddr: [0; 4],
                     daddr: addr,
                     dport: port,
                     mark: self.fwmark(),
                     oif: 0,
                 };
-                path.send4(
-                    &sender(&sockets.v4).ok_or_else(error::no_network)?,
-                    skb,
-                    flow,
-                )?;
+                path.send(sockets.v4.as_ref(), skb, flow)?;
             }
             SocketAddr::V6 {
                 addr,
@@ -279,18 +292,14 @@ impl Device {
                 scope_id,
                 ..
             } => {
-                let flow = Flow6 {
+                let flow = Flow {
                     saddr: [0; 16],
                     daddr: addr,
                     dport: port,
                     mark: self.fwmark(),
                     oif: scope_id,
                 };
-                path.send6(
-                    &sender(&sockets.v6).ok_or_else(error::no_network)?,
-                    skb,
-                    flow,
-                )?;
+                path.send(sockets.v6.as_ref(), skb, flow)?;
             }
         }
         Ok(len)
@@ -304,104 +313,154 @@ struct Path<'a> {
     endpoint: Borrow<'a, Endpoint>,
     peer: Option<&'a Peer>,
     ds: u8,
+    guard: &'a Guard,
     bh: &'a bh::Guard,
 }
 
-impl Path<'_> {
-    /// Sends a message by IPv4.
-    #[inline]
-    fn send4(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow4) -> Result {
-        let cached = self
-            .cache()
-            .and_then(|cache| cache.get4(sender, &mut flow, self.bh));
-        let route = match cached {
-            Some(route) => route,
-            None => self.route4(sender, &mut flow)?,
-        };
-        route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
-        Ok(())
+/// What depends on the family of a destination.
+trait Destination: Family {
+    /// Creates a cache.
+    fn new_cache() -> Result<Cache>;
+
+    /// Returns a cache if it is of this family.
+    fn cache(cache: &Cache) -> Option<&DstCache<Self>>;
+
+    /// Looks up the route, from the address that the peer knows if that is possible still, and keeps it.
+    fn route<'g>(
+        path: &Path<'_>,
+        sender: &Sender<'g, Self>,
+        flow: &mut Flow<Self>,
+    ) -> Result<Route<'g, Self>>;
+}
+
+impl Destination for Inet {
+    fn new_cache() -> Result<Cache> {
+        DstCache::new().map(Cache::V4)
     }
 
-    /// Looks up the route, from the address that the peer knows if that is possible still.
-    #[cold]
-    fn route4<'g>(&self, sender: &Sender<'g>, flow: &mut Flow4) -> Result<Route4<'g>> {
-        // An endpoint that was made for a new mark must not keep a route of the old one.
-        flow.mark = self.device.latest_fwmark();
-        if let Source::V4(saddr, ifindex) = self.endpoint.source {
+    #[inline]
+    fn cache(cache: &Cache) -> Option<&DstCache<Self>> {
+        match cache {
+            Cache::V4(cache) => Some(cache),
+            Cache::V6(_) => None,
+        }
+    }
+
+    fn route<'g>(
+        path: &Path<'_>,
+        sender: &Sender<'g, Self>,
+        flow: &mut Flow<Self>,
+    ) -> Result<Route<'g, Self>> {
+        if let Source::V4(saddr, ifindex) = path.endpoint.source {
             flow.saddr = saddr;
-            if sender.has_addr4(saddr) {
-                let route = Route4::lookup(sender, flow);
+            if sender.has_addr(saddr) {
+                let route = Route::lookup(sender, flow);
                 let unusable = match &route {
                     Ok(route) => route.oif() != ifindex,
                     Err(error) => *error == EINVAL,
                 };
                 if ifindex == 0 || !unusable {
-                    return self.cached4(route, flow);
+                    return path.kept(route, flow);
                 }
                 // Another source may be used, but the interface that this one leads to stays.
-                flow.oif = route.as_ref().map_or(0, Route4::oif);
+                flow.oif = route.as_ref().map_or(0, Route::oif);
             }
             // The cache goes with the endpoint that is forgotten.
-            self.forget_source();
+            path.forget_source();
             flow.saddr = [0; 4];
-            return self.reported(Route4::lookup(sender, flow));
+            return path.reported(Route::lookup(sender, flow));
         }
-        self.cached4(Route4::lookup(sender, flow), flow)
+        path.kept(Route::lookup(sender, flow), flow)
+    }
+}
+
+impl Destination for Inet6 {
+    fn new_cache() -> Result<Cache> {
+        DstCache::new().map(Cache::V6)
     }
 
-    /// Keeps the route for the next message.
-    fn cached4<'g>(&self, route: Result<Route4<'g>>, flow: &Flow4) -> Result<Route4<'g>> {
-        let route = self.reported(route)?;
-        if let Some(cache) = self.new_cache() {
-            cache.set4(&route, flow, self.bh);
-        }
-        Ok(route)
-    }
-
-    /// Sends a message by IPv6.
     #[inline]
-    fn send6(&self, sender: &Sender<'_>, skb: SkBuff, mut flow: Flow6) -> Result {
+    fn cache(cache: &Cache) -> Option<&DstCache<Self>> {
+        match cache {
+            Cache::V6(cache) => Some(cache),
+            Cache::V4(_) => None,
+        }
+    }
+
+    fn route<'g>(
+        path: &Path<'_>,
+        sender: &Sender<'g, Self>,
+        flow: &mut Flow<Self>,
+    ) -> Result<Route<'g, Self>> {
+        if let Source::V6(saddr) = path.endpoint.source {
+            if !sender.has_addr(saddr) {
+                path.forget_source();
+                return path.reported(Route::lookup(sender, flow));
+            }
+            flow.saddr = saddr;
+        }
+        path.kept(Route::lookup(sender, flow), flow)
+    }
+}
+
+impl Path<'_> {
+    /// Sends a message by one of the sockets, if there is one.
+    #[inline]
+    fn send<F: Destination>(
+        &self,
+        socket: Option<&Socket<Device, F>>,
+        skb: SkBuff,
+        mut flow: Flow<F>,
+    ) -> Result {
+        let sender = socket.and_then(|socket| socket.sender(self.guard));
+        let sender = sender.ok_or_else(error::no_network)?;
         let cached = self
             .cache()
-            .and_then(|cache| cache.get6(sender, &mut flow, self.bh));
+            .and_then(|cache| cache.get(&sender, &mut flow, self.bh));
         let route = match cached {
             Some(route) => route,
-            None => self.route6(sender, &mut flow)?,
+            None => self.route(&sender, &mut flow)?,
         };
         route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
         Ok(())
     }
 
-    /// Looks up the route, from the address that the peer knows if we have that still.
+    /// Looks up the route, as [`Destination::route`] does.
     #[cold]
-    fn route6<'g>(&self, sender: &Sender<'g>, flow: &mut Flow6) -> Result<Route6<'g>> {
-        // As in `route4`.
+    fn route<'g, F: Destination>(
+        &self,
+        sender: &Sender<'g, F>,
+        flow: &mut Flow<F>,
+    ) -> Result<Route<'g, F>> {
+        // An endpoint that was made for a new mark must not keep a route of the old one.
         flow.mark = self.device.latest_fwmark();
-        if let Source::V6(saddr) = self.endpoint.source {
-            if !sender.has_addr6(saddr) {
-                self.forget_source();
-                return self.reported(Route6::lookup(sender, flow));
-            }
-            flow.saddr = saddr;
-        }
-        let route = self.reported(Route6::lookup(sender, flow))?;
+        F::route(self, sender, flow)
+    }
+
+    /// Keeps a route for the next message.
+    fn kept<'g, F: Destination>(
+        &self,
+        route: Result<Route<'g, F>>,
+        flow: &Flow<F>,
+    ) -> Result<Route<'g, F>> {
+        let route = self.reported(route)?;
         if let Some(cache) = self.new_cache() {
-            cache.set6(&route, flow, self.bh);
+            cache.set(&route, flow, self.bh);
         }
         Ok(route)
     }
 
     /// Returns where routes are kept, which is for messages to peers only.
     #[inline]
-    fn cache(&self) -> Option<&DstCache> {
-        Some(self.peer.and(self.endpoint.cache.as_ref())?)
+    fn cache<F: Destination>(&self) -> Option<&DstCache<F>> {
+        F::cache(self.peer.and(self.endpoint.cache.as_ref())?)
     }
 
     /// Does the same, and makes the cache if there is none yet. Without memory there is none.
-    fn new_cache(&self) -> Option<&DstCache> {
+    fn new_cache<F: Destination>(&self) -> Option<&DstCache<F>> {
         if self.peer.is_some() && self.endpoint.cache.as_ref().is_none() {
             // If another CPU has made one meanwhile, this one is dropped.
-            let cache = KBox::new(DstCache::new().ok()?, GFP_ATOMIC).ok()?;
+            let cache = KBox::new(F::new_cache().ok()?, GFP_ATOMIC).ok()?;
             self.endpoint.cache.populate(cache);
         }
         self.cache()

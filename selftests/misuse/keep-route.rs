@@ -9,9 +9,10 @@
 
 use wg_kernel::{
     net::{
+        family::Family,
         route::{
-            Flow4,
-            Route4, //
+            Flow,
+            Route, //
         },
         udp_tunnel::{
             Receive,
@@ -21,11 +22,11 @@ use wg_kernel::{
     sync::rcu, //
 };
 
-pub fn keep<T: Receive>(socket: &Socket<T>, flow: &mut Flow4) -> Option<u32> {
+pub fn keep<T: Receive, F: Family>(socket: &Socket<T, F>, flow: &mut Flow<F>) -> Option<u32> {
     let route = {
         let guard = rcu::read_lock();
         let sender = socket.sender(&guard)?;
-        Route4::lookup(&sender, flow).ok()?
+        Route::lookup(&sender, flow).ok()?
     };
     Some(route.oif())
 }

@@ -7,10 +7,13 @@
 
 #![forbid(unsafe_code)]
 
-use wg_kernel::net::route::Route6;
+use wg_kernel::net::{
+    family::Inet6,
+    route::Route, //
+};
 
 fn is_send<T: Send>(_value: T) {}
 
-pub fn send(route: Route6<'_>) {
+pub fn send(route: Route<'_, Inet6>) {
     is_send(route)
 }

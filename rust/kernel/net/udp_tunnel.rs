@@ -10,6 +10,11 @@
 use crate::{
     net::{
         context,
+        family::{
+            Family,
+            Inet,
+            Inet6, //
+        },
         namespace::{
             NetRef,
             Residence, //
@@ -61,7 +66,7 @@ pub fn ipv6_enabled() -> bool {
     unsafe { bindings::ipv6_mod_enabled() }
 }
 
-/// A UDP socket that is bound to a port of all addresses of one family.
+/// A UDP socket that is bound to a port of all addresses of its family.
 ///
 /// It is to be [closed](Self::close) where one may sleep; after that, it may be dropped anywhere.
 /// Dropping an open socket closes it.
@@ -72,26 +77,27 @@ pub fn ipv6_enabled() -> bool {
 ///
 /// # Invariants
 ///
-/// - `sk` is null, or a valid socket of ours, which is freed a grace period after `sk` became null.
+/// - `sk` is null, or a valid socket of ours and of family `F`, which is freed a grace period after `sk` became null.
 /// - `residence` is in the socket's namespace until it is freed.
 /// - `data` is a reference that the socket holds until then.
 /// - If `large`, it was made to accept large packets.
-pub struct Socket<T: Receive> {
+pub struct Socket<T: Receive, F: Family> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
     residence: Residence,
     port: u16,
     large: bool,
+    family: PhantomData<F>,
 }
 
 // SAFETY: Sockets may be used on any CPU, and `T` is `Send` and `Sync`.
-unsafe impl<T: Receive> Send for Socket<T> {}
+unsafe impl<T: Receive, F: Family> Send for Socket<T, F> {}
 
 // SAFETY: As above.
-unsafe impl<T: Receive> Sync for Socket<T> {}
+unsafe impl<T: Receive, F: Family> Sync for Socket<T, F> {}
 
-impl<T: Receive> Socket<T> {
-    /// Opens an IPv4 socket, on any free port if `port` is zero.
+impl<T: Receive> Socket<T, Inet> {
+    /// Opens a socket, on any free port if `port` is zero.
     ///
     /// `large` is whether it may receive packets that stand for several datagrams.
     ///
@@ -99,7 +105,7 @@ impl<T: Receive> Socket<T> {
     ///
     /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made;
     /// [`ENODEV`] if no operations are registered for the end of namespaces.
-    pub fn bind4(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
+    pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET as u8,
@@ -111,16 +117,18 @@ impl<T: Receive> Socket<T> {
         let mut socket = null_mut();
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create4(net.as_raw(), &mut config, &mut socket) })?;
-        // SAFETY: The socket is new, of this namespace, and ours.
+        // SAFETY: The socket is new, of this namespace and family, and ours.
         Ok(unsafe { Self::set_up(net, residence, socket, large, data) })
     }
+}
 
-    /// Opens an IPv6 socket, on any free port if `port` is zero.
+impl<T: Receive> Socket<T, Inet6> {
+    /// Opens a socket, on any free port if `port` is zero.
     ///
     /// # Errors
     ///
-    /// As for [`Socket::bind4`]; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
-    pub fn bind6(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
+    /// As for IPv4; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
+    pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET6 as u8,
@@ -134,15 +142,18 @@ impl<T: Receive> Socket<T> {
         let mut socket = null_mut();
         // SAFETY: `net` is alive, and the others are valid for writes.
         to_result(unsafe { bindings::udp_sock_create6(net.as_raw(), &mut config, &mut socket) })?;
-        // SAFETY: The socket is new, of this namespace, and ours.
+        // SAFETY: The socket is new, of this namespace and family, and ours.
         Ok(unsafe { Self::set_up(net, residence, socket, large, data) })
     }
+}
 
+impl<T: Receive, F: Family> Socket<T, F> {
     /// Makes a tunnel's of a new socket.
     ///
     /// # Safety
     ///
-    /// `socket` must be a bound UDP socket of `net` that the caller owns, and `residence` be there.
+    /// `socket` must be a bound UDP socket of `net` and of family `F` that the caller owns, and `residence`
+    /// be there.
     unsafe fn set_up(
         net: &NetRef,
         residence: Residence,
@@ -187,6 +198,7 @@ impl<T: Receive> Socket<T> {
             residence,
             port: u16::from_be(port),
             large,
+            family: PhantomData,
         }
     }
 
@@ -203,7 +215,7 @@ impl<T: Receive> Socket<T> {
 
     /// Returns what sends by this socket while `guard` lives, unless it was closed.
     #[inline]
-    pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g>> {
+    pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g, F>> {
         // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
         let sk = NonNull::new(rcu::dereference(&self.sk))?;
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
@@ -220,7 +232,12 @@ impl<T: Receive> Socket<T> {
     /// Sleeps for a grace period. Does nothing if the socket was closed before, or is being closed
     /// by someone else.
     pub fn close(&self) {
-        close([Some(self)]);
+        if let Some(sk) = self.begin_close() {
+            // SAFETY: May be called where one may sleep.
+            unsafe { bindings::synchronize_net() };
+            // SAFETY: A grace period has passed since `begin_close`.
+            unsafe { self.finish_close(sk) };
+        }
     }
 
     /// Begins to close the socket; returns it if it was open.
@@ -267,21 +284,26 @@ fn reside(net: &NetRef) -> Result<Residence> {
     }
 }
 
-/// Closes several sockets as [`Socket::close`] does, within one grace period.
-pub fn close<T: Receive, const N: usize>(sockets: [Option<&Socket<T>>; N]) {
-    let closing = sockets.map(|socket| Some((socket?, socket?.begin_close()?)));
-    if closing.iter().all(Option::is_none) {
+/// Closes sockets of both families as [`Socket::close`] does, within one grace period.
+pub fn close<T: Receive>(v4: Option<&Socket<T, Inet>>, v6: Option<&Socket<T, Inet6>>) {
+    let v4 = v4.and_then(|socket| Some((socket, socket.begin_close()?)));
+    let v6 = v6.and_then(|socket| Some((socket, socket.begin_close()?)));
+    if v4.is_none() && v6.is_none() {
         return;
     }
     // SAFETY: May be called where one may sleep.
     unsafe { bindings::synchronize_net() };
-    for (socket, sk) in closing.into_iter().flatten() {
+    if let Some((socket, sk)) = v4 {
         // SAFETY: A grace period has passed since `begin_close`.
+        unsafe { socket.finish_close(sk) };
+    }
+    if let Some((socket, sk)) = v6 {
+        // SAFETY: As above.
         unsafe { socket.finish_close(sk) };
     }
 }
 
-impl<T: Receive> Drop for Socket<T> {
+impl<T: Receive, F: Family> Drop for Socket<T, F> {
     fn drop(&mut self) {
         self.close();
     }
@@ -291,17 +313,17 @@ impl<T: Receive> Drop for Socket<T> {
 ///
 /// # Invariants
 ///
-/// `sk` is a valid socket while `'g` lasts, and `residence` is in its namespace.
+/// `sk` is a valid socket of family `F` while `'g` lasts, and `residence` is in its namespace.
 #[derive(Clone, Copy)]
-pub struct Sender<'g> {
+pub struct Sender<'g, F: Family> {
     sk: NonNull<bindings::sock>,
     residence: &'g Residence,
     /// In network byte order.
     port: u16,
-    guard: PhantomData<&'g Guard>,
+    guard: PhantomData<(&'g Guard, F)>,
 }
 
-impl Sender<'_> {
+impl<F: Family> Sender<'_, F> {
     /// Returns the C socket, valid while `self` is.
     #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::sock {

@@ -5,21 +5,22 @@
 //! C header: [`include/net/dst_cache.h`](srctree/include/net/dst_cache.h)
 
 use super::{
-    in6_addr,
-    Flow4,
-    Flow6,
-    Route4,
-    Route6, //
+    Flow,
+    Route, //
 };
 use crate::{
     net::{
+        family::Family,
         namespace::Residence,
         udp_tunnel::Sender, //
     },
     sync::bh,
     task::might_sleep, //
 };
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -38,22 +39,23 @@ use wg_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// - The cache is initialised.
+/// - The cache is initialised, and was given routes of family `F` only.
 /// - It holds routes only while `residence` is in their namespace.
 /// - `cookie` was taken after the residence began to be left, if it did, and before `leave`.
-pub struct DstCache {
+pub struct DstCache<F: Family> {
     cache: Opaque<bindings::dst_cache>,
     residence: Residence,
     cookie: Atomic<usize>,
+    family: PhantomData<F>,
 }
 
 // SAFETY: A cache may be used on any CPU.
-unsafe impl Send for DstCache {}
+unsafe impl<F: Family> Send for DstCache<F> {}
 
 // SAFETY: The functions for use by several CPUs only touch the current one's entry.
-unsafe impl Sync for DstCache {}
+unsafe impl<F: Family> Sync for DstCache<F> {}
 
-impl DstCache {
+impl<F: Family> DstCache<F> {
     /// Creates an empty cache.
     ///
     /// # Errors
@@ -68,79 +70,46 @@ impl DstCache {
             cache,
             residence: Residence::new(),
             cookie: Atomic::new(0),
+            family: PhantomData,
         })
     }
 
-    /// Returns the IPv4 route and fills in our address, if they are known and still valid, and in the
+    /// Returns the route and fills in our address, if they are known and still valid, and in the
     /// namespace of the sender.
     #[inline]
-    pub fn get4<'g>(
+    pub fn get<'g>(
         &self,
-        sender: &Sender<'g>,
-        flow: &mut Flow4,
+        sender: &Sender<'g, F>,
+        flow: &mut Flow<F>,
         _bh: &bh::Guard,
-    ) -> Option<Route4<'g>> {
+    ) -> Option<Route<'g, F>> {
         if !self.residence.is_with(sender.residence()) {
             return None;
         }
-        let mut saddr = 0;
-        // SAFETY: By the type invariants, the cache is valid. Bottom halves are off, and whoever
-        // releases it waits for that, having seen to it that the residence is not taken up.
-        let route = unsafe { bindings::dst_cache_get_ip4(self.cache.get(), &mut saddr) };
-        let route = NonNull::new(route)?;
-        flow.saddr = saddr.to_ne_bytes();
+        // SAFETY: By the type invariants, the cache is valid and of this family. Bottom halves are off,
+        // and whoever releases it waits for that, having seen to it that the residence is not taken up.
+        let dst = unsafe { F::cache_get(self.cache.get(), &mut flow.saddr) };
         // INVARIANT: The function has returned a reference, in the namespace of the sender. This is under
         // RCU while the sender lives.
-        Some(Route4(route, *sender))
+        Some(Route {
+            dst: NonNull::new(dst)?,
+            sender: *sender,
+        })
     }
 
-    /// Remembers the IPv4 route, and our address.
+    /// Remembers the route, and our address.
     #[inline]
-    pub fn set4(&self, route: &Route4<'_>, flow: &Flow4, bh: &bh::Guard) {
-        if self.reside(&route.1, bh) {
-            let saddr = u32::from_ne_bytes(flow.saddr);
+    pub fn set(&self, route: &Route<'_, F>, flow: &Flow<F>, bh: &bh::Guard) {
+        if self.reside(&route.sender, bh) {
             // INVARIANT: The residence is in the namespace of the route's sender, and so is the route.
-            // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
-            unsafe { bindings::dst_cache_set_ip4(self.cache.get(), route.dst(), saddr) };
-        }
-    }
-
-    /// Returns the IPv6 route and fills in our address, if they are known and still valid, and in the
-    /// namespace of the sender.
-    #[inline]
-    pub fn get6<'g>(
-        &self,
-        sender: &Sender<'g>,
-        flow: &mut Flow6,
-        _bh: &bh::Guard,
-    ) -> Option<Route6<'g>> {
-        if !self.residence.is_with(sender.residence()) {
-            return None;
-        }
-        let mut saddr = in6_addr([0; 16]);
-        // SAFETY: As in `get4`.
-        let route = unsafe { bindings::dst_cache_get_ip6(self.cache.get(), &mut saddr) };
-        let route = NonNull::new(route)?;
-        // SAFETY: An address is valid as bytes.
-        flow.saddr = unsafe { saddr.in6_u.u6_addr8 };
-        // INVARIANT: As in `get4`.
-        Some(Route6(route, *sender))
-    }
-
-    /// Remembers the IPv6 route, and our address.
-    #[inline]
-    pub fn set6(&self, route: &Route6<'_>, flow: &Flow6, bh: &bh::Guard) {
-        if self.reside(&route.1, bh) {
-            let saddr = in6_addr(flow.saddr);
-            // INVARIANT: As in `set4`.
-            // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get4`.
-            unsafe { bindings::dst_cache_set_ip6(self.cache.get(), route.0.as_ptr(), &saddr) };
+            // SAFETY: The cache and the route are valid. Bottom halves are off, as in `get`.
+            unsafe { F::cache_set(self.cache.get(), route.dst.as_ptr(), flow.saddr) };
         }
     }
 
     /// Takes up residence in the namespace of the routes that `sender` gets, and returns whether it is
     /// there.
-    fn reside(&self, sender: &Sender<'_>, _bh: &bh::Guard) -> bool {
+    fn reside(&self, sender: &Sender<'_, F>, _bh: &bh::Guard) -> bool {
         // SAFETY: This is under RCU while the sender lives, and its socket resides in the namespace.
         unsafe { self.residence.take_up(sender.net()) }
     }
@@ -180,7 +149,7 @@ impl DstCache {
     }
 }
 
-impl Drop for DstCache {
+impl<F: Family> Drop for DstCache<F> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, the cache is valid. Nobody uses it any more. The residence
         // is dropped after this.
