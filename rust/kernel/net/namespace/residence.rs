@@ -151,11 +151,11 @@ impl Residence {
         }
     }
 
-    /// Returns whether it is taken up, and in the same namespace as `other`.
+    /// Returns whether it is in the same namespace as `other`, or is not taken up yet.
     #[inline(always)]
     pub(crate) fn is_with(&self, other: &Self) -> bool {
         let at = rcu::dereference(&self.at);
-        !at.is_null() && at != LEFT && at == rcu::dereference(&other.at)
+        at.is_null() || at != LEFT && at == rcu::dereference(&other.at)
     }
 
     /// Begins to leave, and keeps anybody from taking it up again, unless somebody has done so before.

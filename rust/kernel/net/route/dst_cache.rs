@@ -86,8 +86,10 @@ impl<F: Family> DstCache<F> {
         if !self.residence.is_with(sender.residence()) {
             return None;
         }
+        // If the residence is not taken up yet, nothing was remembered on this CPU: C notes when it has
+        // looked in vain, without which it does not believe what is remembered next.
         // SAFETY: By the type invariants, the cache is valid and of this family. Bottom halves are off,
-        // and whoever releases it waits for that, having seen to it that the residence is not taken up.
+        // and whoever releases it waits for that, having seen to it that the residence was left.
         let dst = unsafe { F::cache_get(self.cache.get(), &mut flow.saddr) };
         // INVARIANT: The function has returned a reference, in the namespace of the sender. This is under
         // RCU while the sender lives.
