@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device that sends and delivers what it should not, when it is first asked to send a packet of IPv4.
+
+use crate::{
+    check,
+    packets, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full, //
+        },
+        Arc, //
+    }, //
+};
+use wg_kernel::{
+    error,
+    net::{
+        family::Inet,
+        namespace::{
+            Net,
+            WeakNet, //
+        },
+        napi::Napi,
+        netdevice::{
+            Device,
+            Link,
+            LinkOps,
+            Name,
+            Operations,
+            Setup, //
+        },
+        route::{
+            DstCache,
+            Flow,
+            Route, //
+        },
+        rtnetlink,
+        skbuff::{
+            OutgoingSkBuff,
+            SkBuff,
+            IPV4, //
+        },
+        udp_tunnel::{
+            Receive,
+            Socket, //
+        }, //
+    },
+    rcu_object,
+    sync::{
+        bh,
+        rcu::{
+            self,
+            RcuArc,
+            Release,
+            Slot, //
+        }, //
+    }, //
+};
+
+/// The kind of the device.
+pub(crate) struct Contract;
+
+static LINK_OPS: LinkOps<Contract> = LinkOps::new();
+
+/// What belongs to a device.
+#[pin_data]
+pub(crate) struct Data {
+    link: Link,
+    net: WeakNet,
+    open: Slot<Open>,
+    done: Atomic<bool>,
+}
+
+/// What a device has that is up.
+pub(crate) struct Open {
+    socket: Socket<Data, Inet>,
+    cache: DstCache<Inet>,
+}
+
+rcu_object!(Open);
+impl Release for Open {}
+
+impl Receive for Data {
+    fn receive(_this: &Arc<Self>, _skb: SkBuff, _rcu: &rcu::Guard, _bh: &bh::Guard) {}
+}
+
+impl Data {
+    /// Sends two datagrams to port 9 of this host, and two that are three by now.
+    fn send(&self, dev: &Device, rcu: &rcu::Guard, bh: &bh::Guard) -> Result {
+        let open = self.open.load(rcu).ok_or(ENODEV)?.into_ref();
+        let sender = open.socket.sender(rcu).ok_or(ENODEV)?;
+        let mut flow = Flow {
+            saddr: [0; 4],
+            daddr: [127, 0, 0, 1],
+            dport: 9,
+            mark: 0,
+            oif: 0,
+        };
+        for more in [0, 100] {
+            let route = Route::lookup(&sender, &mut flow)?;
+            let skb = packets::bundle(more).ok_or(ENOMEM)?;
+            route.send(skb, &flow, 0, Some(dev), bh);
+        }
+
+        let route = Route::lookup(&sender, &mut flow)?;
+        let cache = &open.cache;
+        check(
+            "nothing in a new cache",
+            cache.get(&sender, &mut flow, bh).is_none(),
+        );
+        cache.set(&route, &flow, bh);
+        check(
+            "a route in the cache",
+            cache.get(&sender, &mut flow, bh).is_some(),
+        );
+        cache.close();
+        check(
+            "nothing in a closed cache",
+            cache.get(&sender, &mut flow, bh).is_none(),
+        );
+        cache.set(&route, &flow, bh);
+        check(
+            "nor ever again",
+            cache.get(&sender, &mut flow, bh).is_none(),
+        );
+        Ok(())
+    }
+}
+
+#[vtable]
+impl Operations for Contract {
+    const KIND: &'static CStr = c"contract";
+
+    type Data = Data;
+
+    fn link_ops() -> &'static LinkOps<Self> {
+        &LINK_OPS
+    }
+
+    fn setup(setup: &mut Setup<'_>) {
+        setup.ip_tunnel();
+        setup.mtu(1420, 65535);
+    }
+
+    fn new_link(link: Link, net: &Net, _name: Name) -> Result<Arc<Data>> {
+        Arc::pin_init(
+            try_pin_init!(Data {
+                link,
+                net: WeakNet::new(net),
+                open: Slot::new(None),
+                done: Atomic::new(false),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    fn open(data: &Arc<Data>, _dev: &Device, _rtnl: &rtnetlink::Guard) -> Result {
+        let net = data.net.upgrade().ok_or_else(error::no_network)?;
+        let open = Open {
+            socket: Socket::<_, Inet>::bind(&net, 0, false, data.clone())?,
+            cache: DstCache::new()?,
+        };
+        drop(data.open.swap(Some(RcuArc::pin_init(open, GFP_KERNEL)?)));
+        Ok(())
+    }
+
+    fn stop(data: &Arc<Data>, _dev: &Device, _rtnl: &rtnetlink::Guard) {
+        if let Some(open) = data.open.swap(None) {
+            open.socket.close();
+            open.cache.release();
+        }
+    }
+
+    fn start_xmit(
+        data: &Arc<Data>,
+        dev: &Device,
+        skb: OutgoingSkBuff<'_>,
+        rcu: &rcu::Guard,
+        bh: &bh::Guard,
+    ) -> Result {
+        // The kernel sends packets of IPv6 on its own. Once is enough.
+        if skb.protocol() != IPV4 || data.done.xchg(true, Full) {
+            return Ok(());
+        }
+        data.link.schedule_napi(0, bh);
+        data.send(dev, rcu, bh)
+    }
+
+    /// Delivers packets of which one is whole.
+    fn poll(_data: &Arc<Data>, _instance: usize, napi: &Napi<'_>, _budget: usize) -> usize {
+        let packets = [
+            packets::whole(),
+            // Without the checksum, without the header, without that before it.
+            packets::cut(36),
+            packets::cut(20),
+            packets::cut(4),
+            // The checksum of these is in a header that they do not have.
+            packets::bundle(0),
+            packets::bundle(100),
+        ];
+        for skb in packets.into_iter().flatten() {
+            napi.gro_receive(skb);
+        }
+        0
+    }
+
+    fn destruct(_data: Arc<Data>) {}
+}

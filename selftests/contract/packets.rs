@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets that are said to be what they are not.
+
+use crate::check;
+use wg_kernel::net::skbuff::{
+    NewSkBuff,
+    Pages,
+    SkBuff,
+    IPV4,
+    MAX_PAGES_LEN, //
+};
+
+/// Length of an IPv4 header.
+const IP_LEN: u32 = 20;
+
+/// Length of the headers of IPv4 and TCP.
+const HEADERS_LEN: u32 = IP_LEN + 20;
+
+/// Room for all headers below a datagram.
+const HEADROOM: usize = 128;
+
+/// Returns a packet of IPv4 that has nothing in it but protocol `protocol`'s header of zeros.
+fn packet(protocol: u8) -> Option<NewSkBuff> {
+    let mut skb = SkBuff::alloc(HEADROOM, HEADERS_LEN as usize)?;
+    let mut bytes = [0; HEADERS_LEN as usize];
+    let header: [u8; 10] = [0x45, 0, 0, HEADERS_LEN as u8, 0, 0, 0, 0, 64, protocol];
+    bytes.first_chunk_mut().map(|bytes| *bytes = header);
+    skb.put_data(&bytes).then_some(skb)
+}
+
+/// What is longer than it is.
+pub(crate) fn lengths() {
+    let Some(mut skb) = packet(6) else {
+        return;
+    };
+    check(
+        "no packet of all memory",
+        SkBuff::alloc(usize::MAX, 1).is_none(),
+    );
+    let most = usize::MAX.wrapping_sub(HEADROOM);
+    check(
+        "no packet that wraps",
+        SkBuff::alloc(HEADROOM, most).is_none(),
+    );
+    check(
+        "no packet of 4 GB",
+        SkBuff::alloc(1 << 31, 1 << 31).is_none(),
+    );
+    check("no data without room", !skb.put_data(&[0; 4096]));
+    check(
+        "no data behind the end",
+        skb.linear(HEADERS_LEN + 1).is_none(),
+    );
+    check(
+        "no such data to write",
+        skb.linear_mut(HEADERS_LEN + 1).is_none(),
+    );
+    check("nor to copy", !skb.copy_bits(u32::MAX, &mut [0; 2]));
+    check(
+        "nor to sum",
+        skb.copy_and_sum(usize::MAX, &mut [0; 2]).is_none(),
+    );
+    let mut skb: SkBuff = skb.into();
+    check("nor to pull", !skb.pull_linear(HEADERS_LEN + 1));
+    let kept = skb.trim(HEADERS_LEN + 1) && skb.len() == HEADERS_LEN;
+    check("nor to keep", kept);
+    check("no header behind the end", !skb.set_tcp_partial(IP_LEN + 1));
+    check("no header beyond all ends", !skb.set_tcp_partial(u32::MAX));
+    check("it is not plain", skb.segment().is_err());
+    check(
+        "no pages of all memory",
+        Pages::alloc(usize::MAX, usize::MAX).is_none(),
+    );
+    check("datagrams", datagrams().is_some());
+}
+
+/// What does not stand for the datagrams that it is said to stand for.
+fn datagrams() -> Option<()> {
+    let mut pages = Pages::alloc(MAX_PAGES_LEN, 4096)?;
+    let mut skb = SkBuff::alloc(HEADROOM, 0)?;
+    check(
+        "no pages behind the end",
+        !pages.give(&mut skb, 0, MAX_PAGES_LEN + 1),
+    );
+    check("nor far behind it", !pages.give(&mut skb, usize::MAX, 1));
+    check("no datagrams of nothing", !skb.set_udp_gso(1, 0));
+    pages.give(&mut skb, 0, 200).then_some(())?;
+    check("not fewer datagrams", !skb.set_udp_gso(100, 1));
+    check("not more datagrams", !skb.set_udp_gso(100, 3));
+    check("no datagrams without a size", !skb.set_udp_gso(0, 2));
+    check("not so many datagrams", !skb.set_udp_gso(1 << 16, 1 << 16));
+    check("as many as there are", skb.set_udp_gso(100, 2));
+    let mut full = SkBuff::alloc(HEADROOM, 0)?;
+    while full.takes_pages() {
+        pages.give(&mut full, 0, 1).then_some(())?;
+    }
+    check("not more pages than fit", !pages.give(&mut full, 0, 1));
+    let mut linear = packet(17)?;
+    check("no datagrams in linear data", !linear.set_udp_gso(20, 2));
+    let mut low = SkBuff::alloc(0, 0)?;
+    pages.give(&mut low, 0, 200).then_some(())?;
+    check(
+        "no datagrams without room for a header",
+        !low.set_udp_gso(100, 2),
+    );
+    Some(())
+}
+
+/// Returns what stands for two datagrams, and has grown by `more` bytes since that was said.
+pub(crate) fn bundle(more: usize) -> Option<SkBuff> {
+    let mut pages = Pages::alloc(4096, 4096)?;
+    pages.spare().fill(0);
+    let mut skb = SkBuff::alloc(HEADROOM, 0)?;
+    pages.give(&mut skb, 0, 200).then_some(())?;
+    skb.set_udp_gso(100, 2).then_some(())?;
+    pages.give(&mut skb, 0, more).then_some(())?;
+    Some(skb.into())
+}
+
+/// Returns a packet the checksum of which is yet to be computed, and that was then cut to `len`.
+pub(crate) fn cut(len: u32) -> Option<SkBuff> {
+    let mut skb: SkBuff = packet(6)?.into();
+    skb.set_tcp_partial(IP_LEN).then_some(())?;
+    skb.set_protocol(IPV4);
+    skb.trim(len).then_some(skb)
+}
+
+/// Returns a packet with nothing wrong about it.
+pub(crate) fn whole() -> Option<SkBuff> {
+    cut(HEADERS_LEN)
+}
