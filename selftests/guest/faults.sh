@@ -13,36 +13,12 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-faults=/sys/kernel/debug
 # The kernel tells where vmalloc() failed; that it does is what this is about.
 TROUBLE=${TROUBLE/|Call Trace/}
 
 undo() {
 	quiet
 	[[ -d /sys/module/wireguard ]] || module_load
-}
-
-# knob DIRECTORY NAME=VALUE...: settings of one kind of fault.
-knob() {
-	local directory=$1 setting
-	shift
-	for setting; do
-		echo "${setting#*=}" > "$faults/$directory/${setting%%=*}"
-	done
-}
-
-# quiet: nothing fails at random.
-quiet() {
-	local kind
-	for kind in failslab fail_page_alloc fail_skb_realloc; do
-		knob "$kind" probability=0
-	done
-	knob fail_skb_realloc devname=
-}
-
-# module_text: where the driver's code is, from and to.
-module_text() {
-	awk '$4 == "[wireguard]" && tolower($2) == "t" { print $1 }' /proc/kallsyms | sort | sed -n '1p; $p'
 }
 
 quiet

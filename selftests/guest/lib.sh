@@ -447,6 +447,38 @@ debug() {
 	echo "module wireguard $flag" > /sys/kernel/debug/dynamic_debug/control
 }
 
+# --- Faults -------------------------------------------------------------------------------------
+
+faults=/sys/kernel/debug
+
+# can_fail: whether the kernel can have allocations fail.
+can_fail() {
+	[[ -d $faults/failslab ]]
+}
+
+# knob DIRECTORY NAME=VALUE...: settings of one kind of fault.
+knob() {
+	local directory=$1 setting
+	shift
+	for setting; do
+		echo "${setting#*=}" > "$faults/$directory/${setting%%=*}"
+	done
+}
+
+# quiet: nothing fails at random.
+quiet() {
+	local kind
+	for kind in failslab fail_page_alloc fail_skb_realloc; do
+		knob "$kind" probability=0
+	done
+	knob fail_skb_realloc devname=
+}
+
+# module_text: where the driver's code is, from and to.
+module_text() {
+	awk '$4 == "[wireguard]" && tolower($2) == "t" { print $1 }' /proc/kallsyms | sort | sed -n '1p; $p'
+}
+
 # --- The end ------------------------------------------------------------------------------------
 
 # A test that leaves more behind than namespaces and background jobs says how it is undone.
