@@ -39,6 +39,62 @@ at c wg set wg0 private-key "$TMP/key-c" listen-port 51820 \
 	peer "$PUB_A" allowed-ips 192.168.241.1/32
 at c ip link set wg0 up
 
+# watched COMMAND...: it succeeds, and the kernel has nothing to complain about meanwhile.  After log_mark.
+watched() {
+	"$@"
+	! log | grep -E "$TROUBLE"
+}
+
+# --- Hooks --------------------------------------------------------------------------------------
+
+note 'hooks are listed while sockets come and go'
+modprobe -aq nfnetlink_hook nf_tables || true
+# Whoever lists them may be interrupted anywhere.
+preemption=/sys/kernel/debug/sched/preempt
+preempt() {
+	[[ ! -w $preemption ]] || echo "$1" > "$preemption"
+}
+usual_preemption=$(sed 's/.*(\(.*\)).*/\1/' "$preemption" 2> /dev/null) || true
+preempt full
+ns a o
+# Others have a hook as well, so that ours come and go without the kernel's code being changed.
+at o nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }' || true
+at a ip link add wg0 type wireguard
+list_hooks() {
+	at a python3 "$HERE/hooks.py" 0.1
+}
+has_hook() {
+	at a nft list hooks | grep -q '\[wireguard\]'
+}
+go_up_and_down() {
+	local seconds=$((rounds < 4 ? 15 : 60)) listers=() job
+	local until=$((SECONDS + seconds))
+	local lister
+	for ((lister = 0; lister <= $(nproc); lister++)); do
+		spawn a python3 "$HERE/hooks.py" "$seconds" > /dev/null
+		listers+=("$job")
+	done
+	while ((SECONDS < until)); do
+		for _ in {1..10}; do
+			printf 'link set wg0 up\nlink set wg0 down\n'
+		done | at a ip -batch -
+	done
+	wait "${listers[@]}"
+}
+log_mark
+if try list_hooks; then
+	if [[ $DRIVER == rust ]]; then
+		at a ip link set wg0 up
+		check 'ours is among them' has_hook
+		at a ip link set wg0 down
+	fi
+	check 'nothing happens to those that list them' watched go_up_and_down
+else
+	skip 'hooks' 'the kernel does not list hooks'
+fi
+ns_del a o
+preempt "$usual_preemption"
+
 # --- Routes -------------------------------------------------------------------------------------
 
 # transform SOURCE DESTINATION: what a sends there is encrypted, by ESP.
@@ -127,6 +183,7 @@ pace() {
 
 undo() {
 	pace "$usual"
+	preempt "$usual_preemption"
 	! can_fail || quiet
 }
 
@@ -326,56 +383,13 @@ for kind in ${WG_KINDS-"${kinds[@]}"}; do
 	esac
 	! can_fail || cases+=(starved)
 	for case in ${WG_CASES-"${cases[@]}"}; do
-		check "route $kind: $case" tries "$kind" "$case"
+		log_mark
+		check "route $kind: $case" watched tries "$kind" "$case"
 	done
 done
 # The likeliest of all, and the one that takes its time.
 rounds=$((3 * rounds))
-check 'a peer with an exception is removed, over and over' tries exception removed
-
-# --- Hooks --------------------------------------------------------------------------------------
-
-note 'hooks are listed while sockets come and go'
-modprobe -aq nfnetlink_hook nf_tables || true
-# Whoever lists them may be interrupted anywhere.
-preemption=/sys/kernel/debug/sched/preempt
-[[ ! -w $preemption ]] || echo full > "$preemption"
-ns a o
-# Others have a hook as well, so that ours come and go without the kernel's code being changed.
-at o nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }' || true
-at a ip link add wg0 type wireguard
-list_hooks() {
-	at a python3 "$HERE/hooks.py" 0.1
-}
-has_hook() {
-	at a nft list hooks | grep -q '\[wireguard\]'
-}
-go_up_and_down() {
-	local seconds=$((15 * rounds)) listers=() job
-	local until=$((SECONDS + seconds))
-	local lister
-	for ((lister = 0; lister <= $(nproc); lister++)); do
-		spawn a python3 "$HERE/hooks.py" "$seconds" > /dev/null
-		listers+=("$job")
-	done
-	while ((SECONDS < until)); do
-		for _ in {1..10}; do
-			printf 'link set wg0 up\nlink set wg0 down\n'
-		done | at a ip -batch -
-	done
-	wait "${listers[@]}"
-}
-rounds=1
-[[ ! ${WG_ROUNDS-} ]] || rounds=4
-if try list_hooks; then
-	if [[ $DRIVER == rust ]]; then
-		at a ip link set wg0 up
-		check 'ours is among them' has_hook
-		at a ip link set wg0 down
-	fi
-	check 'nothing happens to those that list them' go_up_and_down
-else
-	skip 'hooks' 'the kernel does not list hooks'
-fi
+log_mark
+check 'a peer with an exception is removed, over and over' watched tries exception removed
 
 finish
