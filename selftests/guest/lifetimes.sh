@@ -267,14 +267,15 @@ counted() {
 }
 
 held() {
-	local routes
+	local routes peers
 	clear
 	begin exception
 	fill exception
 	at a ip -6 route flush cache
 	routes=$(counted)
 	((routes >= many)) || { echo "$routes routes"; false; }
-	at b wg set wg0 private-key "$TMP/key-a" $(at b wg show wg0 peers | sed 's/.*/peer & remove/')
+	mapfile -t peers < <(at b wg show wg0 peers | sed 's/.*/peer\n&\nremove/')
+	at b wg set wg0 "${peers[@]}"
 	few() { (($(counted) < 10)); }
 	eventually few
 }
