@@ -97,8 +97,11 @@ impl PinnedDrop for End {
 }
 
 /// Waits until `left` returns zero: until nothing is left of what RCU callbacks free, be it by way of
-/// others. Process context only.
-pub(crate) fn wait_until_none(left: impl Fn() -> i64) {
+/// others. When this has returned, the last of these callbacks may still be at its end.
+///
+/// If something was leaked, this takes forever, and the log says every ten seconds how much there is
+/// left. Process context only.
+pub fn wait_until_none(left: impl Fn() -> i64) {
     task::might_sleep();
     let mut round: u32 = 0;
     loop {

@@ -39,6 +39,7 @@ use kernel::{
 };
 use wg_kernel::{
     cpu,
+    module,
     net::{
         namespace::{
             Net,
@@ -397,9 +398,7 @@ impl Device {
         self.queues.rescue.flush();
         // What was decrypted when the interface was gone already is delivered to nobody.
         self.inboxes.iter().for_each(|inbox| inbox.clear());
-        while self.live_peers.load(Relaxed) > 0 {
-            rcu::barrier();
-        }
+        module::wait_until_none(|| self.live_peers.load(Relaxed));
         // The last of them has been counted, but may not have dropped its reference to us yet.
         rcu::barrier();
     }
