@@ -12,7 +12,10 @@ use crate::{
         Identity,
         Kernel, //
     },
-    device::Device,
+    device::{
+        Device,
+        Epoch, //
+    },
     globals::Globals, //
 };
 use kernel::{
@@ -84,8 +87,8 @@ struct Incoming {
     #[pin]
     work: Work<Incoming>,
     device: Arc<Device>,
-    /// How often the interface had gone down when the message came in.
-    epoch: u32,
+    /// When the message came in.
+    epoch: Epoch,
     kind: Kind,
     /// The message, as many bytes of this as its kind has.
     bytes: [u8; wire::INITIATION_LEN],
@@ -108,8 +111,9 @@ impl WorkItem for Incoming {
 
     fn run(this: Pin<KBox<Self>>) {
         // What came in before the interface went down is void.
-        if this.epoch == this.device.epoch() {
-            this.device.answer(this.kind, this.message(), &this.outer);
+        if this.device.is_in(this.epoch) {
+            this.device
+                .answer(this.epoch, this.kind, this.message(), &this.outer);
             secret::wipe_stack();
         }
         this.device.handshakes_queued().fetch_sub(1, Relaxed);
@@ -169,11 +173,14 @@ impl Device {
         bytes: [u8; wire::INITIATION_LEN],
         outer: Outer,
     ) {
+        let Some(epoch) = self.epoch() else {
+            return;
+        };
         let incoming = KBox::pin_init(
             try_pin_init!(Incoming {
                 work <- new_work!("Incoming::work"),
                 device: self.clone(),
-                epoch: self.epoch(),
+                epoch,
                 kind,
                 bytes,
                 outer,
@@ -200,7 +207,7 @@ impl Device {
         let source = SourceBytes::new(&outer.source);
         let source = source.as_slice();
         let mut checker = Checker::new();
-        self.copy_cookies(&mut checker, now_ns);
+        self.copy_cookies(&mut checker, now_ns).then_some(())?;
         if checker.check_mac2::<Kernel>(message, source) {
             if !Globals::allows(self.namespace_id(), &outer.source, now_ns) {
                 self.log_invalid(outer);

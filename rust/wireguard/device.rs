@@ -2,14 +2,19 @@
 
 //! An interface: its state, up, down, and its end.
 
+mod epoch;
 mod notifiers;
 
+pub(crate) use self::epoch::Epoch;
+
+use self::epoch::Epochs;
 use crate::{
     admission::Doorkeeper,
     allowed_ips::AllowedIps,
     config::Config,
     crypto::Identity,
     globals::{
+        self,
         Globals,
         Place, //
     },
@@ -161,8 +166,7 @@ pub(crate) struct Device {
     /// Number of messages in jobs that decrypt.
     messages_in: Atomic<u32>,
 
-    /// How often the interface has gone down.
-    epoch: Atomic<u32>,
+    epochs: Epochs,
     /// Number of handshake messages that came in and are not answered yet.
     handshakes_queued: Atomic<i32>,
     queues: Queues,
@@ -203,7 +207,7 @@ impl Device {
                 last_cpu: Atomic::new(0),
                 jobs_out: Atomic::new(0),
                 messages_in: Atomic::new(0),
-                epoch: Atomic::new(0),
+                epochs: Epochs::new(),
                 handshakes_queued: Atomic::new(0),
                 queues,
                 live_peers: Atomic::new(0),
@@ -241,15 +245,6 @@ impl Device {
             .map_or(0, |netdev| netdev.net(&guard).id())
     }
 
-    /// Returns whether the interface is up.
-    #[inline]
-    pub(crate) fn is_running(&self) -> bool {
-        let guard = rcu::read_lock();
-        self.link
-            .get(&guard)
-            .is_some_and(netdevice::Device::is_running)
-    }
-
     /// Returns who we are.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.identity.lock().clone()
@@ -274,12 +269,19 @@ impl Device {
     }
 
     /// Copies the side that gives cookies to `copy`, with a secret that is not too old.
-    pub(crate) fn copy_cookies(&self, copy: &mut Checker, now_ns: u64) {
+    ///
+    /// Returns whether there is one: not while the machine is about to be suspended.
+    pub(crate) fn copy_cookies(&self, copy: &mut Checker, now_ns: u64) -> bool {
         let mut checker = self.cookies.lock();
+        // Whoever changes that takes the lock afterwards, to wipe the secret.
+        if globals::is_suspending() {
+            return false;
+        }
         if checker.needs_secret(now_ns) {
             checker.rotate(|secret| random::fill(secret), now_ns);
         }
         copy.copy_from(&checker);
+        true
     }
 
     /// Returns the peers by public key.
@@ -338,11 +340,6 @@ impl Device {
     /// Returns the CPU that was given a job last.
     pub(crate) fn last_cpu(&self) -> &Atomic<u32> {
         &self.last_cpu
-    }
-
-    /// Returns how often the interface has gone down.
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch.load(Relaxed)
     }
 
     /// Returns the number of handshake messages that are not answered yet.
@@ -445,6 +442,7 @@ impl Operations for WireGuard {
         let mut config = data.config.lock();
         let port = config.port();
         data.open_sockets(&mut config, port)?;
+        data.begin_epoch();
         for peer in config.peers() {
             Peer::send_staged(peer.borrow());
             if peer.persistent_keepalive() != 0 {
@@ -456,8 +454,9 @@ impl Operations for WireGuard {
 
     fn stop(data: &Arc<Device>, _dev: &netdevice::Device, _rtnl: &rtnetlink::Guard) {
         let config = data.config.lock();
-        data.epoch.add(1, Relaxed);
-        // Also waits until all see that the interface is down, and begin nothing any more.
+        data.end_epoch();
+        // Nothing comes in any more. Also waits for those who have seen that the interface is up: from
+        // here on nothing is begun.
         if !data.close_sockets() {
             rcu::synchronize_net();
         }

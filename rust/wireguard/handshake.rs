@@ -9,7 +9,10 @@ use crate::{
         Identity,
         Kernel, //
     },
-    device::Device,
+    device::{
+        Device,
+        Epoch, //
+    },
     keying::Active,
     lookup::Entry,
     peer::Peer,
@@ -47,15 +50,21 @@ use wg_proto::{
 };
 
 impl Device {
-    /// Does what a handshake message asks for.
+    /// Does what a handshake message asks for that came in in `epoch`.
     ///
     /// Not part of its caller, which wipes the stack that this has used.
     #[inline(never)]
-    pub(crate) fn answer(self: &Arc<Self>, kind: Kind, message: &[u8], outer: &Outer) {
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        kind: Kind,
+        message: &[u8],
+        outer: &Outer,
+    ) {
         let peer = match kind {
-            Kind::Initiation => self.answer_initiation(message, outer),
-            Kind::Response => self.answer_response(message, outer),
-            Kind::CookieReply => return self.take_cookie(message),
+            Kind::Initiation => self.answer_initiation(epoch, message, outer),
+            Kind::Response => self.answer_response(epoch, message, outer),
+            Kind::CookieReply => return self.take_cookie(epoch, message),
             Kind::Data => None,
         };
         let Some(peer) = peer else {
@@ -65,21 +74,27 @@ impl Device {
         let len = message.len() as u64;
         let bh = bh::disable();
         let guard = rcu::read_lock();
+        if !peer.is_active_in(epoch, &guard) {
+            return;
+        }
         if let Some(netdev) = self.link().get(&guard) {
             netdev.sw_rx_add(1, len, &bh);
         }
         peer.add_rx_bytes(len);
-        drop(guard);
-        drop(bh);
         peer.on(Event::AnyAuthenticatedPacketReceived);
         peer.on(Event::AnyAuthenticatedPacketTraversal);
     }
 
     /// Answers an initiation, and returns who it is by if it is accepted.
-    fn answer_initiation(self: &Arc<Self>, bytes: &[u8], outer: &Outer) -> Option<RcuArc<Peer>> {
+    fn answer_initiation(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        bytes: &[u8],
+        outer: &Outer,
+    ) -> Option<RcuArc<Peer>> {
         let message = Initiation::from_bytes(bytes.first_chunk()?)?;
         let identity = self.admit(bytes, message.sender, outer)?;
-        let Some(peer) = self.consume_initiation(&identity, &message) else {
+        let Some(peer) = self.consume_initiation(epoch, &identity, &message, outer) else {
             pr_debug_ratelimited!(
                 "{}: Invalid handshake initiation from {}\n",
                 self.name(),
@@ -88,23 +103,23 @@ impl Device {
             return None;
         };
 
-        let (addr, source) = socket::answer_to(outer);
-        peer.set_endpoint(addr, source);
         pr_debug_ratelimited!(
             "{}: Receiving handshake initiation from peer {} ({})\n",
             self.name(),
             peer.id(),
             peer.endpoint_for_log()
         );
-        Peer::send_response(&peer);
+        Peer::send_response(&peer, epoch);
         Some(peer)
     }
 
-    /// Accepts an initiation, and returns who it is by.
+    /// Accepts an initiation, and returns who it is by, and where he is noted to be then.
     fn consume_initiation(
         &self,
+        epoch: Epoch,
         identity: &Identity,
         message: &Initiation,
+        outer: &Outer,
     ) -> Option<RcuArc<Peer>> {
         let mut claim = Claim::new(identity, message);
         claim.open::<Kernel>()?;
@@ -118,23 +133,30 @@ impl Device {
         }
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
-        peer.may_have_keys().then_some(())?;
+        peer.may_have_keys(epoch).then_some(())?;
         let handshake = &mut keying.activate(&peer).ok()?.handshake;
-        let accepted = handshake
+        handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
-            .is_ok();
+            .ok()?;
+        let (addr, source) = socket::answer_to(outer);
+        peer.set_endpoint(addr, source);
         drop(keying);
-        accepted.then_some(peer)
+        Some(peer)
     }
 
     /// Takes in a response, and returns who it is by if it is accepted.
-    fn answer_response(self: &Arc<Self>, bytes: &[u8], outer: &Outer) -> Option<RcuArc<Peer>> {
+    fn answer_response(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        bytes: &[u8],
+        outer: &Outer,
+    ) -> Option<RcuArc<Peer>> {
         let message = Response::from_bytes(bytes.first_chunk()?)?;
         self.admit(bytes, message.sender, outer)?;
         let peer = self.handshake_of(message.receiver);
         let accepted = peer.and_then(|peer| {
             let mut keying = peer.keying.lock();
-            peer.may_have_keys().then_some(())?;
+            peer.may_have_keys(epoch).then_some(())?;
             let handshake = &mut keying.active()?.handshake;
             handshake.consume_response::<Kernel>(&message)?;
             let (addr, source) = socket::answer_to(outer);
@@ -158,17 +180,19 @@ impl Device {
             return None;
         };
 
-        if installed {
+        let guard = rcu::read_lock();
+        if installed && peer.is_active_in(epoch, &guard) {
             peer.on(Event::SessionDerived);
             peer.on(Event::HandshakeComplete);
             // Confirms the session: by what waits for it or, if nothing does, by an empty message.
             Peer::send_keepalive(peer.borrow());
         }
+        drop(guard);
         Some(peer)
     }
 
     /// Takes in a cookie reply.
-    fn take_cookie(&self, bytes: &[u8]) {
+    fn take_cookie(&self, epoch: Epoch, bytes: &[u8]) {
         let Some(reply) = bytes.first_chunk().and_then(CookieReply::from_bytes) else {
             return;
         };
@@ -180,6 +204,9 @@ impl Device {
         drop(guard);
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
+        if !peer.may_have_keys(epoch) {
+            return;
+        }
         let result = keying
             .active()
             .map(|active| active.cookies.consume_reply::<Kernel>(&reply, now_ns));
@@ -208,10 +235,12 @@ impl Peer {
     /// Not inlined, as [`Device::answer`] is not.
     #[inline(never)]
     pub(crate) fn send_initiation(this: &RcuArc<Self>) {
-        if !this.may_initiate() || !this.may_have_keys() {
+        let Some(epoch) = this.device().epoch() else {
+            return;
+        };
+        if !this.may_initiate() || !this.may_have_keys(epoch) {
             return;
         }
-        this.note_handshake_sent();
         pr_debug_ratelimited!(
             "{}: Sending handshake initiation to peer {} ({})\n",
             this.device().name(),
@@ -219,12 +248,15 @@ impl Peer {
             this.endpoint_for_log()
         );
 
-        let Some(message) = Self::create_initiation(this) else {
+        let Some(message) = Self::create_initiation(this, epoch) else {
             return;
         };
+        let guard = rcu::read_lock();
+        if !this.is_active_in(epoch, &guard) {
+            return;
+        }
         this.on(Event::AnyAuthenticatedPacketTraversal);
         this.on(Event::AnyAuthenticatedPacketSent);
-        this.note_handshake_sent();
         // First the timer: the response may be there before `send_bytes` returns, and stops it.
         this.on(Event::HandshakeInitiated);
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
@@ -233,12 +265,13 @@ impl Peer {
     /// Begins a handshake, whose index takes the place of that of an earlier one.
     ///
     /// Returns the bytes of the message.
-    fn create_initiation(this: &RcuArc<Self>) -> Option<[u8; wire::INITIATION_LEN]> {
+    fn create_initiation(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::INITIATION_LEN]> {
         // It may take long, so no lock is held yet.
         random::wait().ok()?;
         let indices = this.device().indices();
         let mut keying = this.keying.lock();
-        this.may_have_keys().then_some(())?;
+        this.may_have_keys(epoch).then_some(())?;
+        this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.activate(this).ok()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
@@ -260,8 +293,7 @@ impl Peer {
     }
 
     /// Answers the initiation that was just accepted.
-    fn send_response(this: &RcuArc<Self>) {
-        this.note_handshake_sent();
+    fn send_response(this: &RcuArc<Self>, epoch: Epoch) {
         pr_debug_ratelimited!(
             "{}: Sending handshake response to peer {} ({})\n",
             this.device().name(),
@@ -269,24 +301,28 @@ impl Peer {
             this.endpoint_for_log()
         );
 
-        let Some(message) = Self::create_response(this) else {
+        let Some(message) = Self::create_response(this, epoch) else {
             return;
         };
+        let guard = rcu::read_lock();
+        if !this.is_active_in(epoch, &guard) {
+            return;
+        }
         this.on(Event::SessionDerived);
         this.on(Event::AnyAuthenticatedPacketTraversal);
         this.on(Event::AnyAuthenticatedPacketSent);
-        this.note_handshake_sent();
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
     /// Creates the response to an initiation, and the session that follows from both.
     ///
     /// Returns the bytes of the message.
-    fn create_response(this: &RcuArc<Self>) -> Option<[u8; wire::RESPONSE_LEN]> {
+    fn create_response(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::RESPONSE_LEN]> {
         random::wait().ok()?;
         let indices = this.device().indices();
         let mut keying = this.keying.lock();
-        this.may_have_keys().then_some(())?;
+        this.may_have_keys(epoch).then_some(())?;
+        this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;

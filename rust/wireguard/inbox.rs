@@ -106,7 +106,7 @@ impl Inbox {
         }
     }
 
-    /// Drops all that waits to be decrypted or delivered. No job must be under way any more.
+    /// Drops all that waits to be decrypted, and all that was.
     pub(crate) fn clear(&self) {
         let waiting = core::mem::replace(&mut *self.waiting.lock(), Waiting::new());
         drop(waiting.datagrams);

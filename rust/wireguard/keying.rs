@@ -11,6 +11,7 @@ use crate::{
         Handshake,
         Kernel, //
     },
+    device::Epoch,
     globals,
     peer::Peer, //
 };
@@ -18,6 +19,7 @@ use kernel::prelude::*;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
+    timers::Timer,
     wire::Index, //
 };
 
@@ -113,18 +115,87 @@ impl Keying {
     }
 
     /// Abandons the handshake in progress, and returns the index that stood for it.
-    pub(crate) fn clear(&mut self) -> Option<Index> {
+    fn clear(&mut self) -> Option<Index> {
         self.active.as_mut()?.handshake.clear()
+    }
+
+    /// Forgets everything, once there will be no handshakes any more.
+    fn forget_all(&mut self) {
+        self.preshared_key = Secret::zero();
+        self.active = None;
     }
 }
 
 impl Peer {
-    /// Returns whether keys may be made on behalf of the peer: it was not removed, the interface is
-    /// up, and the machine is not about to be suspended.
+    /// Returns whether keys may be made on behalf of the peer, by what began in `epoch`: it was not
+    /// removed, the interface did not go down since, and the machine is not about to be suspended.
     ///
     /// To be asked with the peer's keying locked. Whoever changes that takes the lock afterwards, to
     /// wipe the handshake, and then wipes the sessions.
-    pub(crate) fn may_have_keys(&self) -> bool {
-        !self.is_dead() && self.device().is_running() && !globals::is_suspending()
+    pub(crate) fn may_have_keys(&self, epoch: Epoch) -> bool {
+        !self.is_dead() && self.device().is_in(epoch) && !globals::is_suspending()
+    }
+
+    /// Abandons the handshake in progress.
+    fn abandon(&self, keying: &mut Keying) {
+        if let Some(index) = keying.clear() {
+            self.device().indices().remove_handshake(index, self);
+        }
+    }
+
+    /// Makes the next packet begin a new handshake, at once, as who the device is by then.
+    pub(crate) fn change_identity(&self) {
+        let mut keying = self.keying.lock();
+        keying.forget_identity();
+        self.abandon(&mut keying);
+        self.allow_initiation(&keying);
+        drop(keying);
+        self.sessions.stop_sending();
+    }
+
+    /// Makes the next packet begin a new handshake, at once.
+    pub(crate) fn expire_sessions(&self) {
+        let mut keying = self.keying.lock();
+        self.abandon(&mut keying);
+        self.allow_initiation(&keying);
+        drop(keying);
+        self.sessions.stop_sending();
+    }
+
+    /// Wipes the handshake, and then all sessions: it may have led to one until then.
+    pub(crate) fn wipe_keys(&self) {
+        self.abandon(&mut self.keying.lock());
+        self.sessions.clear();
+    }
+
+    /// Does the same when the interface goes down. If it comes up, the next packet begins a new
+    /// handshake, at once.
+    pub(crate) fn stop_keys(&self) {
+        let mut keying = self.keying.lock();
+        self.abandon(&mut keying);
+        self.allow_initiation(&keying);
+        drop(keying);
+        self.sessions.clear();
+    }
+
+    /// Does the same before the machine is suspended, and wipes whatever else can be made again.
+    pub(crate) fn forget_keys(&self) {
+        let mut keying = self.keying.lock();
+        keying.forget_learned();
+        self.abandon(&mut keying);
+        self.allow_initiation(&keying);
+        drop(keying);
+        self.sessions.clear();
+        // There is nothing left to be wiped later.
+        self.timers.cancel(Timer::ZeroKeyMaterial.index());
+    }
+
+    /// Does the same for a dead peer, and wipes all else that is secret: nothing of it is made again.
+    pub(crate) fn bury_keys(&self) {
+        let mut keying = self.keying.lock();
+        self.abandon(&mut keying);
+        keying.forget_all();
+        drop(keying);
+        self.sessions.clear();
     }
 }

@@ -330,10 +330,8 @@ impl Sessions {
 
         let place = Indices::reserve(&keypair)?;
 
-        // Removing the peer, or taking the interface down, waits for a grace period before the
-        // sessions are cleared.
         let guard = rcu::read_lock();
-        if peer.is_dead() || !peer.device().is_running() {
+        if !peer.is_active(&guard) {
             return Ok(false);
         }
         let mut all = self.all.lock();

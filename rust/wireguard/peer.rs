@@ -7,7 +7,10 @@
 //! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
 
 use crate::{
-    device::Device,
+    device::{
+        Device,
+        Epoch, //
+    },
     keying::Keying,
     keypair::Sessions,
     queue::Outbox,
@@ -239,75 +242,35 @@ impl Peer {
         self.dead.store(true, Relaxed);
     }
 
-    /// Stops what still runs on behalf of a dead peer, except for work that is queued.
+    /// Returns whether anything may be begun on behalf of the peer: it was not removed, and the interface
+    /// is up.
+    ///
+    /// Whoever changes that waits for a grace period, and then clears what was begun until then.
+    #[inline]
+    pub(crate) fn is_active(&self, _guard: &Guard) -> bool {
+        !self.is_dead() && self.device().is_running()
+    }
+
+    /// Returns the same, for what began in `epoch`.
+    pub(crate) fn is_active_in(&self, epoch: Epoch, _guard: &Guard) -> bool {
+        !self.is_dead() && self.device().is_in(epoch)
+    }
+
+    /// Stops what still runs on behalf of a dead peer, and wipes all that is secret, as there may be
+    /// references to it for long. Work that is queued comes to nothing.
     pub(crate) fn bury(&self) {
         self.release_routes();
-        self.sessions.clear();
         self.timers.cancel_all_sync();
-        self.clear_handshake();
         self.purge_staged();
+        self.bury_keys();
     }
 
     /// Stops all activity, as when the interface goes down.
     pub(crate) fn stop(&self) {
-        self.purge_staged();
+        // First the timers, whose handlers may have something wait for a session.
         self.timers.cancel_all_sync();
-        self.clear_handshake();
-        self.sessions.clear();
-        self.allow_initiation();
-    }
-
-    /// Abandons the handshake in progress.
-    pub(crate) fn clear_handshake(&self) {
-        self.abandon(&mut self.keying.lock());
-    }
-
-    /// Abandons the handshake in progress, given the peer's keying.
-    fn abandon(&self, keying: &mut Keying) {
-        if let Some(index) = keying.clear() {
-            self.device().indices().remove_handshake(index, self);
-        }
-    }
-
-    /// Makes the next packet begin a new handshake, at once, as who the device is by then.
-    pub(crate) fn change_identity(&self) {
-        let mut keying = self.keying.lock();
-        keying.forget_identity();
-        self.abandon(&mut keying);
-        drop(keying);
-        self.allow_initiation();
-        self.sessions.stop_sending();
-    }
-
-    /// Wipes the handshake and all sessions.
-    pub(crate) fn wipe_keys(&self) {
-        self.clear_handshake();
-        self.sessions.clear();
-    }
-
-    /// Wipes the handshake, all sessions, and whatever else can be made again; that is then not to
-    /// be wiped later.
-    pub(crate) fn forget_keys(&self) {
-        self.timers.cancel(Timer::ZeroKeyMaterial.index());
-        let mut keying = self.keying.lock();
-        keying.forget_learned();
-        self.abandon(&mut keying);
-        drop(keying);
-        self.sessions.clear();
-    }
-
-    /// Makes the next packet begin a new handshake, at once.
-    pub(crate) fn expire_sessions(&self) {
-        self.clear_handshake();
-        self.allow_initiation();
-        self.sessions.stop_sending();
-    }
-
-    /// Forgets that a handshake message was sent a moment ago.
-    fn allow_initiation(&self) {
-        let now_ns = time::boottime_coarse_ns();
-        self.last_sent_handshake_ns
-            .store(session::may_initiate_at_once(now_ns), Relaxed);
+        self.purge_staged();
+        self.stop_keys();
     }
 
     /// Returns whether enough time has passed since the last handshake message.
@@ -318,8 +281,16 @@ impl Peer {
         )
     }
 
-    /// Notes that a handshake message is sent now.
-    pub(crate) fn note_handshake_sent(&self) {
+    /// Forgets that a handshake message was sent a moment ago: the next packet begins a new handshake, at
+    /// once.
+    pub(crate) fn allow_initiation(&self, _keying: &Keying) {
+        let now_ns = time::boottime_coarse_ns();
+        self.last_sent_handshake_ns
+            .store(session::may_initiate_at_once(now_ns), Relaxed);
+    }
+
+    /// Notes that a handshake message is made now, to be sent.
+    pub(crate) fn note_handshake_sent(&self, _keying: &Keying) {
         self.last_sent_handshake_ns
             .store(time::boottime_coarse_ns(), Relaxed);
     }

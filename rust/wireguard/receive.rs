@@ -146,6 +146,10 @@ impl Device {
         let Some(inbox) = self.inboxes().get(instance) else {
             return 0;
         };
+        if !self.is_running() {
+            inbox.clear();
+            return 0;
+        }
         let (guard, bh) = (napi.rcu(), napi.bh());
         let Some(netdev) = self.link().get(guard) else {
             return 0;

@@ -182,6 +182,9 @@ impl Peer {
                 Err(packets) => packets,
             },
         };
+        if !this.is_active(guard) {
+            return this.device().count_tx_dropped(packets.len() as u64);
+        }
         this.stage_slow(packets);
         Self::send_staged(this);
     }
@@ -210,6 +213,11 @@ impl Peer {
     /// Sends the packets that wait for a session if there is one now, and otherwise begins a
     /// handshake.
     pub(crate) fn send_staged(this: Borrow<'_, Self>) {
+        let bh = bh::disable();
+        let guard = rcu::read_lock();
+        if !this.is_active(&guard) {
+            return;
+        }
         let mut staged = this.staged.lock();
         let packets = core::mem::replace(&mut *staged, SkBuffList::new());
         this.has_staged.store(false, Relaxed);
@@ -218,8 +226,6 @@ impl Peer {
             return;
         }
 
-        let bh = bh::disable();
-        let guard = rcu::read_lock();
         let Err(mut packets) = Self::encrypt(this, packets, &guard, &bh) else {
             return;
         };
@@ -352,16 +358,18 @@ impl Peer {
 
     /// Sends what waits for a session or, if nothing does, an empty message.
     pub(crate) fn send_keepalive(this: Borrow<'_, Self>) {
+        let guard = rcu::read_lock();
+        if !this.is_active(&guard) {
+            return;
+        }
         if !this.has_staged.load(Relaxed) {
             let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
                 return;
             };
-            let guard = rcu::read_lock();
             let Some(netdev) = this.device().link().get(&guard) else {
                 return;
             };
             set_mtu(skb.cb_mut(), netdev.mtu());
-            drop(guard);
 
             let mut staged = this.staged.lock();
             staged.push_back(skb.into());
@@ -382,8 +390,8 @@ impl Peer {
         if !is_retry {
             this.timer_state.attempts.store(0, Relaxed);
         }
-        let _guard = rcu::read_lock();
-        if !this.may_initiate() || this.is_dead() {
+        let guard = rcu::read_lock();
+        if !this.may_initiate() || !this.is_active(&guard) {
             return;
         }
         if let Some(peer) = this.get() {

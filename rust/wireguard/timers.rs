@@ -73,10 +73,8 @@ impl Peer {
 
     /// Arms a timer, unless the peer is dead or the interface down.
     fn arm(&self, timer: Timer, delay: Delay) {
-        // Whoever sets `dead`, or takes the interface down, waits for a grace period before the
-        // timers are cancelled.
-        let _guard = rcu::read_lock();
-        if self.is_dead() || !self.device().is_running() {
+        let guard = rcu::read_lock();
+        if !self.is_active(&guard) {
             return;
         }
         let jitter = match delay.jitter {

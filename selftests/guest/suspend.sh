@@ -46,6 +46,18 @@ else
 	}
 	check 'EV-2 what waits for one asks for it when it is over' eventually again
 	check 'EV-2 and it works' reaches a 192.168.241.2
+
+	# As when it fails at once: the last handshake was a moment ago, which is no reason to wait.
+	at a ip link set wg0 down
+	at a ip link set wg0 up
+	check 'EV-2 a session that is new' reaches a 192.168.241.2
+	log_mark
+	exec {snapshot}< /dev/snapshot
+	at a bash -c 'echo -n waits > /dev/udp/192.168.241.2/9'
+	exec {snapshot}<&-
+	sleep 1
+	is 'EV-2 what waits for one asks for it at once' \
+		"$(log | grep -c 'wg0: Sending handshake initiation')" 1
 fi
 
 finish

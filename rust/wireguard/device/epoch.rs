@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When an interface is up.
+//!
+//! What is begun while it is up must have come to its end, or to nothing, when it has gone down, and
+//! not go on when it is up again. Hence all that begins something asks for the [`Epoch`]:
+//!
+//! - what is done in one RCU section asks in that section. Whoever ends an epoch waits for a grace
+//!   period, and clears what was made until then;
+//! - what is made with the lock of a peer's keying held is made if the epoch, which was noted when the
+//!   work for it began, is still not over, which is asked with the lock held. Whoever ends an epoch takes
+//!   the lock afterwards, to wipe what was made.
+
+use super::Device;
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// A time for which an interface is up, from one `ndo_open` to the next `ndo_stop`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(u32);
+
+/// Counts how often an interface has gone up or down: it is up while the number is odd.
+pub(super) struct Epochs(Atomic<u32>);
+
+impl Epochs {
+    /// Returns those of an interface that was never up.
+    pub(super) const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Returns the present epoch.
+    #[inline]
+    fn current(&self) -> Option<Epoch> {
+        let number = self.0.load(Relaxed);
+        (number & 1 == 1).then_some(Epoch(number))
+    }
+}
+
+impl Device {
+    /// Returns the present epoch, if the interface is up.
+    #[inline]
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.epochs.current()
+    }
+
+    /// Returns whether the interface is up, and was so ever since `epoch` began.
+    #[inline]
+    pub(crate) fn is_in(&self, epoch: Epoch) -> bool {
+        self.epoch() == Some(epoch)
+    }
+
+    /// Returns whether the interface is up.
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        self.epoch().is_some()
+    }
+
+    /// Begins an epoch: with the sockets open, and the configuration locked.
+    pub(super) fn begin_epoch(&self) {
+        if !self.is_running() {
+            self.epochs.0.add(1, Relaxed);
+        }
+    }
+
+    /// Ends the epoch, with the configuration locked. A grace period must pass before what was made in
+    /// it is cleared.
+    pub(super) fn end_epoch(&self) {
+        if self.is_running() {
+            self.epochs.0.add(1, Relaxed);
+        }
+    }
+}
