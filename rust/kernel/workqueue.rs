@@ -19,6 +19,7 @@ use core::ptr::NonNull;
 use kernel::{
     ffi::c_int,
     prelude::*,
+    sync::Arc,
     workqueue::{
         HasWork,
         RawWorkItem,
@@ -131,6 +132,29 @@ impl OwnedQueue {
         // SAFETY: By the type invariants, the queue is valid.
         unsafe { bindings::wg_flush_workqueue(self.0.as_ptr()) };
     }
+}
+
+/// Takes an item from the queue that it waits in, if it does, and returns whether it did. It is not run
+/// then. Otherwise it may be running.
+///
+/// The item must not be a delayed one. May be called from any context.
+pub fn cancel<T, const ID: u64>(item: &Arc<T>) -> bool
+where
+    T: WorkItem<ID, Pointer = Arc<T>> + HasWork<T, ID>,
+{
+    let data = Arc::as_ptr(item);
+    // SAFETY: `data` points at a valid object.
+    let work = unsafe { T::raw_get_work(data.cast_mut()) };
+    // SAFETY: `work` points at a valid item.
+    let raw = unsafe { Work::raw_get(work) };
+    // SAFETY: The item is valid and was set up by `Work::new`. CAST: Both are `struct work_struct`.
+    let cancelled = unsafe { bindings::cancel_work(raw.cast()) };
+    if cancelled {
+        // SAFETY: Items of `T` are enqueued by `__enqueue` of an `Arc` only, which gave a reference up
+        // that `run`, which is not called now, would have taken back.
+        drop(unsafe { Arc::from_raw(data) });
+    }
+    cancelled
 }
 
 impl Drop for OwnedQueue {

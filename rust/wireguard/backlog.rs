@@ -8,16 +8,30 @@ use crate::{
     inbox::message_count,
     queue::Task, //
 };
-use kernel::sync::{
-    atomic::{
-        Atomic,
-        Relaxed, //
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
     },
-    Arc, //
+    workqueue::{
+        impl_has_work,
+        new_work,
+        Work,
+        WorkItem, //
+    }, //
 };
 use wg_kernel::{
+    cpu,
     net::skbuff::SkBuffList,
-    time, //
+    time,
+    workqueue::{
+        self,
+        OwnedQueue, //
+    }, //
 };
 use wg_proto::limits;
 
@@ -33,19 +47,45 @@ const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW
 const STUCK_NS: u64 = 20_000_000;
 
 /// The jobs that wait on one CPU to be begun.
+///
+/// It is a work item, too, which waits on the CPU in place of jobs that others have done meanwhile, until
+/// the CPU gets to it, and is not stuck any more.
+#[pin_data]
 pub(crate) struct Backlog {
+    #[pin]
+    work: Work<Backlog>,
     waiting: Atomic<u32>,
     /// When one was begun last or, if none waited then, when one came, in nanoseconds since boot.
     since_ns: Atomic<u64>,
 }
 
+impl_has_work! {
+    impl HasWork<Backlog> for Backlog { self.work }
+}
+
+impl WorkItem for Backlog {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.remove();
+    }
+}
+
 impl Backlog {
     /// Creates an empty one.
-    pub(crate) fn new() -> Self {
-        Self {
-            waiting: Atomic::new(0),
-            since_ns: Atomic::new(0),
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                work <- new_work!("Backlog::work"),
+                waiting: Atomic::new(0),
+                since_ns: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )
     }
 
     /// Notes that a job was given to the CPU.
@@ -59,6 +99,21 @@ impl Backlog {
     pub(crate) fn remove(&self) {
         self.since_ns.store(time::boottime_coarse_ns(), Relaxed);
         self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// Notes that a job was taken back from the CPU, in place of which this waits in its `queue` now.
+    pub(crate) fn withdraw(self: &Arc<Self>, queue: &OwnedQueue, cpu: cpu::Online) {
+        if queue.enqueue_on::<_, 0>(cpu, self.clone()).is_err() {
+            // It waits there already, and counts as one.
+            self.waiting.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Stops waiting for the CPU.
+    pub(crate) fn stop(self: &Arc<Self>) {
+        if workqueue::cancel::<_, 0>(self) {
+            self.remove();
+        }
     }
 
     /// Returns whether the CPU does not get to its jobs, as something more urgent has it.

@@ -23,8 +23,8 @@ use crate::{
         Indices,
         Peers, //
     },
+    parallel::Parallel,
     peer::Peer,
-    queue::Parallel,
     send,
     socket::Sockets, //
 };
@@ -391,8 +391,11 @@ impl Device {
 
         self.queues.receive.flush();
         self.queues.send.flush();
-        self.queues.crypt.flush();
         self.queues.rescue.flush();
+        // The sessions are over, so that no job waits to be begun. What has no end before that of whatever
+        // keeps a CPU from its work is a job that it was about to do.
+        self.inboxes.iter().for_each(|inbox| inbox.backlog().stop());
+        self.queues.crypt.flush();
         // What was decrypted when the interface was gone already is delivered to nobody.
         self.inboxes.iter().for_each(|inbox| inbox.clear());
         module::wait_until_none(|| self.live_peers.load(Relaxed));

@@ -7,7 +7,10 @@ use crate::{
     meter::Meter,
     queue::Ordered, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use wg_kernel::{
     net::skbuff::{
         SkBuff,
@@ -53,19 +56,23 @@ pub(crate) struct Inbox {
     order: Ordered,
     meter: Meter,
     encryption: Meter,
-    backlog: Backlog,
+    backlog: Arc<Backlog>,
 }
 
 impl Inbox {
     /// Creates an initialiser for an empty inbox.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
             waiting <- new_spinlock_bh!(Waiting::new(), "Inbox::waiting"),
             order <- Ordered::new(),
             meter: Meter::new(),
             encryption: Meter::new(),
-            backlog: Backlog::new(),
-        })
+            backlog: Backlog::new()?,
+        }? Error)
     }
 
     /// Returns how much of the CPU's time goes into decryption.
@@ -82,7 +89,7 @@ impl Inbox {
 
     /// Returns the jobs that wait to be begun by the CPU.
     #[inline]
-    pub(crate) fn backlog(&self) -> &Backlog {
+    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
     }
 
@@ -110,8 +117,8 @@ impl Inbox {
     pub(crate) fn clear(&self) {
         let waiting = core::mem::replace(&mut *self.waiting.lock(), Waiting::new());
         drop(waiting.datagrams);
-        while let Some(job) = self.order.pop_done() {
-            drop(job);
+        while let Some(batch) = self.order.pop_done() {
+            drop(batch);
             self.order.delivered();
         }
     }

@@ -14,6 +14,7 @@ use kernel::{
     prelude::*,
     sync::atomic::{
         Atomic,
+        Full,
         Relaxed, //
     }, //
 };
@@ -102,6 +103,8 @@ pub(crate) struct Keypair {
     local_index: Index,
     remote_index: Index,
     role: Role,
+    /// Whether the peer does not have it any more.
+    over: Atomic<bool>,
 }
 
 rcu_object!(Keypair);
@@ -154,6 +157,7 @@ impl Keypair {
                 local_index,
                 remote_index,
                 role,
+                over: Atomic::new(false),
             }? Error)
             .pin_chain(|this| {
                 let this = this.project();
@@ -182,6 +186,22 @@ impl Keypair {
     #[inline]
     pub(crate) fn remote_index(&self) -> Index {
         self.remote_index
+    }
+
+    /// Returns whether the peer does not have it any more.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+
+    /// Ends the session, which the peer does not have any more: nothing is found by its index, and jobs
+    /// that wait to be begun let go of it.
+    fn end(this: RcuArc<Self>) {
+        let device = this.peer.device();
+        // Jobs that are not seen below see this, hence fully ordered.
+        this.over.xchg(true, Full);
+        device.indices().remove_keypair(&this);
+        device.cancel_jobs(&this);
     }
 
     /// Returns the key of what we send.
@@ -342,9 +362,7 @@ impl Sessions {
         drop(all);
         drop(guard);
 
-        for old in fallen.into_iter().flatten() {
-            indices.remove_keypair(&old);
-        }
+        fallen.into_iter().flatten().for_each(Keypair::end);
         Ok(usable)
     }
 
@@ -363,7 +381,7 @@ impl Sessions {
         self.publish(&all);
         drop(all);
         if let Some(old) = old {
-            old.peer.device().indices().remove_keypair(&old);
+            Keypair::end(old);
         }
         true
     }
@@ -374,9 +392,7 @@ impl Sessions {
         let old = all.clear();
         self.publish(&all);
         drop(all);
-        for old in old.into_iter().flatten() {
-            old.peer.device().indices().remove_keypair(&old);
-        }
+        old.into_iter().flatten().for_each(Keypair::end);
     }
 
     /// Forbids to send with the next and the current session.

@@ -8,10 +8,12 @@
 //! need no job: they are worked on where they are.
 
 use crate::{
-    backlog::Share,
+    backlog::{
+        Backlog,
+        Share, //
+    },
     device::Device,
     keypair::Keypair,
-    meter::Meter,
     peer::Peer,
     seal::Sealing, //
 };
@@ -54,50 +56,15 @@ use wg_kernel::{
         SpinLockBh, //
     },
     task::cond_resched,
-    time, //
+    time,
+    workqueue, //
 };
-/// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk
-/// transfer, which come as one large packet, and not those of a conversation.
-const PARALLEL_BATCH: usize = 8;
-
-/// How many eighths of a CPU's time encryption must take for others to be asked to help: so many
-/// that little is left for whatever makes the packets.
-const MUCH_ENCRYPTION: u32 = 6;
-
-/// How many eighths of a CPU's time decryption must take for others to be asked to help.
-const MUCH_DECRYPTION: u32 = 2;
-
-/// How many messages must wait to be decrypted on one CPU, besides those that it is about to
-/// decrypt, for others to be asked to help.
-const PARALLEL_BACKLOG: usize = 64;
 
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
 
 /// Work number of a job that is no longer left to that CPU.
 const RESCUE: u64 = 1;
-
-/// When other CPUs are used to encrypt and to decrypt.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parallel {
-    /// Never, save for tunnels in tunnels.
-    Never,
-    /// If there is so much to do at once that it is worth to wake another one.
-    IfLoaded,
-    /// Always; for tests.
-    Always,
-}
-
-impl Parallel {
-    /// Returns what the module's parameter says.
-    pub(crate) fn from_parameter() -> Self {
-        match crate::module_parameters::parallel.value() {
-            0 => Self::Never,
-            1 => Self::IfLoaded,
-            _ => Self::Always,
-        }
-    }
-}
 
 /// What is to be done with the packets of a job.
 pub(crate) enum Task {
@@ -116,6 +83,18 @@ pub(crate) enum Task {
 }
 
 /// Packets that are encrypted or decrypted with one session.
+pub(crate) struct Batch {
+    /// The session.
+    pub(crate) keypair: RcuArc<Keypair>,
+    /// The packets.
+    pub(crate) packets: SkBuffList,
+}
+
+/// Work on a batch.
+///
+/// Others may refer to a job for long when it is over, such as a CPU that it was given to and that does
+/// not get to it. Hence it lets go of the batch, and with it of keys, as soon as that is delivered, or
+/// will not be.
 #[pin_data]
 pub(crate) struct Job {
     #[pin]
@@ -124,16 +103,17 @@ pub(crate) struct Job {
     rescue: Work<Job, RESCUE>,
     #[pin]
     links: ListLinks,
-    /// Number of the CPU that it was given to.
-    cpu: usize,
+    /// The CPU that it was given to.
+    cpu: Option<cpu::Online>,
     begun: Atomic<bool>,
     share: Share,
-    keypair: RcuArc<Keypair>,
     /// What is to be done, until that is begun.
     #[pin]
     task: SpinLockBh<Option<Task>>,
+    /// The batch: before work on it has begun and, if it was not cancelled, from its end on until it is
+    /// delivered.
     #[pin]
-    packets: SpinLockBh<SkBuffList>,
+    batch: SpinLockBh<Option<Batch>>,
     done: Atomic<bool>,
 }
 
@@ -170,13 +150,12 @@ impl Job {
             try_pin_init!(Self {
                 work <- new_work!("Job::work"),
                 rescue <- new_work!("Job::rescue"),
-                cpu: cpu.map_or(usize::MAX, |cpu| cpu.as_raw() as usize),
+                cpu,
                 begun: Atomic::new(false),
                 links <- ListLinks::new(),
                 share,
-                keypair,
                 task <- new_spinlock_bh!(Some(task), "Job::task"),
-                packets <- new_spinlock_bh!(packets, "Job::packets"),
+                batch <- new_spinlock_bh!(Some(Batch { keypair, packets }), "Job::batch"),
                 done: Atomic::new(false),
             }? Error),
             GFP_ATOMIC,
@@ -190,37 +169,37 @@ impl Job {
         // A job is enqueued once on each queue, so this cannot fail.
         match cpu {
             Some(cpu) => {
-                if let Some(inbox) = device.inboxes().get(work.cpu) {
-                    inbox.backlog().add(now_ns);
+                if let Some(backlog) = device.backlog(cpu) {
+                    backlog.add(now_ns);
                 }
-                let _ = queues.crypt.enqueue_on::<_, OWN>(cpu, work);
+                let _ = queues.crypt.enqueue_on::<_, OWN>(cpu, work.clone());
             }
             None => {
-                let _ = queues.rescue.enqueue::<_, RESCUE>(work);
+                let _ = queues.rescue.enqueue::<_, RESCUE>(work.clone());
             }
+        }
+        // Whoever has ended the session may have looked for its jobs before this one was there, or before
+        // it could be withdrawn.
+        if work.cancel_if_over() || work.done.load(Relaxed) {
+            work.withdraw();
         }
         order.rescue_front(device, now_ns);
     }
 
     /// Returns whether it waits for a CPU that does not get to it.
     fn is_stuck(&self, device: &Device, now_ns: u64) -> bool {
-        let inbox = device.inboxes().get(self.cpu);
-        !self.begun.load(Relaxed) && inbox.is_some_and(|inbox| inbox.backlog().is_stuck(now_ns))
+        let backlog = self.cpu.and_then(|cpu| device.backlog(cpu));
+        !self.begun.load(Relaxed) && backlog.is_some_and(|backlog| backlog.is_stuck(now_ns))
     }
 
-    /// Returns the session the packets belong to.
-    pub(crate) fn keypair(&self) -> &RcuArc<Keypair> {
-        &self.keypair
+    /// Takes the batch.
+    fn take_batch(&self) -> Option<Batch> {
+        self.batch.lock().take()
     }
 
-    /// Returns the packets, or what is left of them.
-    pub(crate) fn take_packets(&self) -> SkBuffList {
-        core::mem::replace(&mut *self.packets.lock(), SkBuffList::new())
-    }
-
-    /// Hands the packets on to whoever delivers the job.
-    fn finish(&self, packets: SkBuffList) {
-        drop(core::mem::replace(&mut *self.packets.lock(), packets));
+    /// Hands the batch on to whoever delivers the job.
+    fn finish(&self, batch: Batch) {
+        *self.batch.lock() = Some(batch);
         // Pairs with `Acquire` in `Ordered::pop_done`.
         self.done.store(true, Release);
     }
@@ -230,20 +209,20 @@ impl Job {
         if self.begun.xchg(true, Full) {
             return;
         }
-        let packets = self.take_packets();
-        let keypair = &self.keypair;
-        let device = self.share.device();
-        let Some(task) = self.task.lock().take() else {
+        let task = self.task.lock().take();
+        let (Some(Batch { keypair, packets }), Some(task)) = (self.take_batch(), task) else {
             return;
         };
+        let device = self.share.device();
         let now_ns = time::boottime_coarse_ns();
         match task {
             Task::Encrypt { sealing, instance } => {
-                let sealed = device.measure_encryption(instance, || keypair.seal(packets, sealing));
-                self.finish(sealed);
-                let outbox = &keypair.peer().outbox;
-                outbox.drain();
-                outbox.order.rescue_front(device, now_ns);
+                let packets =
+                    device.measure_encryption(instance, || keypair.seal(packets, sealing));
+                let peer = keypair.peer().clone();
+                self.finish(Batch { keypair, packets });
+                peer.outbox.drain(cond_resched);
+                peer.outbox.order.rescue_front(device, now_ns);
             }
             Task::Decrypt { instance } => {
                 let mut packets = packets;
@@ -252,12 +231,39 @@ impl Job {
                 if let Some(inbox) = inbox {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));
                 }
-                self.finish(packets);
+                self.finish(Batch { keypair, packets });
                 device.link().schedule_napi(instance, &bh::disable());
                 if let Some(inbox) = inbox {
                     inbox.order().rescue_front(device, now_ns);
                 }
             }
+        }
+    }
+
+    /// Cancels the job if its session is over, unless it was begun. Returns whether that is so.
+    fn cancel_if_over(self: &Arc<Self>) -> bool {
+        let mut slot = self.batch.lock();
+        let is_over = slot.as_ref().is_some_and(|batch| batch.keypair.is_over());
+        if !is_over || self.begun.xchg(true, Full) {
+            return false;
+        }
+        let batch = slot.take();
+        drop(slot);
+        drop(batch);
+        self.done.store(true, Release);
+        self.withdraw();
+        true
+    }
+
+    /// Takes it from the queues in which it waits, as there is nothing to do any more.
+    fn withdraw(self: &Arc<Self>) {
+        let device = self.share.device();
+        workqueue::cancel::<_, RESCUE>(self);
+        if !workqueue::cancel::<_, OWN>(self) {
+            return;
+        }
+        if let Some((cpu, backlog)) = self.cpu.and_then(|cpu| Some((cpu, device.backlog(cpu)?))) {
+            backlog.withdraw(&device.queues().crypt, cpu);
         }
     }
 }
@@ -266,8 +272,9 @@ impl WorkItem<OWN> for Job {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if let Some(inbox) = this.share.device().inboxes().get(this.cpu) {
-            inbox.backlog().remove();
+        let device = this.share.device();
+        if let Some(backlog) = this.cpu.and_then(|cpu| device.backlog(cpu)) {
+            backlog.remove();
         }
         this.work();
     }
@@ -278,6 +285,8 @@ impl WorkItem<RESCUE> for Job {
 
     fn run(this: Arc<Self>) {
         this.work();
+        // It is done, or whoever it was given to has begun it.
+        this.withdraw();
     }
 }
 
@@ -308,7 +317,9 @@ impl Ordered {
     fn push(&self, job: ListArc<Job>) {
         let mut jobs = self.jobs.lock();
         // Not under the lock when it goes down, hence atomic.
-        self.count.fetch_add(1, Relaxed);
+        // Fully ordered, as whoever ends a session is: either he sees the job, or it sees that the session
+        // is over.
+        self.count.fetch_add(1, Full);
         jobs.push_back(job);
     }
 
@@ -326,23 +337,42 @@ impl Ordered {
         }
     }
 
-    /// Takes the first job if it is done.
+    /// Takes the first job if it is done, and passes over those that were cancelled.
     ///
     /// It goes on to count until [`Ordered::delivered`] is called for it: packets that find the
     /// list empty may overtake it otherwise.
     #[inline]
-    pub(crate) fn pop_done(&self) -> Option<Arc<Job>> {
-        if self.is_empty() {
-            return None;
+    pub(crate) fn pop_done(&self) -> Option<Batch> {
+        while !self.is_empty() {
+            let mut jobs = self.jobs.lock();
+            let job = match is_front_done(&jobs) {
+                true => jobs.pop_front().map(ListArc::into_arc)?,
+                false => return None,
+            };
+            drop(jobs);
+            job.share.give_back();
+            let batch = job.take_batch();
+            if batch.is_some() {
+                return batch;
+            }
+            self.delivered();
         }
-        let mut jobs = self.jobs.lock();
-        let job = match is_front_done(&jobs) {
-            true => jobs.pop_front().map(ListArc::into_arc)?,
-            false => return None,
-        };
-        drop(jobs);
-        job.share.give_back();
-        Some(job)
+        None
+    }
+
+    /// Cancels those jobs that nobody has begun and whose session is over, and returns whether there were
+    /// any.
+    fn cancel_if_over(&self) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let jobs = self.jobs.lock();
+        let mut any = false;
+        for job in jobs.iter() {
+            let job: Arc<Job> = job.into();
+            any |= job.cancel_if_over();
+        }
+        any
     }
 
     /// Returns whether the first job is done.
@@ -389,18 +419,19 @@ impl Outbox {
     /// Sends the packets of all jobs at the front that are done.
     ///
     /// To be called after a job was finished. If somebody else is at it, he will see the job: the
-    /// exchanges order his last look after our finishing, or our exchange after his.
-    fn drain(&self) {
+    /// exchanges order his last look after our finishing, or our exchange after his. `pause` is called
+    /// after each, as others may go on to finish jobs.
+    fn drain(&self, pause: impl Fn()) {
         while !self.draining.xchg(true, Full) {
-            while let Some(job) = self.order.pop_done() {
+            while let Some(Batch { keypair, packets }) = self.order.pop_done() {
                 let bh = bh::disable();
                 let guard = rcu::read_lock();
-                Peer::transmit(job.keypair.peer().borrow(), job.take_packets(), &guard, &bh);
+                Peer::transmit(keypair.peer().borrow(), packets, &guard, &bh);
                 drop(guard);
                 drop(bh);
                 self.order.delivered();
-                // Others may go on to finish jobs.
-                cond_resched();
+                drop(keypair);
+                pause();
             }
             self.draining.xchg(false, Full);
             if !self.order.is_front_done() {
@@ -411,64 +442,24 @@ impl Outbox {
 }
 
 impl Device {
-    /// Returns whether packets are to be encrypted by other CPUs, given how many there are, and on
-    /// which CPU they are sent.
-    #[inline]
-    pub(crate) fn wants_parallel_encryption(&self, count: usize, instance: usize) -> bool {
-        match self.parallel() {
-            Parallel::Never => false,
-            Parallel::IfLoaded => {
-                count >= PARALLEL_BATCH
-                    && self
-                        .inboxes()
-                        .get(instance)
-                        .is_some_and(|inbox| inbox.encryption().eighths() >= MUCH_ENCRYPTION)
-                    && cpu::online_count() > 1
-            }
-            Parallel::Always => true,
-        }
+    /// Returns the jobs that wait on a CPU.
+    pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
+        let inbox = self.inboxes().get(cpu.as_raw() as usize)?;
+        Some(inbox.backlog())
     }
 
-    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait, and how
-    /// much time goes into them.
-    #[inline]
-    pub(crate) fn wants_parallel_decryption(&self, waiting: usize, meter: &Meter) -> bool {
-        match self.parallel() {
-            Parallel::Never => false,
-            Parallel::IfLoaded => {
-                (waiting >= PARALLEL_BACKLOG || meter.eighths() >= MUCH_DECRYPTION)
-                    && cpu::online_count() > 1
+    /// Has nothing done any more with `keypair`, which is over, by jobs that nobody has begun. Other jobs
+    /// let go of it when they are delivered.
+    pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
+        let outbox = &keypair.peer().outbox;
+        if outbox.order.cancel_if_over() {
+            outbox.drain(|| ());
+        }
+        for (instance, inbox) in self.inboxes().iter().enumerate() {
+            if inbox.order().cancel_if_over() {
+                // For those that wait behind the cancelled ones.
+                self.link().schedule_napi(instance, &bh::disable());
             }
-            Parallel::Always => true,
         }
-    }
-
-    /// Calls `f`, which encrypts packets that CPU `instance` sends, and measures how long that takes if
-    /// it matters.
-    #[inline]
-    pub(crate) fn measure_encryption<R>(&self, instance: usize, f: impl FnOnce() -> R) -> R {
-        match self.inboxes().get(instance) {
-            Some(inbox) if self.parallel() == Parallel::IfLoaded => inbox.encryption().measure(f),
-            _ => f(),
-        }
-    }
-
-    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another, and
-    /// none that does not get to the jobs that it has. If there is no such CPU, nor this one, the
-    /// scheduler is to find one.
-    fn next_cpu(&self, now_ns: u64) -> Option<cpu::Online> {
-        let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
-        let this = cpu::current();
-        for _ in 0..cpu::online_count() {
-            let inbox = self.inboxes().get(cpu.as_raw() as usize);
-            let stuck = inbox.is_some_and(|inbox| inbox.backlog().is_stuck(now_ns));
-            let alone = cpu::online_count() == 1;
-            if (cpu.as_raw() != this || alone) && !stuck {
-                self.last_cpu().store(cpu.as_raw(), Relaxed);
-                return Some(cpu);
-            }
-            cpu = cpu::Online::after(cpu.as_raw());
-        }
-        None
     }
 }

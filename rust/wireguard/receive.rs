@@ -10,6 +10,7 @@ use crate::{
     lookup::Entry,
     peer::Peer,
     queue::{
+        Batch,
         Job,
         Task, //
     },
@@ -164,11 +165,10 @@ impl Device {
         let mut done: usize = 0;
 
         while done < budget {
-            let Some(job) = inbox.order().pop_done() else {
+            let Some(Batch { keypair, packets }) = inbox.order().pop_done() else {
                 break;
             };
-            let packets = job.take_packets();
-            let count = delivery.deliver(job.keypair().borrow(), packets);
+            let count = delivery.deliver(keypair.borrow(), packets);
             done = done.saturating_add(count.max(1));
             inbox.order().delivered();
         }
