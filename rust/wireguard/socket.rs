@@ -95,12 +95,16 @@ impl Endpoint {
     ///
     /// [`ENOMEM`] if there is no memory for it.
     pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
-        let endpoint = Self {
+        RcuArc::pin_init(Self::transient(addr, source), flags)
+    }
+
+    /// Returns an endpoint that nobody shares.
+    fn transient(addr: SocketAddr, source: Source) -> Self {
+        Self {
             addr,
             source,
             cache: SetOnce::new(),
-        };
-        RcuArc::pin_init(endpoint, flags)
+        }
     }
 
     /// Returns the peer's address.
@@ -249,12 +253,13 @@ impl Device {
 
     /// Sends a message from one of the sockets, and says how many bytes it has if that worked.
     ///
-    /// `peer` is who it is for, if that is known: it forgets our address if that does not work.
-    pub(crate) fn send<'g>(
+    /// `peer` is who it is for, if that is known, with `endpoint` as he has it: this keeps the route,
+    /// and forgets our address if it is of no use.
+    fn send<'g>(
         &'g self,
         skb: SkBuff,
-        endpoint: Borrow<'_, Endpoint>,
-        peer: Option<&Peer>,
+        endpoint: &Endpoint,
+        peer: Option<(&Peer, Borrow<'_, Endpoint>)>,
         ds: u8,
         guard: &'g Guard,
         bh: &bh::Guard,
@@ -310,8 +315,8 @@ impl Device {
 struct Path<'a> {
     device: &'a Device,
     netdev: &'a netdevice::Device,
-    endpoint: Borrow<'a, Endpoint>,
-    peer: Option<&'a Peer>,
+    endpoint: &'a Endpoint,
+    peer: Option<(&'a Peer, Borrow<'a, Endpoint>)>,
     ds: u8,
     guard: &'a Guard,
     bh: &'a bh::Guard,
@@ -468,8 +473,8 @@ impl Path<'_> {
 
     /// Makes the peer forget which of our addresses it was heard at.
     fn forget_source(&self) {
-        if let Some(peer) = self.peer {
-            peer.clear_source_of(self.endpoint);
+        if let Some((peer, endpoint)) = self.peer {
+            peer.clear_source_of(endpoint);
         }
     }
 
@@ -495,7 +500,8 @@ impl Peer {
         let Some(endpoint) = endpoint else {
             return false;
         };
-        let sent = self.device().send(skb, endpoint, Some(self), ds, guard, bh);
+        let peer = Some((self, endpoint));
+        let sent = self.device().send(skb, &endpoint, peer, ds, guard, bh);
         if let Ok(len) = sent {
             self.add_tx_bytes(u64::from(len));
         }
@@ -514,18 +520,16 @@ impl Peer {
 }
 
 impl Device {
-    /// Answers a datagram with the bytes of a message.
+    /// Answers a datagram with the bytes of a message, for which nothing but its packet is allocated.
     pub(crate) fn send_reply(&self, outer: &Outer, message: &[u8]) {
-        let (addr, source) = answer_to(outer);
-        let (Some(skb), Ok(endpoint)) = (
-            message_skb(message),
-            Endpoint::new(addr, source, GFP_KERNEL),
-        ) else {
+        let Some(skb) = message_skb(message) else {
             return;
         };
+        let (addr, source) = answer_to(outer);
+        let endpoint = Endpoint::transient(addr, source);
         let bh = bh::disable();
         let guard = rcu::read_lock();
-        let _ = self.send(skb, endpoint.borrow(), None, 0, &guard, &bh);
+        let _ = self.send(skb, &endpoint, None, 0, &guard, &bh);
     }
 }
 
