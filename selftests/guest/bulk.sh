@@ -86,6 +86,8 @@ host, port, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(seed)
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
 sock = socket.socket(family, socket.SOCK_DGRAM)
+# As nonces.py has it.
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 0x5747)
 for _ in range(300):
     size = rng.choice([1, 4, 15, 16, 31, 32, 33, 64, 92, 148, 500, 1000, 1400])
     count = rng.randint(2, min(60, 60000 // size))

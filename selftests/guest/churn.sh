@@ -90,6 +90,7 @@ once() {
 		;;
 	4) # a namespace goes at the same time
 		life
+		nonces_leave b
 		ip netns del "$RUN-b"
 		;;
 	5) # a handshake is under way, and packets wait for it

@@ -58,6 +58,7 @@ none 'RX-24 nothing of it is a drop either'
 # Each message a second time.
 at a ip link set wg0 mtu 1420
 at b ip link set wg0 mtu 1420
+nonces_leave a
 at a tc qdisc replace dev eth0 root netem duplicate 100%
 before=$(received b)
 watch

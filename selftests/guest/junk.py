@@ -13,6 +13,7 @@ import sys
 import time
 
 import noise
+import nonces
 
 # The port of `discard`, where nobody listens: it is the tunnel that is looked at.
 DISCARD = 9
@@ -26,7 +27,7 @@ LOAD = 2000
 def send(target, batches, rate, size=None):
     """Sends these in turn, so many messages a second, for ever: a batch is what a datagram holds or,
     cut into those of `size`, several do. What cannot be sent is junk too."""
-    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    out = nonces.scripted(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     if size:
         out.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
     begun, count = time.monotonic(), 0

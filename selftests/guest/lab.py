@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import noise
+import nonces
 import tap
 from wgnl import (
     Device,
@@ -182,7 +183,7 @@ class Lab:
         """A socket of the other namespace."""
         os.setns(self.hostile, os.CLONE_NEWNET)
         try:
-            return socket.socket(family, kind, protocol)
+            return nonces.scripted(socket.socket(family, kind, protocol))
         finally:
             os.setns(self.home, os.CLONE_NEWNET)
 

@@ -32,6 +32,8 @@ fi
 PATIENCE=${PATIENCE:-60}
 export PYTHONDONTWRITEBYTECODE=1 WG_DRIVER=$DRIVER HERE
 readonly HERE TMP RUN DRIVER PATIENCE
+# shellcheck source=nonces.sh
+. "$HERE/nonces.sh"
 
 # --- TAP ----------------------------------------------------------------------------------------
 
@@ -199,6 +201,7 @@ ns() {
 		ip netns add "$RUN-$name"
 		namespaces+=("$name")
 		ip -n "$RUN-$name" link set lo up
+		nonces_watch "$name"
 	done
 }
 
@@ -206,6 +209,7 @@ ns() {
 ns_del() {
 	local name pids
 	for name; do
+		nonces_leave "$name"
 		pids=$(ip netns pids "$RUN-$name" 2> /dev/null) || true
 		# shellcheck disable=SC2086
 		[[ ! $pids ]] || kill $pids 2> /dev/null || true
@@ -511,6 +515,7 @@ cleanup() {
 
 # finish: cleans up, looks at the kernel's log, and says how many checks there were.
 finish() {
+	nonces_judge
 	tidy
 	log_marker="selftest $RUN ${0##*/} begins"
 	local trouble
