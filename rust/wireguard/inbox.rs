@@ -5,7 +5,10 @@
 use crate::{
     backlog::Backlog,
     meter::Meter,
-    queue::Ordered, //
+    queue::{
+        Batch,
+        Ordered, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -117,8 +120,9 @@ impl Inbox {
     pub(crate) fn clear(&self) {
         let waiting = core::mem::replace(&mut *self.waiting.lock(), Waiting::new());
         drop(waiting.datagrams);
-        while let Some(batch) = self.order.pop_done() {
-            drop(batch);
+        while let Some(Batch { keypair, packets }) = self.order.pop_done() {
+            drop(packets);
+            keypair.end_job();
             self.order.delivered();
         }
     }

@@ -85,6 +85,8 @@ struct Sending {
 #[repr(align(64))]
 struct Receiving {
     valid: Atomic<bool>,
+    /// Number of jobs with messages of ours that are not delivered yet.
+    jobs: Atomic<u32>,
     /// A copy of the window's upper end, to be read without its lock.
     highest: Atomic<u64>,
     key: Secret<32>,
@@ -147,6 +149,7 @@ impl Keypair {
                 },
                 receiving: Receiving {
                     valid: Atomic::new(true),
+                    jobs: Atomic::new(0),
                     highest: Atomic::new(0),
                     key: Secret::zero(),
                 },
@@ -256,6 +259,23 @@ impl Keypair {
             receiving.valid.store(false, Relaxed);
         }
         ok
+    }
+
+    /// Returns whether messages that came in are in jobs, which those that come later must not
+    /// overtake. As to all that is received, only the NAPI instance of the session asks.
+    #[inline]
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.receiving.jobs.load(Relaxed) > 0
+    }
+
+    /// Notes that messages that came in are in a job.
+    pub(crate) fn begin_job(&self) {
+        self.receiving.jobs.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that a job's messages were delivered.
+    pub(crate) fn end_job(&self) {
+        self.receiving.jobs.fetch_sub(1, Relaxed);
     }
 
     /// Calls `f` with the window that says of an authentic nonce whether it is new.

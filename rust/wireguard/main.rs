@@ -24,6 +24,7 @@ mod keypair;
 mod lookup;
 mod meter;
 mod netlink;
+mod outbox;
 mod parallel;
 mod peer;
 mod queue;

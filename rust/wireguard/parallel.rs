@@ -24,6 +24,10 @@ const MUCH_DECRYPTION: u32 = 2;
 /// decrypt, for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 64;
 
+/// How many of the messages that are taken at a time are decrypted by the CPU that they came to even
+/// then: so those of a session that is not busy do not wait behind what others are asked to do.
+const MESSAGES_ALONE: usize = 8;
+
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
@@ -65,17 +69,20 @@ impl Device {
         }
     }
 
-    /// Returns whether packets are to be decrypted by other CPUs, given how many more wait, and how
-    /// much time goes into them.
+    /// Returns how many of the messages at hand are not to be decrypted by other CPUs if they are of
+    /// sessions of which there are few, given how many more wait, and how much time goes into them.
     #[inline]
-    pub(crate) fn wants_parallel_decryption(&self, waiting: usize, meter: &Meter) -> bool {
+    pub(crate) fn messages_decrypted_alone(&self, waiting: usize, meter: &Meter) -> usize {
         match self.parallel() {
-            Parallel::Never => false,
-            Parallel::IfLoaded => {
-                (waiting >= PARALLEL_BACKLOG || meter.eighths() >= MUCH_DECRYPTION)
-                    && cpu::online_count() > 1
+            Parallel::Never => usize::MAX,
+            Parallel::IfLoaded
+                if waiting < PARALLEL_BACKLOG && meter.eighths() < MUCH_DECRYPTION
+                    || cpu::online_count() < 2 =>
+            {
+                usize::MAX
             }
-            Parallel::Always => true,
+            Parallel::IfLoaded => MESSAGES_ALONE,
+            Parallel::Always => 0,
         }
     }
 

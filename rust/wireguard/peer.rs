@@ -13,7 +13,7 @@ use crate::{
     },
     keying::Keying,
     keypair::Sessions,
-    queue::Outbox,
+    outbox::Outbox,
     socket::{
         Endpoint,
         Source, //

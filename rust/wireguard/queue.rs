@@ -14,7 +14,6 @@ use crate::{
     },
     device::Device,
     keypair::Keypair,
-    peer::Peer,
     seal::Sealing, //
 };
 use kernel::{
@@ -49,16 +48,18 @@ use wg_kernel::{
     new_spinlock_bh,
     sync::{
         bh,
-        rcu::{
-            self,
-            RcuArc, //
-        },
+        rcu::RcuArc,
         SpinLockBh, //
     },
     task::cond_resched,
     time,
     workqueue, //
 };
+use wg_proto::wire::Index;
+
+/// How many jobs, and of how many sessions, are passed over for one of another session that is done.
+const MAX_JOBS_PASSED: usize = 16;
+const MAX_SESSIONS_PASSED: usize = 4;
 
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
@@ -107,6 +108,8 @@ pub(crate) struct Job {
     cpu: Option<cpu::Online>,
     begun: Atomic<bool>,
     share: Share,
+    /// The index of the session.
+    session: Index,
     /// What is to be done, until that is begun.
     #[pin]
     task: SpinLockBh<Option<Task>>,
@@ -131,7 +134,7 @@ impl_list_item! {
 }
 
 impl Job {
-    /// Puts packets at the end of `order` and has them worked on by another CPU.
+    /// Puts packets at the end of `order`, has them worked on by another CPU, and says so.
     ///
     /// Drops them if there is no memory, or if there is too much under way already.
     pub(crate) fn submit(
@@ -140,9 +143,9 @@ impl Job {
         task: Task,
         keypair: RcuArc<Keypair>,
         packets: SkBuffList,
-    ) {
+    ) -> bool {
         let Some(share) = Share::take(device, &task, &packets) else {
-            return;
+            return false;
         };
         let now_ns = time::boottime_coarse_ns();
         let cpu = device.next_cpu(now_ns);
@@ -154,6 +157,7 @@ impl Job {
                 begun: Atomic::new(false),
                 links <- ListLinks::new(),
                 share,
+                session: keypair.local_index(),
                 task <- new_spinlock_bh!(Some(task), "Job::task"),
                 batch <- new_spinlock_bh!(Some(Batch { keypair, packets }), "Job::batch"),
                 done: Atomic::new(false),
@@ -161,7 +165,7 @@ impl Job {
             GFP_ATOMIC,
         );
         let Ok(job) = job else {
-            return;
+            return false;
         };
         let work = job.clone_arc();
         order.push(job);
@@ -184,6 +188,7 @@ impl Job {
             work.withdraw();
         }
         order.rescue_front(device, now_ns);
+        true
     }
 
     /// Returns whether it waits for a CPU that does not get to it.
@@ -222,7 +227,7 @@ impl Job {
                 let peer = keypair.peer().clone();
                 self.finish(Batch { keypair, packets });
                 peer.outbox.drain(cond_resched);
-                peer.outbox.order.rescue_front(device, now_ns);
+                peer.outbox.order().rescue_front(device, now_ns);
             }
             Task::Decrypt { instance } => {
                 let mut packets = packets;
@@ -343,13 +348,23 @@ impl Ordered {
     /// list empty may overtake it otherwise.
     #[inline]
     pub(crate) fn pop_done(&self) -> Option<Batch> {
+        self.pop_batch(|jobs| match is_front_done(jobs) {
+            true => jobs.pop_front(),
+            false => None,
+        })
+    }
+
+    /// Does the same with the first job that is done and that no other one of its session is before:
+    /// sessions do not wait for each other.
+    pub(crate) fn pop_done_of_session(&self) -> Option<Batch> {
+        self.pop_batch(take_done_of_session)
+    }
+
+    /// Takes the batch of the first job that `pop` finds and that was not cancelled.
+    #[inline]
+    fn pop_batch(&self, pop: impl Fn(&mut List<Job>) -> Option<ListArc<Job>>) -> Option<Batch> {
         while !self.is_empty() {
-            let mut jobs = self.jobs.lock();
-            let job = match is_front_done(&jobs) {
-                true => jobs.pop_front().map(ListArc::into_arc)?,
-                false => return None,
-            };
-            drop(jobs);
+            let job = pop(&mut self.jobs.lock())?.into_arc();
             job.share.give_back();
             let batch = job.take_batch();
             if batch.is_some() {
@@ -376,7 +391,7 @@ impl Ordered {
     }
 
     /// Returns whether the first job is done.
-    fn is_front_done(&self) -> bool {
+    pub(crate) fn is_front_done(&self) -> bool {
         is_front_done(&self.jobs.lock())
     }
 
@@ -387,58 +402,30 @@ impl Ordered {
     }
 }
 
+/// Takes the first job that is done and that no other one of its session is before. If there are many,
+/// it looks at some.
+fn take_done_of_session(jobs: &mut List<Job>) -> Option<ListArc<Job>> {
+    let mut waiting = [None; MAX_SESSIONS_PASSED];
+    let mut cursor = jobs.cursor_front();
+    for _ in 0..MAX_JOBS_PASSED {
+        let next = cursor.peek_next()?;
+        let session = Some(next.session);
+        if !waiting.contains(&session) {
+            // Pairs with `Release` in `Job::finish`.
+            if next.done.load(Acquire) {
+                return Some(next.remove());
+            }
+            *waiting.iter_mut().find(|place| place.is_none())? = session;
+        }
+        cursor.move_next();
+    }
+    None
+}
+
 /// Returns whether the first job is done.
 fn is_front_done(jobs: &List<Job>) -> bool {
     // Pairs with `Release` in `Job::finish`.
     jobs.iter().next().is_some_and(|job| job.done.load(Acquire))
-}
-
-/// The jobs of a peer that send packets. Whoever finishes one sends those that are in turn.
-#[pin_data]
-pub(crate) struct Outbox {
-    #[pin]
-    order: Ordered,
-    draining: Atomic<bool>,
-}
-
-impl Outbox {
-    /// Creates an initialiser for an empty outbox.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            order <- Ordered::new(),
-            draining: Atomic::new(false),
-        })
-    }
-
-    /// Returns the list that jobs are put on.
-    #[inline]
-    pub(crate) fn order(&self) -> &Ordered {
-        &self.order
-    }
-
-    /// Sends the packets of all jobs at the front that are done.
-    ///
-    /// To be called after a job was finished. If somebody else is at it, he will see the job: the
-    /// exchanges order his last look after our finishing, or our exchange after his. `pause` is called
-    /// after each, as others may go on to finish jobs.
-    fn drain(&self, pause: impl Fn()) {
-        while !self.draining.xchg(true, Full) {
-            while let Some(Batch { keypair, packets }) = self.order.pop_done() {
-                let bh = bh::disable();
-                let guard = rcu::read_lock();
-                Peer::transmit(keypair.peer().borrow(), packets, &guard, &bh);
-                drop(guard);
-                drop(bh);
-                self.order.delivered();
-                drop(keypair);
-                pause();
-            }
-            self.draining.xchg(false, Full);
-            if !self.order.is_front_done() {
-                return;
-            }
-        }
-    }
 }
 
 impl Device {
@@ -452,7 +439,7 @@ impl Device {
     /// let go of it when they are delivered.
     pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
         let outbox = &keypair.peer().outbox;
-        if outbox.order.cancel_if_over() {
+        if outbox.order().cancel_if_over() {
             outbox.drain(|| ());
         }
         for (instance, inbox) in self.inboxes().iter().enumerate() {

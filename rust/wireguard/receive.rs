@@ -6,6 +6,7 @@ use crate::{
     allowed_ips::AllowedIps,
     device::Device,
     gather,
+    inbox::message_count,
     keypair::Keypair,
     lookup::Entry,
     peer::Peer,
@@ -165,11 +166,12 @@ impl Device {
         let mut done: usize = 0;
 
         while done < budget {
-            let Some(Batch { keypair, packets }) = inbox.order().pop_done() else {
+            let Some(Batch { keypair, packets }) = inbox.order().pop_done_of_session() else {
                 break;
             };
             let count = delivery.deliver(keypair.borrow(), packets);
             done = done.saturating_add(count.max(1));
+            keypair.end_job();
             inbox.order().delivered();
         }
         if done >= budget {
@@ -178,19 +180,18 @@ impl Device {
 
         let (mut packets, count, left) = inbox.take(budget.wrapping_sub(done));
         done = done.saturating_add(count);
+        let mut alone = self.messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
-            // Those that come later must not overtake those that are under way.
-            if !inbox.order().is_empty() || self.wants_parallel_decryption(left, inbox.meter()) {
-                if let Some(keypair) = keypair.get() {
-                    Job::submit(
-                        self,
-                        inbox.order(),
-                        Task::Decrypt { instance },
-                        keypair,
-                        run,
-                    );
+            let messages = run.iter().map(message_count).fold(0, usize::wrapping_add);
+            // Those that come later must not overtake those of their session that are under way.
+            if keypair.has_jobs() || messages > alone {
+                let task = Task::Decrypt { instance };
+                let own = keypair.get();
+                if own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
+                    keypair.begin_job();
                 }
             } else {
+                alone = alone.wrapping_sub(messages);
                 let merge = netdev.merges_packets();
                 // What is little is not worth to be measured.
                 match count {
