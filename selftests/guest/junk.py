@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sends what is of no use to a device, or a load that is of use. Runs inside junk.sh.
 
-    junk.py load ADDRESS
+    junk.py load ADDRESS [SOURCE RATE]
     junk.py data|initiations ADDRESS PORT CPU RATE
 """
 
@@ -24,10 +24,12 @@ UDP_SEGMENT = 103
 LOAD = 2000
 
 
-def send(target, batches, rate, size=None):
+def send(target, batches, rate, size=None, source=""):
     """Sends these in turn, so many messages a second, for ever: a batch is what a datagram holds or,
     cut into those of `size`, several do. What cannot be sent is junk too."""
     out = nonces.scripted(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    if source:
+        out.bind((source, 0))
     if size:
         out.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
     begun, count = time.monotonic(), 0
@@ -60,7 +62,8 @@ def initiations():
 def main():
     what, address = sys.argv[1:3]
     if what == "load":
-        return send((address, DISCARD), [bytes(1392)] * 10, LOAD)
+        source, rate = (*sys.argv[3:], "", LOAD)[:2]
+        return send((address, DISCARD), [bytes(1392)] * 10, int(rate), source=source)
     port, cpu, rate = map(int, sys.argv[3:6])
     os.sched_setaffinity(0, {cpu})
     sizes, batches = zip(*{"data": data, "initiations": initiations}[what]())
