@@ -330,7 +330,8 @@ static bool skb_csum_is_inside(const struct sk_buff *skb)
 /*
  * Passes a packet that came in by the device of @napi to the stack, which relies on this: there is
  * no header of the link layer but at the data, as the device has none, and what is left to checksum
- * lies within the packet.
+ * lies within the packet.  Merging moves data out of packets, which those that share them would not
+ * survive: clones are passed on as they are.
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
@@ -340,5 +341,8 @@ void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 	}
 	skb_reset_mac_header(skb);
 	skb->dev = napi->dev;
-	napi_gro_receive(napi, skb);
+	if (unlikely(skb_cloned(skb)))
+		netif_receive_skb(skb);
+	else
+		napi_gro_receive(napi, skb);
 }

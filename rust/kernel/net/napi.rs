@@ -48,7 +48,8 @@ pub struct Napi<'a> {
 impl Napi<'_> {
     /// Passes a received packet to the stack, merged with others of its flow where possible.
     ///
-    /// It came in by the device that the instance belongs to. Its protocol should have been set.
+    /// It came in by the device that the instance belongs to. Its protocol should have been set. If there are
+    /// clones of it, it is not merged.
     #[inline]
     pub fn gro_receive(&self, skb: SkBuff) {
         // SAFETY: The instance is being polled, and the packet is given away.
