@@ -47,6 +47,10 @@ pub(crate) fn lengths() {
         "no packet of 4 GB",
         SkBuff::alloc(1 << 31, 1 << 31).is_none(),
     );
+    check(
+        "no packet with the data far off",
+        SkBuff::alloc(1 << 16, 1).is_none(),
+    );
     check("no data without room", !skb.put_data(&[0; 4096]));
     check(
         "no data behind the end",
@@ -72,7 +76,21 @@ pub(crate) fn lengths() {
         "no pages of all memory",
         Pages::alloc(usize::MAX, usize::MAX).is_none(),
     );
+    check("long packets", far().is_some());
     check("datagrams", datagrams().is_some());
+}
+
+/// Headers that are farther off than a packet can say.
+fn far() -> Option<()> {
+    let mut skb = SkBuff::alloc(HEADROOM, 1 << 16)?;
+    let bytes = [0; 1024];
+    for _ in 0..(1 << 6) {
+        skb.put_data(&bytes).then_some(())?;
+    }
+    let mut skb: SkBuff = skb.into();
+    check("no header far off", !skb.set_tcp_partial((1 << 16) - 100));
+    check("but one that is not", skb.set_tcp_partial((1 << 16) - 1000));
+    Some(())
 }
 
 /// What does not stand for the datagrams that it is said to stand for.

@@ -9,7 +9,10 @@
 mod one_pass;
 
 use crate::{
-    net::SkBuff,
+    net::skbuff::{
+        SkBuff,
+        MAX_HEADROOM, //
+    },
     num::u32_as_usize, //
 };
 use core::{
@@ -40,8 +43,8 @@ pub const ROOM_BEFORE: usize = one_pass::BEFORE;
 /// Number of bytes behind the tag of what is encrypted that it is faster with.
 pub const ROOM_BEHIND: usize = one_pass::BEHIND - TAG_LEN;
 
-/// The most bytes that [`seal_skb`] makes free on either side.
-const MAX_ROOM: u32 = 0xffff;
+/// The most bytes that [`seal_skb`] appends as padding.
+const MAX_PADDING: u32 = 0xffff;
 
 /// The most bytes that a packet to be sealed or opened may have. No packet is that long.
 const MAX_LEN: u32 = 1 << 30;
@@ -250,8 +253,8 @@ pub fn xopen(
 /// Its flow hash is computed and its checksums are completed first. Whatever shares its data keeps
 /// them as they are.
 ///
-/// Returns false if there was no memory, if the data lie in too many pieces, or if `padding` or
-/// `headroom` is 2^16 or more. The packet is good for nothing but being dropped then.
+/// Returns false if there was no memory, if the data lie in too many pieces, if `padding` is 2^16 or
+/// more, or `headroom` more than [`MAX_HEADROOM`]. The packet is good for nothing but being dropped then.
 #[must_use]
 pub fn seal_skb(
     skb: &mut SkBuff,
@@ -262,7 +265,7 @@ pub fn seal_skb(
     headroom: u32,
 ) -> bool {
     let headroom = headroom.max(u32::try_from(header.len()).unwrap_or(u32::MAX));
-    if padding > MAX_ROOM || headroom > MAX_ROOM || skb.len() > MAX_LEN {
+    if padding > MAX_PADDING || headroom > MAX_HEADROOM || skb.len() > MAX_LEN {
         return false;
     }
     let plain_len = skb.len().wrapping_add(padding);
@@ -324,7 +327,7 @@ fn seal_pieces(
     let tail = last.data.wrapping_add(u32_as_usize(last.len));
     // SAFETY: There is as much room behind it, which is not shared.
     unsafe { tail.write_bytes(0, u32_as_usize(padding)) };
-    // CAST: This is little more than `MAX_ROOM`.
+    // CAST: This is little more than `MAX_PADDING`.
     // SAFETY: As above; the tag is written below. `trailer` is part of `skb`.
     unsafe { bindings::pskb_put(skb.as_raw(), trailer, tailroom as c_int) };
     // SAFETY: There is as much headroom.

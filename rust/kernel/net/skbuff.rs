@@ -24,7 +24,10 @@ mod outer;
 mod outgoing;
 mod pages;
 
-pub use fresh::NewSkBuff;
+pub use fresh::{
+    NewSkBuff,
+    MAX_HEADROOM, //
+};
 pub use gso::Gso;
 pub use header::{
     IPV4,

@@ -19,7 +19,8 @@ pub struct Guard(NotThreadSafe);
 /// Nests, and may be called where bottom halves are off already.
 #[inline]
 pub fn disable() -> Guard {
-    // SAFETY: May be called from any context but hard interrupts, where no code of ours runs.
+    // SAFETY: May be called from any context but hard interrupts, in which code on top of this crate must
+    // not be run.
     unsafe { bindings::local_bh_disable() };
     // INVARIANT: Bottom halves were just disabled.
     Guard(NotThreadSafe)

@@ -7,6 +7,7 @@ use super::{
     Device,
     Operations, //
 };
+use crate::net::skbuff::MAX_HEADROOM;
 use core::{
     marker::PhantomData,
     ptr::addr_of, //
@@ -97,8 +98,10 @@ impl Setup<'_> {
         unsafe { bindings::netif_set_tso_max_size(self.dev, bindings::GSO_MAX_SIZE) };
     }
 
-    /// Asks for room before and after the data of packets.
+    /// Asks for room before and after the data of packets, of [`MAX_HEADROOM`] at most.
     pub fn room(&mut self, head: u16, tail: u16) {
+        // CAST: A small constant.
+        let (head, tail) = (head.min(MAX_HEADROOM as u16), tail.min(MAX_HEADROOM as u16));
         set!(self, needed_headroom = head, needed_tailroom = tail);
     }
 

@@ -22,6 +22,10 @@ use wg_bindings as bindings;
 /// Length of a UDP header.
 const UDP_HEADER_LEN: u32 = 8;
 
+/// The most bytes of room before the data of a packet that can be asked for. Where headers are is kept in
+/// 16 bits, and others push theirs and ask for room, too.
+pub const MAX_HEADROOM: u32 = 4096;
+
 /// A buffer that was allocated here and that nobody else has seen: what it holds may be changed.
 ///
 /// Once it is an [`SkBuff`], it is done.
@@ -50,9 +54,13 @@ impl From<NewSkBuff> for SkBuff {
 impl SkBuff {
     /// Allocates an empty buffer with room for `len` bytes, and `headroom` before them.
     ///
-    /// Does not sleep. Returns [`None`] if there is no memory.
+    /// Does not sleep. Returns [`None`] if there is no memory, or if `headroom` is more than
+    /// [`MAX_HEADROOM`].
     pub fn alloc(headroom: usize, len: usize) -> Option<NewSkBuff> {
         let headroom = u32::try_from(headroom).ok()?;
+        if headroom > MAX_HEADROOM {
+            return None;
+        }
         let len = u32::try_from(len).ok()?;
         i32::try_from(headroom.checked_add(len)?).ok()?;
         // SAFETY: May be called from any context, and the sizes do not overflow.

@@ -16,6 +16,9 @@ use wg_bindings as bindings;
 /// Length of a TCP header without options.
 const TCP_HEADER_LEN: u32 = 20;
 
+/// The farthest from the start of its memory that a buffer can say that a header is.
+const MAX_OFFSET: u32 = 0xffff;
+
 /// How a large packet is to be segmented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gso {
@@ -136,12 +139,14 @@ impl SkBuff {
     /// Says that the packet's TCP checksum is that of the pseudo header alone so far, and that the
     /// TCP header begins at `offset`.
     ///
-    /// Returns whether there is a header.
+    /// Returns whether there is a header, not too far from the start of the buffer's memory.
     #[inline]
     pub fn set_tcp_partial(&mut self, offset: u32) -> bool {
         let complete = offset
             .checked_add(TCP_HEADER_LEN)
-            .is_some_and(|end| end <= self.linear_len());
+            .filter(|end| *end <= self.linear_len())
+            .and_then(|end| end.checked_add(self.headroom()))
+            .is_some_and(|end| end <= MAX_OFFSET);
         if complete {
             // SAFETY: The buffer is valid and not shared, and has a TCP header.
             unsafe { bindings::wg_skb_set_tcp_partial(self.as_raw(), offset) };
