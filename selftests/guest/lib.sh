@@ -430,9 +430,10 @@ log_mark() {
 
 log_marks=0
 
-# log: the kernel's messages since the last mark.
+# log: the kernel's messages since the last mark, or all that it still has.
 log() {
-	dmesg | sed "1,/$log_marker/d"
+	dmesg | awk -v mark="$log_marker" 'index($0, mark) { n = 0; next } { line[n++] = $0 }
+		END { for (i = 0; i < n; i++) print line[i] }'
 }
 
 # What a healthy kernel does not say; a test that has it complain says what is left of this.
