@@ -387,6 +387,54 @@ class Test:
         self.gone(f"about to be suspended, as {role}", secrets)
         self.agent.order(close="/dev/snapshot")
 
+    def hog(self):
+        """Has a task take one of the guest's CPUs, for good; returns what ends it.
+
+        Not the one that has the interrupt of the guest's file system, as nothing can be read then.
+        """
+        pid = self.agent.run(
+            "echo -1 > /proc/sys/kernel/sched_rt_runtime_us;"
+            " mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug;"
+            " for file in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do"
+            " echo 0 > $file; done 2> /dev/null;"
+            " for file in /proc/irq/*/virtio*requests*; do"
+            " busy=$(< ${file%/*}/effective_affinity_list); done;"
+            " chrt -f 50 taskset -c $((busy == 0)) sh -c 'while :; do :; done'"
+            " > /dev/null 2>&1 & echo $!"
+        )
+        time.sleep(0.5)
+        return lambda: self.agent.run(f"kill {int(pid)}")
+
+    def hogged(self, role):
+        """Packets are to be encrypted by a CPU that does not get to it."""
+        ours = self.agent.driver == "rust"
+        parameters = "parallel=2" if ours else ""
+        self.agent.run(f"ip link del wg0; rmmod wireguard; modprobe wireguard {parameters}")
+        self.create()
+        burst = "for _ in {1..20}; do echo -n x > /dev/udp/192.168.77.2/9; done"
+        secrets, _ = self.session(role)
+        end = self.hog()
+        self.agent.run(burst)
+        self.agent.run("ip link set wg0 down")
+        self.gone(f"interface down with one CPU hogged, as {role}", secrets)
+        end()
+        self.agent.run("ip link set wg0 up")
+        # The in-tree driver waits for that CPU then.
+        if ours:
+            secrets, _ = self.session(role)
+            old = {name: secret for name, secret in self.kept().items() if name != "static"}
+            end = self.hog()
+            self.agent.run(burst)
+            self.agent.run(f"wg set wg0 peer {self.base64(self.ours.public)} remove")
+            self.gone(f"peer removed with one CPU hogged, as {role}", secrets | old)
+            self.agent.run("ip link del wg0")
+            self.gone(f"device deleted with one CPU hogged, as {role}", self.kept())
+            # To unload any module of a kind of devices would take that CPU.
+            end()
+        self.agent.run("ip link del wg0; rmmod wireguard; modprobe wireguard")
+        self.identify()
+        self.create()
+
     def silence(self):
         """Both sessions are in use, and then neither."""
         first, _ = self.session("initiator")
@@ -413,6 +461,8 @@ class Test:
                     self.removed(role)
                     self.deleted(role)
                     self.unloaded(role)
+            for role in roles:
+                self.hogged(role)
             self.silence()
         else:
             self.replaced("initiator")
@@ -422,6 +472,7 @@ class Test:
             self.rekeyed("responder")
             self.removed("initiator")
             self.unloaded("initiator")
+            self.hogged("initiator")
 
 
 def main():
