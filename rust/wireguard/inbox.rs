@@ -12,7 +12,13 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 use wg_kernel::{
     net::skbuff::{
@@ -55,6 +61,8 @@ impl Waiting {
 pub(crate) struct Inbox {
     #[pin]
     waiting: SpinLockBh<Waiting>,
+    /// Whether no more may wait; a copy to be read without the lock.
+    full: Atomic<bool>,
     #[pin]
     order: Ordered,
     meter: Meter,
@@ -71,6 +79,7 @@ impl Inbox {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             waiting <- new_spinlock_bh!(Waiting::new(), "Inbox::waiting"),
+            full: Atomic::new(false),
             order <- Ordered::new(),
             meter: Meter::new(),
             encryption: Meter::new(),
@@ -105,12 +114,17 @@ impl Inbox {
     /// Adds a datagram that holds `count` messages, unless there are too many.
     #[inline]
     pub(crate) fn push(&self, mut skb: SkBuff, count: usize) {
+        // Who floods a session is not to keep the CPU that works on it from the lock.
+        if self.full.load(Relaxed) {
+            return;
+        }
         set_message_count(&mut skb, count);
         let mut waiting = self.waiting.lock();
         if waiting.messages < MAX_WAITING {
             waiting.messages = waiting.messages.wrapping_add(count);
             waiting.datagrams.push_back(skb);
         } else {
+            self.full.store(true, Relaxed);
             drop(waiting);
             drop(skb);
         }
@@ -118,8 +132,11 @@ impl Inbox {
 
     /// Drops all that waits to be decrypted, and all that was.
     pub(crate) fn clear(&self) {
-        let waiting = core::mem::replace(&mut *self.waiting.lock(), Waiting::new());
-        drop(waiting.datagrams);
+        let mut waiting = self.waiting.lock();
+        let dropped = core::mem::replace(&mut *waiting, Waiting::new());
+        self.full.store(false, Relaxed);
+        drop(waiting);
+        drop(dropped.datagrams);
         while let Some(Batch { keypair, packets }) = self.order.pop_done() {
             drop(packets);
             keypair.end_job();
@@ -131,6 +148,9 @@ impl Inbox {
     /// many messages these are, and how many are left.
     pub(crate) fn take(&self, count: usize) -> (SkBuffList, usize, usize) {
         let mut waiting = self.waiting.lock();
+        if self.full.load(Relaxed) {
+            self.full.store(false, Relaxed);
+        }
         if waiting.messages <= count {
             let all = core::mem::replace(&mut *waiting, Waiting::new());
             return (all.datagrams, all.messages, 0);
