@@ -7,7 +7,7 @@
 #
 # kernels: stock
 # timeout: 400
-# slow: stock/c
+# slow: yes
 # module: own
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
