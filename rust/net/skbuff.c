@@ -159,15 +159,15 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 /*
  * Returns whether @skb is a large packet of which the segments differ in their
  * headers only: one of TCP or UDP, as it is and not within something else, from
- * a source that is trusted, with its checksum yet to be computed, and of which
- * nobody wants to know when it is sent.
+ * a source that is trusted, beginning with its network header, with its checksum
+ * yet to be computed, and of which nobody wants to know when it is sent.
  */
 bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
 
 	if (skb->ip_summed != CHECKSUM_PARTIAL || skb->encapsulation || skb_csum_is_sctp(skb) ||
-	    shinfo->tx_flags & SKBTX_ANY_TSTAMP)
+	    shinfo->tx_flags & SKBTX_ANY_TSTAMP || skb_network_offset(skb))
 		return false;
 	switch (shinfo->gso_type & ~(SKB_GSO_TCP_ECN | SKB_GSO_TCP_ACCECN)) {
 	case SKB_GSO_TCPV4:
