@@ -38,6 +38,14 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb);
 
+/* Returns whether the checksum that is left to complete lies within the linear data. */
+static inline bool wg_skb_csum_is_inside(const struct sk_buff *skb)
+{
+	const int start = skb_checksum_start_offset(skb);
+
+	return start >= 0 && start + skb->csum_offset + sizeof(__sum16) <= skb_headlen(skb);
+}
+
 /* egress.c */
 
 /* Where in a packet for many datagrams the next begins. */

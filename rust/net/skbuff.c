@@ -319,14 +319,6 @@ void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset)
 	skb->csum_offset = offsetof(struct tcphdr, check);
 }
 
-/* Returns whether the checksum that is left to complete lies within the linear data. */
-static bool skb_csum_is_inside(const struct sk_buff *skb)
-{
-	const int start = skb_checksum_start_offset(skb);
-
-	return start >= 0 && start + skb->csum_offset + sizeof(__sum16) <= skb_headlen(skb);
-}
-
 /*
  * Passes a packet that came in by the device of @napi to the stack, which relies on this: there is
  * no header of the link layer but at the data, as the device has none, and what is left to checksum
@@ -335,7 +327,7 @@ static bool skb_csum_is_inside(const struct sk_buff *skb)
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
-	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && !skb_csum_is_inside(skb))) {
+	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && !wg_skb_csum_is_inside(skb))) {
 		kfree_skb(skb);
 		return;
 	}

@@ -21,8 +21,9 @@
  */
 
 /*
- * Returns whether @skb is one datagram, or stands for as many of UDP as it says, with all data in
- * fragments and the checksum in the header that is about to be pushed.
+ * Returns whether @skb is one datagram, with nothing left to checksum but what lies in it, or
+ * stands for as many of UDP as it says, with the checksum in the header that is about to be pushed
+ * and all data in fragments, of pages that are mapped and counted.
  */
 static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 {
@@ -30,10 +31,10 @@ static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 	const unsigned int most = (unsigned int)shinfo->gso_segs * shinfo->gso_size;
 
 	if (!shinfo->gso_size)
-		return true;
+		return skb->ip_summed != CHECKSUM_PARTIAL || wg_skb_csum_is_inside(skb);
 	return shinfo->gso_type == SKB_GSO_UDP_L4 && skb->ip_summed == CHECKSUM_PARTIAL &&
 	       skb->len <= most && skb->len + shinfo->gso_size > most && !skb_headlen(skb) &&
-	       !skb_has_frag_list(skb) &&
+	       !skb_has_frag_list(skb) && !skb->pp_recycle && skb_frags_readable(skb) &&
 	       skb_checksum_start_offset(skb) == -(int)sizeof(struct udphdr);
 }
 
