@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import control
+import links
 import traffic
 from tunnel import DRIVERS, MODES, MTU, Tunnel, Vxlan, driver, run, unload
 
@@ -45,7 +46,12 @@ SECTIONS = {
     "ping": Section(ALL, traffic.ping),
     "smoke": Section(BOTH, lambda emit: (traffic.one_stream(emit), traffic.ping(emit))),
     "handshakes": Section(BOTH, control.handshakes, tunnel=False),
+    "wire": Section(BOTH, links.wire),
+    "policer": Section(BOTH, links.policer),
+    "rewrite": Section(BOTH, links.rewrite),
 }
+for megabits in (10, 100):
+    SECTIONS[f"uplink-{megabits}"] = Section(BOTH, lambda emit, n=megabits: links.uplink(emit, n))
 for length in (64, 256, 1400):
     SECTIONS[f"udp-{length}"] = Section(BOTH, lambda emit, n=length: traffic.udp(emit, n))
     SECTIONS[f"router-{length}"] = Section(ALL, lambda emit, n=length: traffic.router(emit, n))

@@ -129,9 +129,9 @@ def back_to_back(address, count=5000):
     return float(re.search(r"= [0-9.]+/([0-9.]+)/", text)[1]) * 1000
 
 
-def round_trips(count, interval):
+def round_trips(count, interval, address=SERVER):
     """Times of echoes in microseconds, sorted; none may be lost."""
-    text = at("a", "ping", "-n", "-c", str(count), "-i", str(interval), "-W", "5", SERVER)
+    text = at("a", "ping", "-n", "-c", str(count), "-i", str(interval), "-W", "5", address)
     times = sorted(float(one) * 1000 for one in re.findall(r"time=([0-9.]+) ms", text))
     if len(times) < count * 0.99:
         raise RuntimeError(f"only {len(times)} of {count} echoes came back")
