@@ -13,10 +13,10 @@ use crate::{
         Device,
         Epoch, //
     },
+    endpoint,
     keying::Active,
     lookup::Entry,
-    peer::Peer,
-    socket, //
+    peer::Peer, //
 };
 use kernel::{
     sync::Arc, //
@@ -138,7 +138,7 @@ impl Device {
         handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
             .ok()?;
-        let (addr, source) = socket::answer_to(outer);
+        let (addr, source) = endpoint::answer_to(outer);
         peer.set_endpoint(addr, source);
         drop(keying);
         Some(peer)
@@ -159,7 +159,7 @@ impl Device {
             peer.may_have_keys(epoch).then_some(())?;
             let handshake = &mut keying.active()?.handshake;
             handshake.consume_response::<Kernel>(&message)?;
-            let (addr, source) = socket::answer_to(outer);
+            let (addr, source) = endpoint::answer_to(outer);
             peer.set_endpoint(addr, source);
             pr_debug_ratelimited!(
                 "{}: Receiving handshake response from peer {} ({})\n",

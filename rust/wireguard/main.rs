@@ -15,6 +15,7 @@ mod bundle;
 mod config;
 mod crypto;
 mod device;
+mod endpoint;
 mod gather;
 mod globals;
 mod handshake;

@@ -11,13 +11,13 @@ use crate::{
         Device,
         Epoch, //
     },
-    keying::Keying,
-    keypair::Sessions,
-    outbox::Outbox,
-    socket::{
+    endpoint::{
         Endpoint,
         Source, //
-    }, //
+    },
+    keying::Keying,
+    keypair::Sessions,
+    outbox::Outbox, //
 };
 use kernel::{
     alloc::Flags,

@@ -5,6 +5,7 @@
 use crate::{
     allowed_ips::AllowedIps,
     device::Device,
+    endpoint,
     gather,
     inbox::message_count,
     keypair::Keypair,
@@ -14,8 +15,7 @@ use crate::{
         Batch,
         Job,
         Task, //
-    },
-    socket, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -280,7 +280,7 @@ impl<'a> Delivery<'a> {
         let peer = keypair.peer();
 
         skb.scrub(false);
-        let (addr, source) = socket::answer_to(&outer);
+        let (addr, source) = endpoint::answer_to(&outer);
         peer.set_endpoint(addr, source);
         if peer.sessions.confirm(keypair) {
             peer.on(Event::HandshakeComplete);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two UDP sockets of a device, and where a peer is.
+//! The two UDP sockets of a device, and the way of a message to where a peer is.
 
 use crate::{
     config::Config,
     device::Device,
+    endpoint::{
+        answer_to,
+        Cache,
+        Endpoint,
+        Source, //
+    },
     peer::Peer, //
 };
 use kernel::{
-    alloc::Flags,
     prelude::*,
-    sync::{
-        Arc,
-        SetOnce, //
-    }, //
+    sync::Arc, //
 };
 use wg_kernel::{
     error,
@@ -31,7 +33,6 @@ use wg_kernel::{
             Route, //
         },
         skbuff::{
-            Local,
             Outer,
             SkBuff,
             NET_SKB_PAD, //
@@ -59,103 +60,6 @@ use wg_kernel::{
 
 /// How often both sockets are bound anew if the port that was free for IPv4 is taken for IPv6.
 const BIND_RETRIES: usize = 100;
-
-/// Our address, as a peer addressed it last.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Not known: routing decides.
-    None,
-    /// An IPv4 address, and the interface that the peer's packet came in through.
-    V4([u8; 4], u32),
-    /// An IPv6 address.
-    V6([u8; 16]),
-}
-
-/// Where a peer is. Never changed, only replaced: with it goes the cache of routes to it.
-pub(crate) struct Endpoint {
-    addr: SocketAddr,
-    source: Source,
-    /// Made when something is sent, as it takes memory for each CPU.
-    cache: SetOnce<KBox<Cache>>,
-}
-
-/// The routes to an endpoint, of the family that its address has.
-enum Cache {
-    V4(DstCache<Inet>),
-    V6(DstCache<Inet6>),
-}
-
-rcu_object!(Endpoint);
-impl Release for Endpoint {}
-
-impl Endpoint {
-    /// Creates an endpoint.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for it.
-    pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
-        RcuArc::pin_init(Self::transient(addr, source), flags)
-    }
-
-    /// Returns an endpoint that nobody shares.
-    fn transient(addr: SocketAddr, source: Source) -> Self {
-        Self {
-            addr,
-            source,
-            cache: SetOnce::new(),
-        }
-    }
-
-    /// Returns the peer's address.
-    #[inline]
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Returns our address, as the peer addressed it last.
-    pub(crate) fn source(&self) -> Source {
-        self.source
-    }
-
-    /// Keeps no routes any more.
-    pub(crate) fn close_cache(&self) {
-        match self.cache.as_ref().map(|cache| &**cache) {
-            Some(Cache::V4(cache)) => cache.close(),
-            Some(Cache::V6(cache)) => cache.close(),
-            None => (),
-        }
-    }
-
-    /// Releases the routes that are kept, if there are any, and keeps none any more. Process context
-    /// only.
-    ///
-    /// Nobody may be about to send to it, save for those whom a grace period since
-    /// [`Endpoint::close_cache`] waits for.
-    pub(crate) fn release_cache(&self) {
-        match self.cache.as_ref().map(|cache| &**cache) {
-            Some(Cache::V4(cache)) => cache.release(),
-            Some(Cache::V6(cache)) => cache.release(),
-            None => (),
-        }
-    }
-
-    /// Returns whether the addresses are these, but for the flow label.
-    #[inline]
-    pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
-        self.source == source && self.addr.is_same_place(addr)
-    }
-}
-
-/// Returns the addresses that an answer to a datagram is sent to and from.
-#[inline]
-pub(crate) fn answer_to(outer: &Outer) -> (SocketAddr, Source) {
-    let source = match outer.destination {
-        Local::V4 { addr, ifindex } => Source::V4(addr, ifindex),
-        Local::V6 { addr } => Source::V6(addr),
-    };
-    (outer.source, source)
-}
 
 /// The sockets of a device that is up.
 pub(crate) struct Sockets {
@@ -280,7 +184,7 @@ impl Device {
             guard,
             bh,
         };
-        match endpoint.addr {
+        match endpoint.addr() {
             SocketAddr::V4 { addr, port } => {
                 let flow = Flow {
                     saddr: [0; 4],
@@ -356,7 +260,7 @@ impl Destination for Inet {
         sender: &Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
-        if let Source::V4(saddr, ifindex) = path.endpoint.source {
+        if let Source::V4(saddr, ifindex) = path.endpoint.source() {
             flow.saddr = saddr;
             if sender.has_addr(saddr) {
                 let route = Route::lookup(sender, flow);
@@ -397,7 +301,7 @@ impl Destination for Inet6 {
         sender: &Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
-        if let Source::V6(saddr) = path.endpoint.source {
+        if let Source::V6(saddr) = path.endpoint.source() {
             if !sender.has_addr(saddr) {
                 path.forget_source();
                 return path.reported(Route::lookup(sender, flow));
@@ -458,15 +362,14 @@ impl Path<'_> {
     /// Returns where routes are kept, which is for messages to peers only.
     #[inline]
     fn cache<F: Destination>(&self) -> Option<&DstCache<F>> {
-        F::cache(self.peer.and(self.endpoint.cache.as_ref())?)
+        F::cache(self.peer.and(self.endpoint.cache())?)
     }
 
     /// Does the same, and makes the cache if there is none yet. Without memory there is none.
     fn new_cache<F: Destination>(&self) -> Option<&DstCache<F>> {
-        if self.peer.is_some() && self.endpoint.cache.as_ref().is_none() {
-            // If another CPU has made one meanwhile, this one is dropped.
+        if self.peer.is_some() && self.endpoint.cache().is_none() {
             let cache = KBox::new(F::new_cache().ok()?, GFP_ATOMIC).ok()?;
-            self.endpoint.cache.populate(cache);
+            self.endpoint.keep_cache(cache);
         }
         self.cache()
     }
@@ -484,7 +387,7 @@ impl Path<'_> {
             pr_debug_ratelimited!(
                 "{}: No route to {}, error {}\n",
                 self.device.name(),
-                self.endpoint.addr,
+                self.endpoint.addr(),
                 error.to_errno()
             );
         })

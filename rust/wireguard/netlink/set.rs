@@ -13,8 +13,8 @@ use super::{
 use crate::{
     config::Config,
     device::Device,
-    peer::Peer,
-    socket::Source, //
+    endpoint::Source,
+    peer::Peer, //
 };
 use kernel::{
     prelude::*,

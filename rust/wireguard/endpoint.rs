@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a peer is, and the routes to it.
+
+use kernel::{
+    alloc::Flags,
+    prelude::*,
+    sync::SetOnce, //
+};
+use wg_kernel::{
+    net::{
+        addr::SocketAddr,
+        family::{
+            Inet,
+            Inet6, //
+        },
+        route::DstCache,
+        skbuff::{
+            Local,
+            Outer, //
+        }, //
+    },
+    rcu_object,
+    sync::rcu::{
+        RcuArc,
+        Release, //
+    }, //
+};
+
+/// Our address, as a peer addressed it last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Not known: routing decides.
+    None,
+    /// An IPv4 address, and the interface that the peer's packet came in through.
+    V4([u8; 4], u32),
+    /// An IPv6 address.
+    V6([u8; 16]),
+}
+
+/// Where a peer is. Never changed, only replaced: with it goes the cache of routes to it.
+pub(crate) struct Endpoint {
+    addr: SocketAddr,
+    source: Source,
+    /// Made when something is sent, as it takes memory for each CPU.
+    cache: SetOnce<KBox<Cache>>,
+}
+
+/// The routes to an endpoint, of the family that its address has.
+pub(crate) enum Cache {
+    /// Over IPv4.
+    V4(DstCache<Inet>),
+    /// Over IPv6.
+    V6(DstCache<Inet6>),
+}
+
+rcu_object!(Endpoint);
+impl Release for Endpoint {}
+
+impl Endpoint {
+    /// Creates an endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new(addr: SocketAddr, source: Source, flags: Flags) -> Result<RcuArc<Self>> {
+        RcuArc::pin_init(Self::transient(addr, source), flags)
+    }
+
+    /// Returns an endpoint that nobody shares.
+    pub(crate) fn transient(addr: SocketAddr, source: Source) -> Self {
+        Self {
+            addr,
+            source,
+            cache: SetOnce::new(),
+        }
+    }
+
+    /// Returns the peer's address.
+    #[inline]
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Returns our address, as the peer addressed it last.
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Returns where routes to it are kept, if that was made.
+    #[inline]
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref().map(|cache| &**cache)
+    }
+
+    /// Has routes to it kept in `cache`, unless another CPU has made one meanwhile.
+    pub(crate) fn keep_cache(&self, cache: KBox<Cache>) {
+        self.cache.populate(cache);
+    }
+
+    /// Keeps no routes any more.
+    pub(crate) fn close_cache(&self) {
+        match self.cache() {
+            Some(Cache::V4(cache)) => cache.close(),
+            Some(Cache::V6(cache)) => cache.close(),
+            None => (),
+        }
+    }
+
+    /// Releases the routes that are kept, if there are any, and keeps none any more. Process context
+    /// only.
+    ///
+    /// Nobody may be about to send to it, save for those whom a grace period since
+    /// [`Endpoint::close_cache`] waits for.
+    pub(crate) fn release_cache(&self) {
+        match self.cache() {
+            Some(Cache::V4(cache)) => cache.release(),
+            Some(Cache::V6(cache)) => cache.release(),
+            None => (),
+        }
+    }
+
+    /// Returns whether the addresses are these, but for the flow label.
+    #[inline]
+    pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
+        self.source == source && self.addr.is_same_place(addr)
+    }
+}
+
+/// Returns the addresses that an answer to a datagram is sent to and from.
+#[inline]
+pub(crate) fn answer_to(outer: &Outer) -> (SocketAddr, Source) {
+    let source = match outer.destination {
+        Local::V4 { addr, ifindex } => Source::V4(addr, ifindex),
+        Local::V6 { addr } => Source::V6(addr),
+    };
+    (outer.source, source)
+}
