@@ -187,7 +187,8 @@ impl InPlaceModule for Module {
             _: {
                 without_owner()?;
                 packets::lengths();
-                match module_parameters::keep.value() {
+                // A reference on Linux 7.2, and a value since.
+                match module_parameters::keep.value().clone() {
                     0 => (),
                     seconds => keep(seconds)?,
                 }
