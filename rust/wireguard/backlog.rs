@@ -109,6 +109,11 @@ impl Backlog {
         }
     }
 
+    /// Notes that a job that was added was not given to the CPU after all.
+    pub(crate) fn forget(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
     /// Stops waiting for the CPU.
     pub(crate) fn stop(self: &Arc<Self>) {
         if workqueue::cancel::<_, 0>(self) {

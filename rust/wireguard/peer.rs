@@ -59,6 +59,7 @@ use wg_kernel::{
         },
         SpinLockBh, //
     },
+    task::cond_resched,
     time,
     timer::Timers, //
 };
@@ -263,6 +264,8 @@ impl Peer {
         self.timers.cancel_all_sync();
         self.purge_staged();
         self.bury_keys();
+        // Jobs that are done refer to the peer as long as nobody delivers them.
+        self.outbox.drain(cond_resched);
     }
 
     /// Stops all activity, as when the interface goes down.

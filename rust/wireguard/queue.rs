@@ -58,8 +58,11 @@ use wg_kernel::{
 use wg_proto::wire::Index;
 
 /// How many jobs, and of how many sessions, are passed over for one of another session that is done.
-const MAX_JOBS_PASSED: usize = 16;
+const MAX_JOBS_PASSED: usize = 256;
 const MAX_SESSIONS_PASSED: usize = 4;
+
+/// How many jobs that are not done are looked at for one that waits for a CPU that does not get to it.
+const MAX_JOBS_LOOKED_AT: usize = 16;
 
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
@@ -149,6 +152,7 @@ impl Job {
         };
         let now_ns = time::boottime_coarse_ns();
         let cpu = device.next_cpu(now_ns);
+        let session = keypair.clone();
         let job = ListArc::pin_init(
             try_pin_init!(Self {
                 work <- new_work!("Job::work"),
@@ -170,13 +174,17 @@ impl Job {
         let work = job.clone_arc();
         order.push(job);
         let queues = device.queues();
-        // A job is enqueued once on each queue, so this cannot fail.
+        // This fails if somebody who has done or cancelled the job already is about to withdraw it.
         match cpu {
             Some(cpu) => {
-                if let Some(backlog) = device.backlog(cpu) {
+                let backlog = device.backlog(cpu);
+                if let Some(backlog) = backlog {
                     backlog.add(now_ns);
                 }
-                let _ = queues.crypt.enqueue_on::<_, OWN>(cpu, work.clone());
+                let enqueued = queues.crypt.enqueue_on::<_, OWN>(cpu, work.clone());
+                if let (Err(_), Some(backlog)) = (enqueued, backlog) {
+                    backlog.forget();
+                }
             }
             None => {
                 let _ = queues.rescue.enqueue::<_, RESCUE>(work.clone());
@@ -184,10 +192,13 @@ impl Job {
         }
         // Whoever has ended the session may have looked for its jobs before this one was there, or before
         // it could be withdrawn.
-        if work.cancel_if_over() || work.done.load(Relaxed) {
+        if session.is_over() {
+            device.cancel_jobs(&session);
+        }
+        if work.done.load(Relaxed) {
             work.withdraw();
         }
-        order.rescue_front(device, now_ns);
+        order.rescue_stuck(device, now_ns);
         true
     }
 
@@ -227,7 +238,7 @@ impl Job {
                 let peer = keypair.peer().clone();
                 self.finish(Batch { keypair, packets });
                 peer.outbox.drain(cond_resched);
-                peer.outbox.order().rescue_front(device, now_ns);
+                peer.outbox.order().rescue_stuck(device, now_ns);
             }
             Task::Decrypt { instance } => {
                 let mut packets = packets;
@@ -239,7 +250,7 @@ impl Job {
                 self.finish(Batch { keypair, packets });
                 device.link().schedule_napi(instance, &bh::disable());
                 if let Some(inbox) = inbox {
-                    inbox.order().rescue_front(device, now_ns);
+                    inbox.order().rescue_stuck(device, now_ns);
                 }
             }
         }
@@ -253,9 +264,11 @@ impl Job {
             return false;
         }
         let batch = slot.take();
+        // Whoever finds that there is no batch finds the job done, too.
+        self.done.store(true, Release);
         drop(slot);
         drop(batch);
-        self.done.store(true, Release);
+        self.share.give_back();
         self.withdraw();
         true
     }
@@ -328,13 +341,22 @@ impl Ordered {
         jobs.push_back(job);
     }
 
-    /// Has the first job that is not done worked on by any CPU that is free, if it waits for one that
-    /// does not get to it: the others wait for the first.
-    fn rescue_front(&self, device: &Device, now_ns: u64) {
+    /// Has the first job that waits for a CPU that does not get to it worked on by any that is free.
+    /// Others wait for it: those behind it, or those of its session.
+    fn rescue_stuck(&self, device: &Device, now_ns: u64) {
         let jobs = self.jobs.lock();
-        let mut left = jobs.iter().skip_while(|job| job.done.load(Relaxed));
-        let stuck = left.next().filter(|job| job.is_stuck(device, now_ns));
-        let stuck: Option<Arc<Job>> = stuck.map(Into::into);
+        let mut looked_at: usize = 0;
+        let mut stuck: Option<Arc<Job>> = None;
+        for job in jobs.iter().filter(|job| !job.done.load(Relaxed)) {
+            if job.is_stuck(device, now_ns) {
+                stuck = Some(job.into());
+                break;
+            }
+            looked_at = looked_at.wrapping_add(1);
+            if looked_at == MAX_JOBS_LOOKED_AT {
+                break;
+            }
+        }
         drop(jobs);
         if let Some(job) = stuck {
             // If it is enqueued already, the reference is just dropped.
@@ -442,11 +464,11 @@ impl Device {
         if outbox.order().cancel_if_over() {
             outbox.drain(|| ());
         }
-        for (instance, inbox) in self.inboxes().iter().enumerate() {
-            if inbox.order().cancel_if_over() {
-                // For those that wait behind the cancelled ones.
-                self.link().schedule_napi(instance, &bh::disable());
-            }
+        let instance = self.instance_of(keypair.local_index());
+        let inbox = self.inboxes().get(instance);
+        if inbox.is_some_and(|inbox| inbox.order().cancel_if_over()) {
+            // For those that wait behind the cancelled ones.
+            self.link().schedule_napi(instance, &bh::disable());
         }
     }
 }

@@ -134,13 +134,18 @@ impl Device {
         if !matches!(entry, Some(Entry::Keypair(_))) {
             return;
         }
-        let Index(index) = receiver;
-        let inboxes = self.inboxes();
-        let instance = (index as usize).checked_rem(inboxes.len()).unwrap_or(0);
-        if let Some(inbox) = inboxes.get(instance) {
+        let instance = self.instance_of(receiver);
+        if let Some(inbox) = self.inboxes().get(instance) {
             inbox.push(skb, count);
             self.link().schedule_napi(instance, bh);
         }
+    }
+
+    /// Returns the number of the inbox, and of the NAPI instance, of a session.
+    #[inline]
+    pub(crate) fn instance_of(&self, Index(index): Index) -> usize {
+        let count = self.inboxes().len();
+        (index as usize).checked_rem(count).unwrap_or(0)
     }
 
     /// Decrypts and delivers up to `budget` packets, and returns how many that were.
