@@ -171,6 +171,12 @@ impl Share {
         (taken < limit).then_some(share)
     }
 
+    /// Returns whether there is one left for messages that came in.
+    #[inline]
+    pub(crate) fn is_left_in(device: &Device) -> bool {
+        (device.messages_in().load(Relaxed) as usize) < MAX_MESSAGES_IN
+    }
+
     /// Returns the sum of all shares of this kind.
     fn total(&self) -> &Atomic<u32> {
         match self.direction {

@@ -4,6 +4,7 @@
 
 use crate::{
     allowed_ips::AllowedIps,
+    backlog::Share,
     device::Device,
     endpoint,
     gather,
@@ -188,15 +189,16 @@ impl Device {
         let mut alone = self.messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             let messages = run.iter().map(message_count).fold(0, usize::wrapping_add);
-            // Those that come later must not overtake those of their session that are under way.
-            if keypair.has_jobs() || messages > alone {
+            // Those that come later must not overtake those of their session that are under way. Without
+            // these, there is another way if jobs hold as much as they may.
+            if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
                 let task = Task::Decrypt { instance };
                 let own = keypair.get();
                 if own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
                     keypair.begin_job();
                 }
             } else {
-                alone = alone.wrapping_sub(messages);
+                alone = alone.saturating_sub(messages);
                 let merge = netdev.merges_packets();
                 // What is little is not worth to be measured.
                 match count {
