@@ -5,7 +5,7 @@
 
 use crate::{
     device::Device,
-    inbox::message_count,
+    inbox::count_messages,
     queue::Task, //
 };
 use kernel::{
@@ -105,7 +105,7 @@ impl Backlog {
     pub(crate) fn withdraw(self: &Arc<Self>, queue: &OwnedQueue, cpu: cpu::Online) {
         if queue.enqueue_on::<_, 0>(cpu, self.clone()).is_err() {
             // It waits there already, and counts as one.
-            self.waiting.fetch_sub(1, Relaxed);
+            self.forget();
         }
     }
 
@@ -155,11 +155,7 @@ impl Share {
         let (direction, size, limit) = match task {
             // Packets that are sent at once are one large one, or were.
             Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
-            Task::Decrypt { .. } => {
-                let messages = packets.iter().map(message_count);
-                let size = messages.fold(0, usize::wrapping_add);
-                (Direction::In, size, MAX_MESSAGES_IN)
-            }
+            Task::Decrypt { .. } => (Direction::In, count_messages(packets), MAX_MESSAGES_IN),
         };
         let share = Self {
             device: device.clone(),

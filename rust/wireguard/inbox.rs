@@ -183,3 +183,12 @@ pub(crate) fn message_count(skb: &SkBuff) -> usize {
     let [_, _, word, ..] = skb.cb();
     *word as usize
 }
+
+/// Returns the sum of these.
+#[inline]
+pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
+    packets
+        .iter()
+        .map(message_count)
+        .fold(0, usize::wrapping_add)
+}

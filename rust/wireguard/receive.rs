@@ -8,7 +8,7 @@ use crate::{
     device::Device,
     endpoint,
     gather,
-    inbox::message_count,
+    inbox::count_messages,
     keypair::Keypair,
     lookup::Entry,
     peer::Peer,
@@ -188,7 +188,7 @@ impl Device {
         done = done.saturating_add(count);
         let mut alone = self.messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
-            let messages = run.iter().map(message_count).fold(0, usize::wrapping_add);
+            let messages = count_messages(&run);
             // Those that come later must not overtake those of their session that are under way. Without
             // these, there is another way if jobs hold as much as they may.
             if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
