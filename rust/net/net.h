@@ -78,10 +78,10 @@ void wg_in_dev_disable_redirects(struct net_device *dev);
 void wg_in6_dev_disable_addr_gen(struct net_device *dev);
 
 /* udp_tunnel.c */
-void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
 			__be16 sport, __be16 dport);
-void wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 			 struct net_device *dev, u32 mark, const struct in6_addr *saddr,
 			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport);
 

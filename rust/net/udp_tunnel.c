@@ -184,24 +184,29 @@ static void udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk
 	ip_rt_put(rt);
 }
 
-/* Sends @skb, which is the payload, along @rt.  What is sent counts for @dev. */
-void wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+/*
+ * Sends @skb, which is the payload, along @rt.  What is sent counts for @dev.  Returns whether @skb
+ * was sent as it is, and not as the many datagrams that it stands for.
+ */
+bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
 			__be16 sport, __be16 dport)
 {
 	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct iphdr))) {
 		ip_rt_put(rt);
-		return;
+		return true;
 	}
-	if (skb_is_gso(skb)) {
-		if (wg_egress_takes_large(skb, &rt->dst, false))
-			udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
-		else
-			udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
-		return;
+	if (!skb_is_gso(skb)) {
+		udp_tunnel_xmit_skb(rt, sk, skb, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst), 0,
+				    sport, dport, false, false, 0);
+		return true;
 	}
-	udp_tunnel_xmit_skb(rt, sk, skb, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst), 0, sport,
-			    dport, false, false, 0);
+	if (wg_egress_takes_large(skb, &rt->dst, false)) {
+		udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+		return true;
+	}
+	udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
+	return false;
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -267,27 +272,30 @@ static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, stru
 #endif
 
 /* As wg_udp_tunnel_xmit(), by IPv6. */
-void wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 			 struct net_device *dev, u32 mark, const struct in6_addr *saddr,
 			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct ipv6hdr))) {
 		dst_release(dst);
-		return;
+		return true;
 	}
-	if (skb_is_gso(skb)) {
-		if (wg_egress_takes_large(skb, dst, true))
-			udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
-		else
-			udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
-		return;
+	if (!skb_is_gso(skb)) {
+		udp_tunnel6_xmit_skb(dst, sk, skb, dev, saddr, daddr, ds, ip6_dst_hoplimit(dst), 0,
+				     sport, dport, false, 0);
+		return true;
 	}
-	udp_tunnel6_xmit_skb(dst, sk, skb, dev, saddr, daddr, ds, ip6_dst_hoplimit(dst), 0, sport,
-			     dport, false, 0);
+	if (wg_egress_takes_large(skb, dst, true)) {
+		udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+		return true;
+	}
+	udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
+	return false;
 #else
 	dst_release(dst);
 	kfree_skb(skb);
+	return true;
 #endif
 }
 

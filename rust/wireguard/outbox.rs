@@ -7,13 +7,15 @@ use crate::{
     queue::{
         Batch,
         Ordered, //
-    }, //
+    },
+    seal::Sealing, //
 };
 use kernel::{
     prelude::*,
     sync::atomic::{
         Atomic,
-        Full, //
+        Full,
+        Relaxed, //
     }, //
 };
 use wg_kernel::sync::{
@@ -27,6 +29,8 @@ pub(crate) struct Outbox {
     #[pin]
     order: Ordered,
     draining: Atomic<bool>,
+    /// Whether the last large datagram was sent one by one.
+    cut: Atomic<bool>,
 }
 
 impl Outbox {
@@ -35,6 +39,7 @@ impl Outbox {
         pin_init!(Self {
             order <- Ordered::new(),
             draining: Atomic::new(false),
+            cut: Atomic::new(false),
         })
     }
 
@@ -42,6 +47,22 @@ impl Outbox {
     #[inline]
     pub(crate) fn order(&self) -> &Ordered {
         &self.order
+    }
+
+    /// Notes whether a large datagram left as it is, or one by one.
+    #[inline]
+    pub(crate) fn note_large(&self, whole: bool) {
+        if self.cut.load(Relaxed) == whole {
+            self.cut.store(!whole, Relaxed);
+        }
+    }
+
+    /// Returns whether what is sent now is to be left to a task, as it would leave in many datagrams: what
+    /// is below may have a ring of few, which nobody empties before a softirq that fills it is through.
+    #[inline]
+    pub(crate) fn is_for_task(&self, sealing: &Sealing, bh: &bh::Guard) -> bool {
+        let leaves_whole = sealing.is_bundle() && !self.cut.load(Relaxed);
+        sealing.count() > 1 && !leaves_whole && bh::in_softirq(bh)
     }
 
     /// Sends the packets of all jobs at the front that are done.

@@ -31,7 +31,7 @@ const MESSAGES_ALONE: usize = 8;
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
-    /// Never, save for tunnels in tunnels.
+    /// Never, save for tunnels in tunnels, and for softirqs that would fill a ring.
     Never,
     /// If there is so much to do at once that it is worth to wake another one.
     IfLoaded,

@@ -56,6 +56,12 @@ impl Sealing {
         }
     }
 
+    /// Returns whether they are made of a large packet, and leave as one if they may.
+    #[inline]
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.bundle.is_some()
+    }
+
     /// Returns the number of messages.
     #[inline]
     pub(crate) fn count(&self) -> usize {

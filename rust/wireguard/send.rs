@@ -313,7 +313,8 @@ impl Peer {
         let count = sealing.count();
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
-            && !device.wants_parallel_encryption(count, instance);
+            && !device.wants_parallel_encryption(count, instance)
+            && !this.outbox.is_for_task(&sealing, bh);
         if inline {
             // What is little is not worth to be measured.
             let sealed = match count {

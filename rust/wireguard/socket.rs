@@ -330,7 +330,11 @@ impl Path<'_> {
             Some(route) => route,
             None => self.route(&sender, &mut flow)?,
         };
-        route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
+        let large = skb.is_gso();
+        let whole = route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
+        if let (true, Some((peer, _))) = (large, self.peer) {
+            peer.outbox.note_large(whole);
+        }
         Ok(())
     }
 

@@ -103,7 +103,7 @@ impl Data {
         };
         for skb in [packets::bundle(0), packets::bundle(100), packets::cut(20)] {
             let route = Route::lookup(&sender, &mut flow)?;
-            route.send(skb.ok_or(ENOMEM)?, &flow, 0, Some(dev), bh);
+            let _ = route.send(skb.ok_or(ENOMEM)?, &flow, 0, Some(dev), bh);
         }
 
         let route = Route::lookup(&sender, &mut flow)?;

@@ -95,8 +95,19 @@ impl<'g, F: Family> Route<'g, F> {
     /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.
     ///
     /// `flow` must be what the route was looked up for. What was sent counts for `dev`, if any.
+    ///
+    /// Returns whether it left as it is: what
+    /// [stands for many datagrams](super::skbuff::NewSkBuff::set_udp_gso) is sent one by one where that
+    /// makes a difference to somebody on the way.
     #[inline]
-    pub fn send(self, skb: SkBuff, flow: &Flow<F>, ds: u8, dev: Option<&Device>, _bh: &bh::Guard) {
+    pub fn send(
+        self,
+        skb: SkBuff,
+        flow: &Flow<F>,
+        ds: u8,
+        dev: Option<&Device>,
+        _bh: &bh::Guard,
+    ) -> bool {
         let route = ManuallyDrop::new(self);
         let sender = &route.sender;
         let dev = dev.map_or(null_mut(), Device::as_raw);
@@ -112,7 +123,7 @@ impl<'g, F: Family> Route<'g, F> {
                 ds,
                 sender.port_be(),
             )
-        };
+        }
     }
 }
 

@@ -33,3 +33,11 @@ impl Drop for Guard {
         unsafe { bindings::local_bh_enable() };
     }
 }
+
+/// Returns whether this is part of a softirq, and not of a task that has disabled bottom halves: no other
+/// softirq runs on this CPU until this one is through, however many guards are dropped.
+#[inline]
+pub fn in_softirq(_bh: &Guard) -> bool {
+    // SAFETY: An FFI call without requirements.
+    unsafe { bindings::wg_in_serving_softirq() }
+}

@@ -64,7 +64,8 @@ pub trait Raw: Copy + Eq + Debug + Sized + 'static {
         saddr: Self::Addr,
     );
 
-    /// Sends a datagram, with what is in `flow`.
+    /// Sends a datagram, with what is in `flow`. Returns whether it was sent as it is, and not as the
+    /// many that it stands for.
     ///
     /// # Safety
     ///
@@ -79,7 +80,7 @@ pub trait Raw: Copy + Eq + Debug + Sized + 'static {
         flow: &Flow<Self>,
         ds: u8,
         sport: u16,
-    );
+    ) -> bool;
 }
 
 impl Raw for Inet {
@@ -151,7 +152,7 @@ impl Raw for Inet {
         flow: &Flow<Self>,
         ds: u8,
         sport: u16,
-    ) {
+    ) -> bool {
         const {
             assert!(offset_of!(bindings::rtable, dst) == 0);
         };
@@ -172,7 +173,7 @@ impl Raw for Inet {
                 sport,
                 flow.dport.to_be(),
             )
-        };
+        }
     }
 }
 
@@ -241,7 +242,7 @@ impl Raw for Inet6 {
         flow: &Flow<Self>,
         ds: u8,
         sport: u16,
-    ) {
+    ) -> bool {
         let (saddr, daddr) = (in6_addr(flow.saddr), in6_addr(flow.daddr));
         // SAFETY: By the safety requirements of this function; the addresses are valid.
         unsafe {
@@ -257,7 +258,7 @@ impl Raw for Inet6 {
                 sport,
                 flow.dport.to_be(),
             )
-        };
+        }
     }
 }
 
