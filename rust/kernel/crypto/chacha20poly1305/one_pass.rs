@@ -137,13 +137,16 @@ fn lengths(len: u32) -> [u8; POLY_BLOCK] {
 }
 
 /// Computes a tag from what `update` adds, and wipes the key.
+///
+/// In place, as a value that is returned may leave a copy where it was made: the tag of a message that
+/// was refused is what would have it accepted.
 #[inline]
 fn authenticate(
     key: &mut PolyKey,
+    tag: &mut [u8; TAG_LEN],
     update: impl FnOnce(*mut bindings::poly1305_desc_ctx),
-) -> [u8; TAG_LEN] {
+) {
     let mut state = MaybeUninit::<bindings::poly1305_desc_ctx>::uninit();
-    let mut tag = [0; TAG_LEN];
     // SAFETY: The state is valid for writes, and the key as long as it must be.
     unsafe { bindings::poly1305_init(state.as_mut_ptr(), key.0.as_ptr().cast()) };
     // SAFETY: The key is ours, and has as many bytes.
@@ -152,7 +155,6 @@ fn authenticate(
     // This also wipes the state.
     // SAFETY: It was initialised, and the tag is as long as it must be.
     unsafe { bindings::poly1305_final(state.as_mut_ptr(), tag.as_mut_ptr()) };
-    tag
 }
 
 /// Encrypts the `len` bytes at `data` in place, and puts the tag behind them.
@@ -178,7 +180,8 @@ pub(super) unsafe fn seal(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LE
             .write_unaligned(lengths(len))
     };
     let all = len.wrapping_add(padding).wrapping_add(POLY_BLOCK_U32);
-    let tag = authenticate(&mut poly_key, |state| {
+    let mut tag = [0; TAG_LEN];
+    authenticate(&mut poly_key, &mut tag, |state| {
         // SAFETY: The state was initialised, and all that was written.
         unsafe { bindings::poly1305_update(state, data, all) };
     });
@@ -228,7 +231,8 @@ pub(super) unsafe fn open(
     if let Some(block) = last.get_mut(index) {
         *block = lengths(len);
     }
-    let mut wanted = authenticate(&mut poly_key, |state| {
+    let mut wanted = [0; TAG_LEN];
+    authenticate(&mut poly_key, &mut wanted, |state| {
         // SAFETY: The state was initialised, and as many bytes are there.
         unsafe { bindings::poly1305_update(state, src, bulk) };
         // SAFETY: As above.
