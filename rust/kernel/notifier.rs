@@ -20,16 +20,25 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
+/// How a machine comes to rest. One may be begun, and fail, while the other is prepared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It is suspended: memory stays as it is.
+    Suspend,
+    /// It hibernates: there is an image of its memory.
+    Hibernation,
+}
+
 /// Notifications of power management.
 pub trait PmNotifier: 'static {
     /// Called in process context before the machine is suspended or hibernates.
     ///
     /// Neither is ever called where suspending is a part of normal operation, that is, if the kernel has
     /// `CONFIG_PM_AUTOSLEEP` or `CONFIG_PM_USERSPACE_AUTOSLEEP`.
-    fn prepare();
+    fn prepare(rest: Rest);
 
     /// Called in process context when that is over, or has failed.
-    fn finish();
+    fn finish(rest: Rest);
 }
 
 /// Notifications of virtual machines.
@@ -98,8 +107,10 @@ impl<T: PmNotifier> PmRegistration<T> {
         let often = cfg!(CONFIG_PM_AUTOSLEEP) || cfg!(CONFIG_PM_USERSPACE_AUTOSLEEP);
         match action {
             _ if often => (),
-            HIBERNATION_PREPARE | SUSPEND_PREPARE => T::prepare(),
-            POST_HIBERNATION | POST_SUSPEND => T::finish(),
+            HIBERNATION_PREPARE => T::prepare(Rest::Hibernation),
+            SUSPEND_PREPARE => T::prepare(Rest::Suspend),
+            POST_HIBERNATION => T::finish(Rest::Hibernation),
+            POST_SUSPEND => T::finish(Rest::Suspend),
             _ => (),
         }
         0

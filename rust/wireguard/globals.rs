@@ -22,6 +22,7 @@ use kernel::{
 use wg_kernel::{
     net::addr::SocketAddr,
     new_spinlock_bh,
+    notifier::Rest,
     rcu_object,
     sync::{
         rcu::{
@@ -48,8 +49,11 @@ use wg_proto::ratelimit::{
 /// The one instance, while the module is loaded.
 static GLOBALS: Slot<Globals> = Slot::empty();
 
-/// Whether the machine is about to be suspended, or to hibernate.
+/// Whether the machine is about to be suspended.
 static SUSPENDING: Atomic<bool> = Atomic::new(false);
+
+/// Whether it is about to hibernate.
+static HIBERNATING: Atomic<bool> = Atomic::new(false);
 
 /// How many sources the limiter knows at most, for each bucket of a table that has as many buckets
 /// as the memory of the machine suggests.
@@ -235,15 +239,18 @@ impl Expire<1> for Globals {
     }
 }
 
-/// Returns whether the machine is about to be suspended: no keys may be made any more, lest they get
+/// Returns whether the machine is about to come to rest: no keys may be made any more, lest they get
 /// into its image.
 pub(crate) fn is_suspending() -> bool {
-    SUSPENDING.load(Relaxed)
+    SUSPENDING.load(Relaxed) || HIBERNATING.load(Relaxed)
 }
 
-/// Sets whether the machine is about to be suspended.
-pub(crate) fn set_suspending(suspending: bool) {
-    SUSPENDING.store(suspending, Relaxed);
+/// Sets whether the machine is about to come to rest in that way.
+pub(crate) fn set_suspending(rest: Rest, suspending: bool) {
+    match rest {
+        Rest::Suspend => SUSPENDING.store(suspending, Relaxed),
+        Rest::Hibernation => HIBERNATING.store(suspending, Relaxed),
+    }
 }
 
 /// Keeps what devices share alive.

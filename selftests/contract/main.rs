@@ -29,7 +29,8 @@ use wg_kernel::{
     },
     notifier::{
         PmNotifier,
-        PmRegistration, //
+        PmRegistration,
+        Rest, //
     },
     rcu_object,
     sync::rcu::{
@@ -101,8 +102,8 @@ impl Object {
 struct Sleeper;
 
 impl PmNotifier for Sleeper {
-    fn prepare() {}
-    fn finish() {}
+    fn prepare(_: Rest) {}
+    fn finish(_: Rest) {}
 }
 
 impl PernetOperations for Sleeper {

@@ -22,6 +22,7 @@ use wg_kernel::{
     },
     notifier::{
         PmNotifier,
+        Rest,
         VmForkNotifier, //
     },
     pr_debug,
@@ -56,8 +57,8 @@ impl PernetOperations for WireGuard {
 }
 
 impl PmNotifier for WireGuard {
-    fn prepare() {
-        globals::set_suspending(true);
+    fn prepare(rest: Rest) {
+        globals::set_suspending(rest, true);
         Globals::for_each_device(|device| {
             let config = device.config.lock();
             config.peers().for_each(|peer| peer.forget_keys());
@@ -69,8 +70,11 @@ impl PmNotifier for WireGuard {
         rcu::barrier();
     }
 
-    fn finish() {
-        globals::set_suspending(false);
+    fn finish(rest: Rest) {
+        globals::set_suspending(rest, false);
+        if globals::is_suspending() {
+            return;
+        }
         // What waits for a session could not ask for one.
         Globals::for_each_device(|device| {
             let config = device.config.lock();
