@@ -38,6 +38,15 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb);
 
+/* Headers are found by 16 bits from where the memory begins: so far at most are they to begin. */
+#define WG_HEADERS_MAX_OFFSET 0x8000
+
+/* Returns whether headers at the data are where they are said to be. */
+static inline bool wg_skb_headers_fit(const struct sk_buff *skb)
+{
+	return skb_headroom(skb) <= WG_HEADERS_MAX_OFFSET;
+}
+
 /* Returns whether the checksum that is left to complete lies within the linear data. */
 static inline bool wg_skb_csum_is_inside(const struct sk_buff *skb)
 {

@@ -124,12 +124,15 @@ void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsign
 void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 {
 	const u8 tstamp_type = skb->tstamp_type;
+	const u8 unreadable = skb->unreadable;
 	const u8 l4_hash = skb->l4_hash;
 	const u8 sw_hash = skb->sw_hash;
 	const u32 hash = skb->hash;
 
 	skb_scrub_packet(skb, true);
 	memset(&skb->headers, 0, sizeof(skb->headers));
+	/* It is said of the data, and not of where they have been. */
+	skb->unreadable = unreadable;
 	if (encapsulating) {
 		skb->tstamp_type = tstamp_type;
 		skb->l4_hash = l4_hash;
@@ -160,20 +163,26 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
  * Returns whether @skb is a large packet of which the segments differ in their
  * headers only: one of TCP or UDP, as it is and not within something else, from
  * a source that is trusted, beginning with its network header, with its checksum
- * yet to be computed, and of which nobody wants to know when it is sent.
+ * yet to be computed, and of which nobody wants to know when it is sent.  Its
+ * protocol says that, too: it decides who segments it.
  */
 bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+	bool v4;
 
 	if (skb->ip_summed != CHECKSUM_PARTIAL || skb->encapsulation || skb_csum_is_sctp(skb) ||
 	    shinfo->tx_flags & SKBTX_ANY_TSTAMP || skb_network_offset(skb))
+		return false;
+	v4 = skb->protocol == htons(ETH_P_IP);
+	if (!v4 && skb->protocol != htons(ETH_P_IPV6))
 		return false;
 	switch (shinfo->gso_type & ~(SKB_GSO_TCP_ECN | SKB_GSO_TCP_ACCECN)) {
 	case SKB_GSO_TCPV4:
 	case SKB_GSO_TCPV6:
 		*tcp = true;
-		if (skb->csum_offset != offsetof(struct tcphdr, check))
+		if (skb->csum_offset != offsetof(struct tcphdr, check) ||
+		    v4 != !!(shinfo->gso_type & SKB_GSO_TCPV4))
 			return false;
 		break;
 	case SKB_GSO_UDP_L4:
@@ -323,14 +332,17 @@ void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset)
  * Passes a packet that came in by the device of @napi to the stack, which relies on this: there is
  * no header of the link layer but at the data, as the device has none, and what is left to checksum
  * lies within the packet.  Merging moves data out of packets, which those that share them would not
- * survive: clones are passed on as they are.
+ * survive: clones are passed on as they are.  And it makes packets larger, of
+ * which the socket they are charged to would not know: they are no longer.
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
-	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && !wg_skb_csum_is_inside(skb))) {
+	if (unlikely(!wg_skb_headers_fit(skb) ||
+		     (skb->ip_summed == CHECKSUM_PARTIAL && !wg_skb_csum_is_inside(skb)))) {
 		kfree_skb(skb);
 		return;
 	}
+	skb_orphan(skb);
 	skb_reset_mac_header(skb);
 	skb->dev = napi->dev;
 	if (unlikely(skb_cloned(skb)))

@@ -45,7 +45,8 @@ static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_device *dev,
 					       u32 mark, unsigned int headers_len)
 {
-	if (unlikely(skb_cow_head(skb, headers_len) || !udp_tunnel_is_sound(skb))) {
+	if (unlikely(!wg_skb_headers_fit(skb) || skb_cow_head(skb, headers_len) ||
+		     !udp_tunnel_is_sound(skb))) {
 		if (dev)
 			DEV_STATS_INC(dev, tx_dropped);
 		kfree_skb(skb);

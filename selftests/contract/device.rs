@@ -49,6 +49,7 @@ use wg_kernel::{
             Socket, //
         }, //
     },
+    new_spinlock_bh,
     rcu_object,
     sync::{
         bh,
@@ -57,7 +58,8 @@ use wg_kernel::{
             RcuArc,
             Release,
             Slot, //
-        }, //
+        },
+        SpinLockBh, //
     }, //
 };
 
@@ -73,6 +75,9 @@ pub(crate) struct Data {
     net: WeakNet,
     open: Slot<Open>,
     done: Atomic<bool>,
+    /// What is to be delivered besides.
+    #[pin]
+    kept: SpinLockBh<[Option<SkBuff>; 3]>,
 }
 
 /// What a device has that is up.
@@ -153,6 +158,7 @@ impl Operations for Contract {
                 net: WeakNet::new(net),
                 open: Slot::new(None),
                 done: Atomic::new(false),
+                kept <- new_spinlock_bh!([None, None, None], "Data::kept"),
             }? Error),
             GFP_KERNEL,
         )
@@ -186,12 +192,13 @@ impl Operations for Contract {
         if skb.protocol() != IPV4 || data.done.xchg(true, Full) {
             return Ok(());
         }
+        *data.kept.lock() = packets::flow(&mut skb.detach());
         data.link.schedule_napi(0, bh);
         data.send(dev, rcu, bh)
     }
 
-    /// Delivers packets of which one is whole.
-    fn poll(_data: &Arc<Data>, _instance: usize, napi: &Napi<'_>, _budget: usize) -> usize {
+    /// Delivers packets of which one is whole, and some that are merged.
+    fn poll(data: &Arc<Data>, _instance: usize, napi: &Napi<'_>, _budget: usize) -> usize {
         let packets = [
             packets::whole(),
             // Without the checksum, without the header, without that before it.
@@ -202,7 +209,8 @@ impl Operations for Contract {
             packets::bundle(0),
             packets::bundle(100),
         ];
-        for skb in packets.into_iter().flatten() {
+        let kept = core::mem::take(&mut *data.kept.lock());
+        for skb in Iterator::chain(packets.into_iter(), kept).flatten() {
             napi.gro_receive(skb);
         }
         0

@@ -3,12 +3,20 @@
 //! Packets that are said to be what they are not.
 
 use crate::check;
-use wg_kernel::net::skbuff::{
-    NewSkBuff,
-    Pages,
-    SkBuff,
-    IPV4,
-    MAX_PAGES_LEN, //
+use wg_kernel::{
+    crypto::chacha20poly1305::{
+        open_skb,
+        seal_skb,
+        KEY_LEN, //
+    },
+    net::skbuff::{
+        NewSkBuff,
+        Pages,
+        SkBuff,
+        IPV4,
+        IPV6,
+        MAX_PAGES_LEN, //
+    }, //
 };
 
 /// Length of an IPv4 header.
@@ -78,6 +86,7 @@ pub(crate) fn lengths() {
     );
     check("long packets", far().is_some());
     check("datagrams", datagrams().is_some());
+    check("protocols", protocols().is_some());
 }
 
 /// Headers that are farther off than a packet can say.
@@ -90,7 +99,59 @@ fn far() -> Option<()> {
     let mut skb: SkBuff = skb.into();
     check("no header far off", !skb.set_tcp_partial((1 << 16) - 100));
     check("but one that is not", skb.set_tcp_partial((1 << 16) - 1000));
+    let opened = open_skb(&mut skb, (1 << 16) - 100, 0, &[0; KEY_LEN]);
+    check("no data far off", !opened && skb.headroom() < 1 << 12);
     Some(())
+}
+
+/// A large packet that is said to be of a protocol whose segmentation looks for what it does not have.
+fn protocols() -> Option<()> {
+    /// `ETH_P_MPLS_UC`
+    const MPLS: u16 = 0x8847;
+    let mut skb = SkBuff::alloc(HEADROOM, 400)?;
+    skb.put_data(&[0x45; 200]).then_some(())?;
+    skb.set_tcp_gso(10, 5, false).then_some(())?;
+    let mut skb: SkBuff = skb.into();
+    skb.scrub(false);
+    // Two ways to move the data, so that all headers but the one of TCP begin at them.
+    let _ = open_skb(&mut skb, 16, 0, &[0; KEY_LEN]);
+    seal_skb(&mut skb, &[0x45; 16], 0, 0, &[0; KEY_LEN], 16).then_some(())?;
+    skb.set_tcp_partial(IP_LEN).then_some(())?;
+    for protocol in [MPLS, IPV6, 0] {
+        skb.set_protocol(protocol);
+        check("it is of another protocol", skb.plain_gso().is_none());
+    }
+    skb.set_protocol(IPV4);
+    check("it is of that one", skb.plain_gso().is_some());
+    Some(())
+}
+
+/// Returns segment number `number` of a flow of TCP.
+fn segment(number: u8) -> Option<NewSkBuff> {
+    let mut skb = SkBuff::alloc(HEADROOM, HEADERS_LEN as usize + 100)?;
+    let ip: [u8; 20] = [
+        0x45, 0, 0, 140, 0, 0, 0x40, 0, 64, 6, 0x14, 0x58, 10, 9, 9, 2, 10, 9, 9, 1,
+    ];
+    let sequence = number.wrapping_mul(100);
+    let tcp: [u8; 20] = [
+        0x12, 0x34, 0, 9, 0, 0, 0, sequence, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0,
+    ];
+    let whole = skb.put_data(&ip) && skb.put_data(&tcp) && skb.put_data(&[0; 100]);
+    whole.then_some(skb)
+}
+
+/// Returns segments that are merged, of which the first is charged to the socket that `original` is.
+pub(crate) fn flow(original: &mut SkBuff) -> [Option<SkBuff>; 3] {
+    let first = segment(0).map(|first| first.charge(original, true));
+    let others = [1, 2].map(|number| segment(number).map(SkBuff::from));
+    let [second, third] = others;
+    [first, second, third].map(|skb| {
+        let mut skb = skb?;
+        skb.scrub(false);
+        skb.set_protocol(IPV4);
+        skb.mark_checksum_verified();
+        Some(skb)
+    })
 }
 
 /// What does not stand for the datagrams that it is said to stand for.

@@ -60,7 +60,7 @@ addr a contract0 10.9.9.1/24
 at a ip link set contract0 up
 log_mark
 capture listen
-is 'only what is whole is sent, and is delivered' "$output" '2 1'
+is 'only what is whole is sent, and is delivered' "$output" '2 2'
 results
 read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
 is 'what is sent, and is not whole, is dropped' "$dropped" 2

@@ -354,12 +354,12 @@ fn seal_pieces(
 ///
 /// The headers before the data are kept. Whatever shares the data keeps them as they are.
 ///
-/// Returns false if the packet is not authentic, or if there was no memory or the data lie in too
-/// many pieces. It is good for nothing but being dropped then.
+/// Returns false if the packet is not authentic, if there was no memory or the data lie in too many
+/// pieces, or if the header is longer than [`MAX_HEADROOM`]. It is good for nothing but being dropped then.
 #[must_use]
 pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LEN]) -> bool {
     let sealed_len = match skb.len().checked_sub(header_len) {
-        Some(len) if (TAG..=MAX_LEN).contains(&len) => len,
+        Some(len) if (TAG..=MAX_LEN).contains(&len) && header_len <= MAX_HEADROOM => len,
         _ => return false,
     };
     let mut pieces = 1;

@@ -74,7 +74,8 @@ impl SkBuff {
     /// plain.
     pub fn segment(self) -> Result<SkBuffList, (Self, Error)> {
         match self.plain_gso() {
-            // SAFETY: C looks at the device for packets that are within others, which this is not.
+            // SAFETY: C looks at the device for packets that are within others, and for protocols other than
+            // IP, which this is not.
             Some(_) => unsafe { self.segment_gso() },
             None => Err((self, EINVAL)),
         }
