@@ -396,6 +396,8 @@ impl Device {
         // keeps a CPU from its work is a job that it was about to do.
         self.inboxes.iter().for_each(|inbox| inbox.backlog().stop());
         self.queues.crypt.flush();
+        // Who looked for stuck jobs may have enqueued one here that was cancelled meanwhile.
+        self.queues.rescue.flush();
         // What was decrypted when the interface was gone already is delivered to nobody.
         self.inboxes.iter().for_each(|inbox| inbox.clear());
         module::wait_until_none(|| self.live_peers.load(Relaxed));

@@ -137,7 +137,10 @@ impl Inbox {
         self.full.store(false, Relaxed);
         drop(waiting);
         drop(dropped.datagrams);
-        while let Some(Batch { keypair, packets }) = self.order.pop_done_of_session() {
+        while let Some(Batch {
+            keypair, packets, ..
+        }) = self.order.pop_done_of_session()
+        {
             drop(packets);
             keypair.end_job();
             self.order.delivered();

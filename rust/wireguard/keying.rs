@@ -15,7 +15,10 @@ use crate::{
     globals,
     peer::Peer, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
@@ -162,16 +165,22 @@ impl Peer {
         self.sessions.stop_sending();
     }
 
-    /// Wipes the handshake, and then all sessions: it may have led to one until then.
-    pub(crate) fn wipe_keys(&self) {
-        self.abandon(&mut self.keying.lock());
-        self.sessions.clear();
+    /// Wipes the handshake, and then all sessions, unless there was a new one since they have expired.
+    pub(crate) fn wipe_expired_keys(&self) {
+        let mut keying = self.keying.lock();
+        if self.timer_state.keys_expired.xchg(false, Relaxed) {
+            self.abandon(&mut keying);
+            // With the lock held, so that there is no new one yet.
+            self.sessions.clear();
+        }
     }
 
-    /// Does the same when the interface goes down. If it comes up, the next packet begins a new
+    /// Wipes the handshake, and then all sessions, to which it may have led until then, as when the
+    /// interface goes down. If it comes up, the next packet begins a new
     /// handshake, at once.
     pub(crate) fn stop_keys(&self) {
         let mut keying = self.keying.lock();
+        self.timer_state.keys_expired.store(false, Relaxed);
         self.abandon(&mut keying);
         self.allow_initiation(&keying);
         drop(keying);
@@ -181,6 +190,7 @@ impl Peer {
     /// Does the same before the machine is suspended, and wipes whatever else can be made again.
     pub(crate) fn forget_keys(&self) {
         let mut keying = self.keying.lock();
+        self.timer_state.keys_expired.store(false, Relaxed);
         keying.forget_learned();
         self.abandon(&mut keying);
         self.allow_initiation(&keying);
@@ -188,11 +198,14 @@ impl Peer {
         self.sessions.clear();
         // There is nothing left to be wiped later.
         self.timers.cancel(Timer::ZeroKeyMaterial.index());
+        // Jobs that are done refer to sessions as long as nobody delivers them.
+        self.outbox.drain();
     }
 
     /// Does the same for a dead peer, and wipes all else that is secret: nothing of it is made again.
     pub(crate) fn bury_keys(&self) {
         let mut keying = self.keying.lock();
+        self.timer_state.keys_expired.store(false, Relaxed);
         self.abandon(&mut keying);
         keying.forget_all();
         drop(keying);

@@ -344,6 +344,9 @@ impl Sessions {
             return false;
         };
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
+        if usable {
+            peer.timer_state.keys_expired.store(false, Relaxed);
+        }
         if !usable {
             handshake.clear();
             let indices = peer.device().indices();
@@ -404,6 +407,16 @@ impl Sessions {
             Keypair::end(old);
         }
         true
+    }
+
+    /// Returns by which indices the peer calls those sessions that have jobs with messages of its.
+    pub(crate) fn indices_with_jobs(&self) -> [Option<Index>; 3] {
+        let all = self.all.lock();
+        let index = |keypair: &Option<RcuArc<Keypair>>| {
+            let keypair = keypair.as_ref().filter(|keypair| keypair.has_jobs())?;
+            Some(keypair.local_index())
+        };
+        [index(&all.next), index(&all.current), index(&all.previous)]
     }
 
     /// Removes all sessions.

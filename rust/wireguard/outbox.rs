@@ -3,7 +3,10 @@
 //! What a peer sends after others have encrypted it, in the order in which it came.
 
 use crate::{
-    peer::Peer,
+    peer::{
+        Peer,
+        DRAIN, //
+    },
     queue::{
         Batch,
         Ordered, //
@@ -16,11 +19,18 @@ use kernel::{
         Atomic,
         Full,
         Relaxed, //
-    }, //
+    },
+    workqueue::WorkItem, //
 };
-use wg_kernel::sync::{
-    bh,
-    rcu, //
+use wg_kernel::{
+    sync::{
+        bh,
+        rcu::{
+            self,
+            RcuArc, //
+        }, //
+    },
+    task::cond_resched, //
 };
 
 /// The jobs of a peer that send packets. Whoever finishes one sends those that are in turn.
@@ -65,27 +75,51 @@ impl Outbox {
         sealing.count() > 1 && !leaves_whole && bh::in_softirq(bh)
     }
 
-    /// Sends the packets of all jobs at the front that are done.
+    /// Sends the packets of all jobs at the front that are done. Process context only.
     ///
-    /// To be called after a job was finished. If somebody else is at it, he will see the job: the
-    /// exchanges order his last look after our finishing, or our exchange after his. `pause` is called
-    /// after each, as others may go on to finish jobs.
-    pub(crate) fn drain(&self, pause: impl Fn()) {
-        while !self.draining.xchg(true, Full) {
-            while let Some(Batch { keypair, packets }) = self.order.pop_done() {
-                let bh = bh::disable();
-                let guard = rcu::read_lock();
-                Peer::transmit(keypair.peer().borrow(), packets, &guard, &bh);
-                drop(guard);
-                drop(bh);
-                self.order.delivered();
-                drop(keypair);
-                pause();
-            }
-            self.draining.xchg(false, Full);
-            if !self.order.is_front_done() {
-                return;
-            }
+    /// To be called after a job was finished. If somebody else is at it, he will see the job.
+    pub(crate) fn drain(&self) {
+        while self.drain_one() {
+            cond_resched();
         }
+    }
+
+    /// Sends the packets of the first job if it is done, and returns whether the next one is done, too.
+    ///
+    /// Nothing is done if somebody else is at it: the exchanges order his last look after our finishing,
+    /// or our exchange after his.
+    fn drain_one(&self) -> bool {
+        // From here on, so that nobody keeps us from it, as others leave theirs to us.
+        let bh = bh::disable();
+        if self.draining.xchg(true, Full) {
+            return false;
+        }
+        if let Some(Batch {
+            keypair,
+            packets,
+            epoch,
+        }) = self.order.pop_done()
+        {
+            let guard = rcu::read_lock();
+            let peer = keypair.peer();
+            if peer.is_active_in(epoch, &guard) {
+                Peer::transmit(peer.borrow(), packets, &guard, &bh);
+            }
+            drop(guard);
+            // What is below may be emptied by softirqs of this CPU: before others send what is next, which
+            // may be elsewhere, and before there is more than it has places for.
+            drop(bh);
+            self.order.delivered();
+        }
+        self.draining.xchg(false, Full);
+        self.order.is_front_done()
+    }
+}
+
+impl WorkItem<DRAIN> for Peer {
+    type Pointer = RcuArc<Self>;
+
+    fn run(this: RcuArc<Self>) {
+        this.outbox.drain();
     }
 }

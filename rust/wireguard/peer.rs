@@ -17,7 +17,8 @@ use crate::{
     },
     keying::Keying,
     keypair::Sessions,
-    outbox::Outbox, //
+    outbox::Outbox,
+    timers::TIMERS, //
 };
 use kernel::{
     alloc::Flags,
@@ -59,14 +60,10 @@ use wg_kernel::{
         },
         SpinLockBh, //
     },
-    task::cond_resched,
     time,
     timer::Timers, //
 };
-use wg_proto::{
-    session,
-    timers::Timer, //
-};
+use wg_proto::session;
 
 /// Number of peers of this boot, for messages and for the order of dumps.
 static COUNT: Atomic<u64> = Atomic::new(0);
@@ -76,6 +73,9 @@ pub(crate) const INITIATE: u64 = 0;
 
 /// Work number of wiping all keys.
 pub(crate) const ZERO_KEYS: u64 = 1;
+
+/// Work number of sending what others have encrypted.
+pub(crate) const DRAIN: u64 = 2;
 
 /// What the timers remember besides being pending.
 pub(crate) struct TimerState {
@@ -87,13 +87,16 @@ pub(crate) struct TimerState {
     pub(crate) sent_lastminute_handshake: Atomic<bool>,
     /// Seconds between persistent keepalives, or 0.
     pub(crate) persistent_keepalive: Atomic<u32>,
+    /// Whether there was no new session for so long that all keys are to be wiped. Cleared, with the
+    /// keying locked, when there is a new one, or none is left.
+    pub(crate) keys_expired: Atomic<bool>,
 }
 
 /// A peer of a device.
 #[pin_data]
 pub(crate) struct Peer {
     #[pin]
-    pub(crate) timers: Timers<Peer, { Timer::COUNT }>,
+    pub(crate) timers: Timers<Peer, TIMERS>,
     pub(crate) timer_state: TimerState,
     membership: Membership,
     id: u64,
@@ -127,6 +130,8 @@ pub(crate) struct Peer {
     initiate: Work<Peer, INITIATE>,
     #[pin]
     zero_keys: Work<Peer, ZERO_KEYS>,
+    #[pin]
+    drain: Work<Peer, DRAIN>,
 }
 
 rcu_object!(Peer, timers: timers);
@@ -134,6 +139,7 @@ rcu_object!(Peer, timers: timers);
 impl_has_work! {
     impl HasWork<Peer, 0> for Peer { self.initiate }
     impl HasWork<Peer, 1> for Peer { self.zero_keys }
+    impl HasWork<Peer, 2> for Peer { self.drain }
 }
 
 impl Release for Peer {
@@ -183,6 +189,7 @@ impl Peer {
                     need_another_keepalive: Atomic::new(false),
                     sent_lastminute_handshake: Atomic::new(false),
                     persistent_keepalive: Atomic::new(0),
+                    keys_expired: Atomic::new(false),
                 },
                 membership: Membership::new(device),
                 id: COUNT.fetch_add(1, Relaxed).wrapping_add(1),
@@ -203,6 +210,7 @@ impl Peer {
                 tx_bytes: Atomic::new(0),
                 initiate <- new_work!("Peer::initiate"),
                 zero_keys <- new_work!("Peer::zero_keys"),
+                drain <- new_work!("Peer::drain"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -265,7 +273,7 @@ impl Peer {
         self.purge_staged();
         self.bury_keys();
         // Jobs that are done refer to the peer as long as nobody delivers them.
-        self.outbox.drain(cond_resched);
+        self.outbox.drain();
     }
 
     /// Stops all activity, as when the interface goes down.
@@ -274,6 +282,8 @@ impl Peer {
         self.timers.cancel_all_sync();
         self.purge_staged();
         self.stop_keys();
+        // As above.
+        self.outbox.drain();
     }
 
     /// Returns whether enough time has passed since the last handshake message.

@@ -7,27 +7,33 @@
 //! [`Ordered`] list, from whose front finished jobs are taken. Packets that find their list empty
 //! need no job: they are worked on where they are.
 
+mod ordered;
+
+pub(crate) use ordered::Ordered;
+
 use crate::{
     backlog::{
         Backlog,
         Share, //
     },
-    device::Device,
+    device::{
+        Device,
+        Epoch, //
+    },
     keypair::Keypair,
+    peer::DRAIN,
     seal::Sealing, //
 };
 use kernel::{
     list::{
         impl_list_arc_safe,
         impl_list_item,
-        List,
         ListArc,
         ListLinks, //
     },
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
             Full,
             Relaxed,
@@ -51,18 +57,10 @@ use wg_kernel::{
         rcu::RcuArc,
         SpinLockBh, //
     },
-    task::cond_resched,
     time,
     workqueue, //
 };
 use wg_proto::wire::Index;
-
-/// How many jobs, and of how many sessions, are passed over for one of another session that is done.
-const MAX_JOBS_PASSED: usize = 256;
-const MAX_SESSIONS_PASSED: usize = 4;
-
-/// How many jobs that are not done are looked at for one that waits for a CPU that does not get to it.
-const MAX_JOBS_LOOKED_AT: usize = 16;
 
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
@@ -92,6 +90,8 @@ pub(crate) struct Batch {
     pub(crate) keypair: RcuArc<Keypair>,
     /// The packets.
     pub(crate) packets: SkBuffList,
+    /// When they came: they are void if the interface has gone down since.
+    pub(crate) epoch: Epoch,
 }
 
 /// Work on a batch.
@@ -147,10 +147,16 @@ impl Job {
         keypair: RcuArc<Keypair>,
         packets: SkBuffList,
     ) -> bool {
-        let Some(share) = Share::take(device, &task, &packets) else {
+        // Who calls this found the session in the same RCU section, hence in this epoch.
+        let Some(epoch) = device.epoch() else {
             return false;
         };
         let now_ns = time::boottime_coarse_ns();
+        let Some(share) = Share::take(device, &task, &packets) else {
+            // It may be all taken by what waits for a CPU that does not get to it.
+            order.rescue_stuck(device, now_ns);
+            return false;
+        };
         let cpu = device.next_cpu(now_ns);
         let session = keypair.clone();
         let job = ListArc::pin_init(
@@ -163,12 +169,13 @@ impl Job {
                 share,
                 session: keypair.local_index(),
                 task <- new_spinlock_bh!(Some(task), "Job::task"),
-                batch <- new_spinlock_bh!(Some(Batch { keypair, packets }), "Job::batch"),
+                batch <- new_spinlock_bh!(Some(Batch { keypair, packets, epoch }), "Job::batch"),
                 done: Atomic::new(false),
             }? Error),
             GFP_ATOMIC,
         );
         let Ok(job) = job else {
+            order.rescue_stuck(device, now_ns);
             return false;
         };
         let work = job.clone_arc();
@@ -199,6 +206,7 @@ impl Job {
             work.withdraw();
         }
         order.rescue_stuck(device, now_ns);
+        session.peer().watch_jobs();
         true
     }
 
@@ -222,13 +230,20 @@ impl Job {
 
     /// Does the work, unless another CPU has begun to.
     fn work(&self) {
+        // Off until it is done: what is begun is left to nobody else, so nobody is to be kept from it.
+        let bh = bh::disable();
         if self.begun.xchg(true, Full) {
             return;
         }
         let task = self.task.lock().take();
-        let (Some(Batch { keypair, packets }), Some(task)) = (self.take_batch(), task) else {
+        let (Some(batch), Some(task)) = (self.take_batch(), task) else {
             return;
         };
+        let Batch {
+            keypair,
+            packets,
+            epoch,
+        } = batch;
         let device = self.share.device();
         let now_ns = time::boottime_coarse_ns();
         match task {
@@ -236,8 +251,13 @@ impl Job {
                 let packets =
                     device.measure_encryption(instance, || keypair.seal(packets, sealing));
                 let peer = keypair.peer().clone();
-                self.finish(Batch { keypair, packets });
-                peer.outbox.drain(cond_resched);
+                self.finish(Batch {
+                    keypair,
+                    packets,
+                    epoch,
+                });
+                drop(bh);
+                peer.outbox.drain();
                 peer.outbox.order().rescue_stuck(device, now_ns);
             }
             Task::Decrypt { instance } => {
@@ -247,8 +267,13 @@ impl Job {
                 if let Some(inbox) = inbox {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));
                 }
-                self.finish(Batch { keypair, packets });
-                device.link().schedule_napi(instance, &bh::disable());
+                self.finish(Batch {
+                    keypair,
+                    packets,
+                    epoch,
+                });
+                device.link().schedule_napi(instance, &bh);
+                drop(bh);
                 if let Some(inbox) = inbox {
                     inbox.order().rescue_stuck(device, now_ns);
                 }
@@ -257,7 +282,9 @@ impl Job {
     }
 
     /// Cancels the job if its session is over, unless it was begun. Returns whether that is so.
-    fn cancel_if_over(self: &Arc<Self>) -> bool {
+    ///
+    /// Its packets are added to `dropped`, to be freed without locks.
+    fn cancel_if_over(self: &Arc<Self>, dropped: &mut SkBuffList) -> bool {
         let mut slot = self.batch.lock();
         let is_over = slot.as_ref().is_some_and(|batch| batch.keypair.is_over());
         if !is_over || self.begun.xchg(true, Full) {
@@ -267,7 +294,9 @@ impl Job {
         // Whoever finds that there is no batch finds the job done, too.
         self.done.store(true, Release);
         drop(slot);
-        drop(batch);
+        if let Some(Batch { mut packets, .. }) = batch {
+            dropped.append(&mut packets);
+        }
         self.share.give_back();
         self.withdraw();
         true
@@ -308,148 +337,6 @@ impl WorkItem<RESCUE> for Job {
     }
 }
 
-/// Jobs in the order in which they are to be delivered.
-#[pin_data]
-pub(crate) struct Ordered {
-    #[pin]
-    jobs: SpinLockBh<List<Job>>,
-    count: Atomic<u32>,
-}
-
-impl Ordered {
-    /// Creates an initialiser for an empty list.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            jobs <- new_spinlock_bh!(List::new(), "Ordered::jobs"),
-            count: Atomic::new(0),
-        })
-    }
-
-    /// Returns whether no job is under way.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Acquire) == 0
-    }
-
-    /// Adds a job.
-    fn push(&self, job: ListArc<Job>) {
-        let mut jobs = self.jobs.lock();
-        // Not under the lock when it goes down, hence atomic.
-        // Fully ordered, as whoever ends a session is: either he sees the job, or it sees that the session
-        // is over.
-        self.count.fetch_add(1, Full);
-        jobs.push_back(job);
-    }
-
-    /// Has the first job that waits for a CPU that does not get to it worked on by any that is free.
-    /// Others wait for it: those behind it, or those of its session.
-    fn rescue_stuck(&self, device: &Device, now_ns: u64) {
-        let jobs = self.jobs.lock();
-        let mut looked_at: usize = 0;
-        let mut stuck: Option<Arc<Job>> = None;
-        for job in jobs.iter().filter(|job| !job.done.load(Relaxed)) {
-            if job.is_stuck(device, now_ns) {
-                stuck = Some(job.into());
-                break;
-            }
-            looked_at = looked_at.wrapping_add(1);
-            if looked_at == MAX_JOBS_LOOKED_AT {
-                break;
-            }
-        }
-        drop(jobs);
-        if let Some(job) = stuck {
-            // If it is enqueued already, the reference is just dropped.
-            let _ = device.queues().rescue.enqueue::<_, RESCUE>(job);
-        }
-    }
-
-    /// Takes the first job if it is done, and passes over those that were cancelled.
-    ///
-    /// It goes on to count until [`Ordered::delivered`] is called for it: packets that find the
-    /// list empty may overtake it otherwise.
-    #[inline]
-    pub(crate) fn pop_done(&self) -> Option<Batch> {
-        self.pop_batch(|jobs| match is_front_done(jobs) {
-            true => jobs.pop_front(),
-            false => None,
-        })
-    }
-
-    /// Does the same with the first job that is done and that no other one of its session is before:
-    /// sessions do not wait for each other.
-    pub(crate) fn pop_done_of_session(&self) -> Option<Batch> {
-        self.pop_batch(take_done_of_session)
-    }
-
-    /// Takes the batch of the first job that `pop` finds and that was not cancelled.
-    #[inline]
-    fn pop_batch(&self, pop: impl Fn(&mut List<Job>) -> Option<ListArc<Job>>) -> Option<Batch> {
-        while !self.is_empty() {
-            let job = pop(&mut self.jobs.lock())?.into_arc();
-            job.share.give_back();
-            let batch = job.take_batch();
-            if batch.is_some() {
-                return batch;
-            }
-            self.delivered();
-        }
-        None
-    }
-
-    /// Cancels those jobs that nobody has begun and whose session is over, and returns whether there were
-    /// any.
-    fn cancel_if_over(&self) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        let jobs = self.jobs.lock();
-        let mut any = false;
-        for job in jobs.iter() {
-            let job: Arc<Job> = job.into();
-            any |= job.cancel_if_over();
-        }
-        any
-    }
-
-    /// Returns whether the first job is done.
-    pub(crate) fn is_front_done(&self) -> bool {
-        is_front_done(&self.jobs.lock())
-    }
-
-    /// Notes that a job that was taken is delivered.
-    pub(crate) fn delivered(&self) {
-        // Pairs with `Acquire` in `is_empty`.
-        self.count.fetch_sub(1, Release);
-    }
-}
-
-/// Takes the first job that is done and that no other one of its session is before. If there are many,
-/// it looks at some.
-fn take_done_of_session(jobs: &mut List<Job>) -> Option<ListArc<Job>> {
-    let mut waiting = [None; MAX_SESSIONS_PASSED];
-    let mut cursor = jobs.cursor_front();
-    for _ in 0..MAX_JOBS_PASSED {
-        let next = cursor.peek_next()?;
-        let session = Some(next.session);
-        if !waiting.contains(&session) {
-            // Pairs with `Release` in `Job::finish`.
-            if next.done.load(Acquire) {
-                return Some(next.remove());
-            }
-            *waiting.iter_mut().find(|place| place.is_none())? = session;
-        }
-        cursor.move_next();
-    }
-    None
-}
-
-/// Returns whether the first job is done.
-fn is_front_done(jobs: &List<Job>) -> bool {
-    // Pairs with `Release` in `Job::finish`.
-    jobs.iter().next().is_some_and(|job| job.done.load(Acquire))
-}
-
 impl Device {
     /// Returns the jobs that wait on a CPU.
     pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
@@ -460,9 +347,10 @@ impl Device {
     /// Has nothing done any more with `keypair`, which is over, by jobs that nobody has begun. Other jobs
     /// let go of it when they are delivered.
     pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
-        let outbox = &keypair.peer().outbox;
-        if outbox.order().cancel_if_over() {
-            outbox.drain(|| ());
+        let peer = keypair.peer();
+        if peer.outbox.order().cancel_if_over() {
+            // For those that wait behind the cancelled ones. There may be many, and this may be in softirq.
+            let _ = self.queues().rescue.enqueue::<_, DRAIN>(peer.clone());
         }
         let instance = self.instance_of(keypair.local_index());
         let inbox = self.inboxes().get(instance);

@@ -172,10 +172,18 @@ impl Device {
         let mut done: usize = 0;
 
         while done < budget {
-            let Some(Batch { keypair, packets }) = inbox.order().pop_done_of_session() else {
+            let Some(batch) = inbox.order().pop_done_of_session() else {
                 break;
             };
-            let count = delivery.deliver(keypair.borrow(), packets);
+            let Batch {
+                keypair,
+                packets,
+                epoch,
+            } = batch;
+            let count = match keypair.peer().is_active_in(epoch, guard) {
+                true => delivery.deliver(keypair.borrow(), packets),
+                false => 0,
+            };
             done = done.saturating_add(count.max(1));
             keypair.end_job();
             inbox.order().delivered();

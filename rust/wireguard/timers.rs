@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The protocol's decisions about timers, applied to a peer's five.
+//! The protocol's decisions about timers, applied to a peer's five, and a sixth that looks after jobs.
 
 use crate::peer::{
     Peer,
@@ -9,7 +9,10 @@ use crate::peer::{
 };
 use kernel::{
     alloc::flags::GFP_ATOMIC,
-    sync::atomic::Relaxed,
+    sync::atomic::{
+        Full,
+        Relaxed, //
+    },
     workqueue::WorkItem, //
 };
 use wg_kernel::{
@@ -35,6 +38,16 @@ use wg_proto::{
         View, //
     }, //
 };
+
+/// Number of a peer's timer, after those of the protocol, by which jobs are looked at that may wait for a
+/// CPU that does not get to them.
+const WATCH: usize = Timer::COUNT;
+
+/// How many timers a peer has.
+pub(crate) const TIMERS: usize = Timer::COUNT + 1;
+
+/// After how many jiffies that is done: then a CPU that has not begun a job is known to be stuck.
+const WATCH_JIFFIES: usize = time::HZ / 40 + 2;
 
 impl View for Peer {
     #[inline]
@@ -121,10 +134,41 @@ impl Peer {
     }
 }
 
-impl Expire<{ Timer::COUNT }> for Peer {
+impl Peer {
+    /// Has jobs looked at after a while.
+    #[inline]
+    pub(crate) fn watch_jobs(&self) {
+        if !self.timers.is_pending(WATCH) {
+            let guard = rcu::read_lock();
+            if self.is_active(&guard) {
+                self.timers.arm(WATCH, WATCH_JIFFIES);
+            }
+        }
+    }
+
+    /// Has those worked on by other CPUs that wait for one that does not get to them, and looks again
+    /// later as long as there are any.
+    fn rescue_jobs(&self) {
+        let device = self.device();
+        let now_ns = time::boottime_coarse_ns();
+        let mut left = !self.outbox.order().is_empty();
+        self.outbox.order().rescue_stuck(device, now_ns);
+        for index in self.sessions.indices_with_jobs().into_iter().flatten() {
+            left = true;
+            if let Some(inbox) = device.inboxes().get(device.instance_of(index)) {
+                inbox.order().rescue_stuck(device, now_ns);
+            }
+        }
+        if left {
+            self.watch_jobs();
+        }
+    }
+}
+
+impl Expire<{ TIMERS }> for Peer {
     fn expired(this: Borrow<'_, Self>, timer: usize) {
         let Some(timer) = Timer::from_index(timer) else {
-            return;
+            return this.rescue_jobs();
         };
         let state = &this.timer_state;
         let expired = timers::expired(
@@ -161,6 +205,8 @@ impl Expire<{ Timer::COUNT }> for Peer {
                 let guard = rcu::read_lock();
                 if !this.is_dead() {
                     if let Some(peer) = this.get() {
+                        // Ordered before the work, even if that is queued already.
+                        state.keys_expired.xchg(true, Full);
                         let device = peer.device().clone();
                         // If it is queued already, the reference is just dropped.
                         let _ = device.queues().send.enqueue::<_, ZERO_KEYS>(peer);
@@ -184,7 +230,7 @@ impl WorkItem<ZERO_KEYS> for Peer {
             this.endpoint_for_log(),
             3 * limits::REJECT_AFTER_TIME
         );
-        this.wipe_keys();
+        this.wipe_expired_keys();
         this.forget_route();
     }
 }
