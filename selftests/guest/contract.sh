@@ -5,6 +5,7 @@
 # unsafe code, gets nowhere, and the kernel has nothing to complain about.
 #
 # kernels: stock uml debug
+# excuse: no
 # drivers: rust
 # needs: contract
 # timeout: 120

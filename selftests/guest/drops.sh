@@ -5,6 +5,7 @@
 # is well, and not the text of what comes twice.
 #
 # kernels: stock
+# excuse: no
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"

@@ -34,6 +34,8 @@ export PYTHONDONTWRITEBYTECODE=1 WG_DRIVER=$DRIVER HERE
 readonly HERE TMP RUN DRIVER PATIENCE
 # shellcheck source=nonces.sh
 . "$HERE/nonces.sh"
+# shellcheck source=kernel.sh
+. "$HERE/kernel.sh"
 
 # --- TAP ----------------------------------------------------------------------------------------
 
@@ -173,23 +175,6 @@ adopt() {
 	[[ $finished ]] || not_ok "${*##*/} runs to its end"
 }
 
-# module_load [PARAMETER=VALUE...], module_unload, module_info: the driver under test.
-module_load() {
-	if [[ -f ${WG_MODULE-} ]]; then
-		insmod "$WG_MODULE" "$@"
-	else
-		modprobe wireguard "$@"
-	fi
-}
-
-module_unload() {
-	rmmod wireguard
-}
-
-module_info() {
-	modinfo "$@" "${WG_MODULE:-wireguard}"
-}
-
 # --- Namespaces ---------------------------------------------------------------------------------
 
 namespaces=()
@@ -241,6 +226,19 @@ spawn() {
 stop() {
 	kill "$1" 2> /dev/null || true
 	wait "$1" 2> /dev/null || true
+}
+
+# stop_busy WHAT JOB...: the same with all of these, and each was at it until now, which is a check.
+stop_busy() {
+	local what=$1 one dead=()
+	shift
+	for one; do
+		kill -0 "$one" 2> /dev/null || dead+=("$one")
+	done
+	for one; do
+		stop "$one"
+	done
+	is "$what: to the end" "${dead[*]}" ''
 }
 
 # ended JOB: what was spawned comes to its end by itself.
@@ -420,70 +418,6 @@ capture_stop() {
 	wait "$capture_pid" || true
 }
 
-# --- The kernel's log ---------------------------------------------------------------------------
-
-# log_mark: `log` shows what comes after it.
-log_mark() {
-	log_marker="selftest $RUN ${0##*/} $((log_marks += 1))"
-	echo "$log_marker" > /dev/kmsg
-}
-
-log_marks=0
-
-# log: the kernel's messages since the last mark, or all that it still has.
-log() {
-	dmesg | awk -v mark="$log_marker" 'index($0, mark) { n = 0; next } { line[n++] = $0 }
-		END { for (i = 0; i < n; i++) print line[i] }'
-}
-
-# What a healthy kernel does not say; a test that has it complain says what is left of this.
-TROUBLE='WARNING:|BUG:|Oops|general protection|Call Trace|unregister_netdevice: waiting|rcu.*stall|blocked for more than|still has objects|KASAN|suspicious RCU|possible .*deadlock|refcount_t'
-
-# debug on|off: the driver's debug messages, in the kernel's log, every one of them.
-debug() {
-	local flag=+p
-	if [[ $1 == off ]]; then
-		flag=-p
-		echo 5 > /proc/sys/net/core/message_cost
-	else
-		echo 0 > /proc/sys/net/core/message_cost
-	fi
-	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
-	echo "module wireguard $flag" > /sys/kernel/debug/dynamic_debug/control
-}
-
-# --- Faults -------------------------------------------------------------------------------------
-
-faults=/sys/kernel/debug
-
-# can_fail: whether the kernel can have allocations fail.
-can_fail() {
-	[[ -d $faults/failslab ]]
-}
-
-# knob DIRECTORY NAME=VALUE...: settings of one kind of fault.
-knob() {
-	local directory=$1 setting
-	shift
-	for setting; do
-		echo "${setting#*=}" > "$faults/$directory/${setting%%=*}"
-	done
-}
-
-# quiet: nothing fails at random.
-quiet() {
-	local kind
-	for kind in failslab fail_page_alloc fail_skb_realloc; do
-		knob "$kind" probability=0
-	done
-	knob fail_skb_realloc devname=
-}
-
-# module_text: where the driver's code is, from and to.
-module_text() {
-	awk '$4 == "[wireguard]" && tolower($2) == "t" { print $1 }' /proc/kallsyms | sort | sed -n '1p; $p'
-}
-
 # --- The end ------------------------------------------------------------------------------------
 
 # A test that leaves more behind than namespaces and background jobs says how it is undone.
@@ -514,14 +448,11 @@ cleanup() {
 	exit "$status"
 }
 
-# finish: cleans up, looks at the kernel's log, and says how many checks there were.
+# finish: cleans up, looks at nonces and at the kernel's log, and says how many checks there were.
 finish() {
 	nonces_judge
 	tidy
-	log_marker="selftest $RUN ${0##*/} begins"
-	local trouble
-	trouble=$(log | grep -E "$TROUBLE") || true
-	is 'the kernel has nothing to complain about' "$trouble" ''
+	log_judge
 	echo "1..$tap_count"
 	tap_finished=yes
 	exit $((tap_failures > 0))
@@ -530,5 +461,4 @@ finish() {
 trap 'failed_line=$LINENO failed_command=$BASH_COMMAND' ERR
 trap cleanup EXIT
 trap 'exit 130' INT TERM
-log_marker="selftest $RUN ${0##*/} begins"
-echo "$log_marker" > /dev/kmsg
+log_begin

@@ -7,6 +7,7 @@
 # another subsystem looks at it.  WG_ROUNDS is how often each case is tried.
 #
 # kernels: stock uml debug
+# excuse: no
 # timeout: 600
 # append: slub_debug=FZPU rcu_nocbs=all
 # slow: stock/c uml/c

@@ -7,6 +7,7 @@
 # says it for those after it.
 #
 # kernels: debug
+# excuse: no
 # timeout: 60
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"

@@ -16,6 +16,7 @@ longest time: MEMORY messages at most.
 """
 
 import ctypes
+import fcntl
 import os
 import platform
 import signal
@@ -46,6 +47,8 @@ HASH_LRU, ARRAY, SOCKET_FILTER = 9, 2, 1
 SO_ATTACH_BPF = 50
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
+UDP_SEGMENT = 103
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 CALL_LOOKUP, CALL_UPDATE, CALL_LOAD_BYTES = 1, 2, 26
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)
 SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
@@ -296,13 +299,9 @@ class Tap:
 
     def watch(self, name, path):
         self.leave(name)
+        there = os.open(path, os.O_RDONLY)
         try:
-            there = os.open(path, os.O_RDONLY)
             os.setns(there, os.CLONE_NEWNET)
-        except OSError:
-            # It is gone already.
-            return
-        try:
             # Bound to nothing before it has a filter.
             tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             tap.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, self.program_for(name))
@@ -314,6 +313,13 @@ class Tap:
             os.setns(self.home, os.CLONE_NEWNET)
             os.close(there)
         self.sockets[name] = tap
+
+    def close(self):
+        """Nothing is left of it."""
+        for name in list(self.sockets):
+            self.leave(name)
+        for fd in (*self.maps, *self.programs, self.home):
+            os.close(fd)
 
     def program_for(self, name):
         if None not in self.names:
@@ -337,8 +343,11 @@ class Tap:
         bpf(MAP_LOOKUP_ELEM, pack)
         return form.unpack(value.raw)
 
+    def counts(self):
+        return self.read(2, COUNTERS, 0)
+
     def report(self):
-        messages, repeated, unnoted = self.read(2, COUNTERS, 0)
+        messages, repeated, unnoted = self.counts()
         yield f"{messages} {repeated} {unnoted}"
         for number in range(min(repeated, TOLD)):
             namespace, device, index, port, counter = self.read(3, KEY, number)
@@ -348,19 +357,58 @@ class Tap:
             )
 
 
+def message(counter):
+    return struct.pack("<IIQ", 4, 0x5747, counter) + bytes(16)
+
+
+def control():
+    """Sends messages, of which two are repeated, in a namespace of their own, and says what is wrong if
+    that is not what is seen."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    os.unshare(os.CLONE_NEWNET)
+    # At home there, which it comes back to.
+    tap = Tap()
+    try:
+        tap.watch("control", "/proc/self/ns/net")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            fcntl.ioctl(out, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+            for counter in (1, 1 << 40, 1):
+                out.sendto(message(counter), ("127.0.0.1", 9))
+            # And in one large packet.
+            out.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(message(0)))
+            out.sendto(b"".join(map(message, (2, 3, 2))), ("127.0.0.1", 9))
+    finally:
+        os.setns(home, os.CLONE_NEWNET)
+        os.close(home)
+    counts = tap.counts()
+    tap.close()
+    return "" if counts == (6, 2, 0) else f"of 6 messages with 2 repeated, it sees {counts}"
+
+
+def answers(tap, what, arguments):
+    if what == "control":
+        wrong = control()
+        if wrong:
+            yield wrong
+    elif what == "watch":
+        tap.watch(*arguments)
+    elif what == "leave":
+        tap.leave(*arguments)
+    elif what == "report":
+        yield from tap.report()
+
+
 def main():
     # Ends with the test.
     libc.prctl(1, signal.SIGKILL)
     tap = Tap()
     for line in sys.stdin:
         what, *arguments = line.split()
-        if what == "watch":
-            tap.watch(*arguments)
-        elif what == "leave":
-            tap.leave(*arguments)
-        elif what == "report":
-            for text in tap.report():
+        try:
+            for text in answers(tap, what, arguments):
                 print(text)
+        except OSError as error:
+            print(f"{line.strip()}: {error}")
         # What was asked for is done.
         print("", flush=True)
 

@@ -5,6 +5,7 @@
 # and now another, as the load comes and goes.
 #
 # kernels: uml debug
+# excuse: no
 # timeout: 300
 # slow: debug
 # module: own

@@ -6,6 +6,7 @@
 # response. The handshake is complete then, and is not to be repeated.
 #
 # kernels: uml
+# excuse: no
 # timeout: 120
 
 # shellcheck source-path=SCRIPTDIR

@@ -5,6 +5,7 @@
 # which keys are to be gone by themselves.
 #
 # kernels: stock
+# excuse: no
 # outside: secrets
 # timeout: 2400
 # slow: yes

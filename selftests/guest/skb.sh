@@ -6,6 +6,7 @@
 # cloned, and what is sent is padded with zeros as ever.
 #
 # kernels: debug
+# excuse: no
 # timeout: 400
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
