@@ -15,13 +15,7 @@ top=$(realpath "$(dirname "$0")/..")
 build=$(realpath "${1:-$top/build-stock}")
 cd "$build"
 
-# What the driver was compiled with, but for what it is compiled from and to.
-command=$(sed -n '1s/^savedcmd_[^ ]* := //p' rust/wireguard/.main.o.cmd)
-command=$(sed -E 's/ --crate-name [^ ]+//; s/ --emit=[^ ]+//g; s/ --out-dir [^ ]+//; s/ [^ ]+\.rs *(;.*)?$//' <<<"$command")
-case $command in
-*' rustc '*) ;;
-*) echo "rust/wireguard/.main.o.cmd has no command to compile the driver" >&2; exit 1 ;;
-esac
+command=$("$top/scripts/driver-rustc.sh" "$build")
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
