@@ -8,6 +8,9 @@
 #   // refused: E0308                 the only kind of errors that there are
 #   // says: expected `...`           a part of what they say
 #   // compiles                       it is not refused, which shows that the rest is for their reason
+#
+# What the others take from wg_kernel, and the methods that they call, the one that compiles has to use as
+# well, but for what it says: a name that is no longer there would be refused, too.
 
 set -eu
 
@@ -51,7 +54,16 @@ try() {
 	sed 's/^/    /' "$out/$name.out"
 }
 
+# names FILE: types that a file takes from wg_kernel, and methods that it calls.
+names() {
+	{
+		sed -n '/^use wg_kernel.*;$/{p;d}; /^use wg_kernel/,/;$/p' "$1" | grep -oE '\b[A-Z][A-Za-z0-9]*\b'
+		sed '/^ *\/\//d' "$1" | grep -oE '\.[a-z_0-9]+\(' | tr -d '.('
+	} | sort -u
+}
+
 files=("$top"/selftests/misuse/*.rs)
+control=$top/selftests/misuse/control.rs
 for file in "${files[@]}"; do
 	try "$file" >"$out/$(basename "$file" .rs).wrong" &
 	# As many at a time as there are CPUs.
@@ -60,6 +72,10 @@ for file in "${files[@]}"; do
 	done
 done
 wait
+for file in "${files[@]}"; do
+	missing=$(comm -23 <(names "$file") <({ names "$control"; header "$control" 'but for' | tr ' ' '\n'; } | sort -u) | xargs)
+	[ -z "$missing" ] || echo "$(basename "$control" .rs): does not use $missing, as $(basename "$file" .rs) does" >>"$out/$(basename "$file" .rs).wrong"
+done
 cat "$out"/*.wrong >&2
 [ -z "$(cat "$out"/*.wrong)" ] || exit 1
 grep -qx '// compiles' "${files[@]}" || { echo 'there is nothing in selftests/misuse that compiles' >&2; exit 1; }

@@ -18,15 +18,18 @@ undo() {
 	rmmod contract 2> /dev/null || true
 }
 
-# results: what the module has found since the log was marked, as results of this test.
+# results COUNT: what the module has found since the log was marked, as results of this test; so many.
 results() {
-	local line
+	local line found=0
 	while read -r line; do
 		case $line in
 		'not ok '*) not_ok "${line#not ok }" ;;
 		'ok '*) ok "${line#ok }" ;;
+		*) continue ;;
 		esac
+		found=$((found + 1))
 	done < <(log | sed -n 's/^\[[^]]*\] contract: //p')
+	is 'all results are there' "$found" "$1"
 }
 
 # listen: counts the datagrams to port 9 of a, and the packets that come in by its device.
@@ -53,7 +56,7 @@ at a ip link set lo up
 note 'objects, timers and packets'
 log_mark
 insmod "$MODULE"
-results
+results 45
 
 note 'packets on their way'
 at a ip link add contract0 type contract
@@ -62,7 +65,7 @@ at a ip link set contract0 up
 log_mark
 capture listen
 is 'only what is whole is sent, and is delivered' "$output" '2 2'
-results
+results 4
 read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
 is 'what is sent, and is not whole, is dropped' "$dropped" 2
 

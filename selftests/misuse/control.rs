@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// What the others do, done right: if this does not compile, their refusal means nothing.
+// What the others do, done right: if this does not compile, or does not use what they misuse, their
+// refusal means nothing. Some of that nobody may name, or is of Rust or of the kernel crate:
 //
+// but for: Inner Live Object forget map_or populate swap to_ne_bytes
 // compiles
 
 #![forbid(unsafe_code)]
@@ -11,14 +13,31 @@ use kernel::{
     sync::Arc, //
 };
 use wg_kernel::{
+    module::End,
     net::{
+        family::{
+            Family,
+            Inet,
+            Inet6, //
+        },
         napi::Napi,
         netdevice::Device,
+        route::{
+            DstCache,
+            Flow,
+            Route, //
+        },
         skbuff::{
             NewSkBuff,
             OutgoingSkBuff,
             Pages,
-            SkBuff, //
+            SkBuff,
+            SkBuffList, //
+        },
+        udp_tunnel::{
+            Receive,
+            Sender,
+            Socket, //
         }, //
     },
     rcu_object,
@@ -26,7 +45,10 @@ use wg_kernel::{
         bh,
         rcu::{
             self,
-            hash::HashTable,
+            hash::{
+                HashTable,
+                Key, //
+            },
             Borrow,
             Release,
             Slot, //
@@ -85,6 +107,69 @@ pub fn fill(pages: &mut Pages, original: &mut SkBuff) -> Option<SkBuff> {
     pages.give(&mut datagram, 0, 64).then_some(())?;
     datagram.set_udp_gso(32, 2).then_some(())?;
     Some(datagram.charge(original, true))
+}
+
+pub fn write(skb: &mut NewSkBuff) -> bool {
+    skb.put_data(&[0; 16]) && skb.linear_mut(1).is_some() && skb.set_tcp_gso(1000, 2, false)
+}
+
+pub fn complain(skb: &mut OutgoingSkBuff<'_>) {
+    skb.icmp_unreachable();
+}
+
+pub fn queue(skb: OutgoingSkBuff<'_>, kept: &mut SkBuffList) {
+    kept.push_back(skb.detach());
+}
+
+pub fn exchange(skb: OutgoingSkBuff<'_>, kept: &mut SkBuff) {
+    core::mem::swap(&mut skb.detach(), kept);
+}
+
+pub fn route<T: Receive, F: Family>(socket: &Socket<T, F>, flow: &mut Flow<F>) -> Option<u32> {
+    let guard = rcu::read_lock();
+    let sender = socket.sender(&guard)?;
+    let route = Route::lookup(&sender, flow).ok()?;
+    Some(route.oif())
+}
+
+pub fn cached(
+    cache: &DstCache<Inet>,
+    sender: &Sender<'_, Inet>,
+    flow: &mut Flow<Inet>,
+    bh: &bh::Guard,
+) -> bool {
+    let Ok(route) = Route::<Inet>::lookup(sender, flow) else {
+        return false;
+    };
+    cache.set(&route, flow, bh);
+    cache.get(sender, flow, bh).is_some()
+}
+
+pub fn cached6(
+    cache: &DstCache<Inet6>,
+    sender: &Sender<'_, Inet6>,
+    flow: &mut Flow<Inet6>,
+    bh: &bh::Guard,
+) -> Option<u32> {
+    Some(cache.get(sender, flow, bh)?.oif())
+}
+
+pub fn here() -> bh::Guard {
+    bh::disable()
+}
+
+pub fn hash<K: Key>(key: &K) -> usize {
+    key.with_bytes(<[u8]>::len)
+}
+
+#[pin_data]
+pub struct Module {
+    #[pin]
+    end: End,
+}
+
+pub fn load() -> impl PinInit<Module, Error> {
+    try_pin_init!(Module { end <- End::new() }? Error)
 }
 
 pub fn deliver(napi: &Napi<'_>, skb: SkBuff, dev: &Device, bh: &bh::Guard) {
