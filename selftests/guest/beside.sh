@@ -70,7 +70,7 @@ heavy() {
 	bytes=$(taken) begun=${EPOCHREALTIME/./}
 	measure
 	moved=$(((($(taken) - bytes)) * 1000 / (${EPOCHREALTIME/./} - begun)))
-	stop "$load"
+	stop_busy "$1" "$load"
 	note "$1: $lost % lost, p50 $p50 us, p99 $p99 us; $moved kB/s beside"
 }
 

@@ -31,8 +31,7 @@ hog() {
 	done
 }
 stop_hogs() {
-	[[ ${#hogs[@]} -eq 0 ]] || kill "${hogs[@]}"
-	wait "${hogs[@]}" 2> /dev/null || true
+	stop_busy 'the hogs' "${hogs[@]}"
 	hogs=()
 }
 

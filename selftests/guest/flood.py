@@ -3,13 +3,13 @@
 """Floods from a hostile peer, while an honest one minds its business. Runs inside flood.sh."""
 
 import os
-import signal
 import struct
 import sys
 import time
 
 import noise
 import tap
+from background import Background
 from lab import HOSTILE4, INNER4, Hostile, Lab, pack4, wait_until
 
 HONEST = "192.168.241.2"
@@ -57,11 +57,8 @@ class Flood:
         return float("inf")
 
     def send(self, messages):
-        """Sends messages for ever, in a process of its own."""
-        pid = os.fork()
-        if pid:
-            return pid
-        sent, out = 0, self.lab.make(self.hostile.socket.family, self.hostile.socket.type)
+        """Sends messages for ever."""
+        out = self.lab.make(self.hostile.socket.family, self.hostile.socket.type)
         out.bind((HOSTILE4, 4003))
         while True:
             for message in messages:
@@ -73,7 +70,7 @@ class Flood:
         """One flood; `answers` are the types that may come back."""
         self.hostile.drain()
         before = slab()
-        pid = self.send(messages)
+        sender = Background(what, self.send, messages)
         waits, types, count, most = [], set(), 0, 0
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
@@ -83,8 +80,7 @@ class Flood:
                 count += 1
                 types.add(message[0])
             time.sleep(0.02)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        sender.end()
         tap.ok(
             f"{what}: the session goes on", max(waits) < SILENCE, f"{max(waits):.3f} s of silence"
         )

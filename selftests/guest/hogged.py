@@ -3,15 +3,13 @@
 """Handshakes while one CPU is not to be had. Runs inside hogged.sh."""
 
 import os
-import socket
-import struct
 import sys
 import time
 
 import noise
 import rate
 import tap
-from lab import HOSTILE4, Lab
+from lab import Lab
 
 # Initiations a second that are not by anybody, but have a good first MAC.
 FLOOD = 2000
@@ -21,32 +19,24 @@ def main():
     noise.self_check()
     lab, seconds = Lab(sys.argv[1]), float(sys.argv[2])
     handshakes = rate.Handshakes(lab, 4001)
-    body = struct.pack("<I", noise.INITIATION) + os.urandom(noise.INITIATION_LEN - 36)
-    worthless = noise.add_macs(body, lab.public)
-
-    def messages():
-        out = lab.make(socket.AF_INET, socket.SOCK_DGRAM)
-        out.bind((HOSTILE4, 4002))
-        return out, lab.wires[4001].target, [worthless] * 20
-
     parts = [handshakes.prepare(seconds) for _ in range(4)]
     free = handshakes.at_rate(parts[0])
     tap.note(f"all CPUs free: {free}")
     hogged = max(os.sched_getaffinity(0))
-    pid = rate.hog(hogged)
+    hog = rate.hog(hogged)
     time.sleep(0.2)
     before = handshakes.at_rate(parts[1])
     tap.note(f"CPU {hogged} hogged, before the flood: {before}")
-    flooding = rate.flood(messages, rate=FLOOD)
+    flooding = handshakes.flood(FLOOD)
     time.sleep(0.5)
     during = handshakes.at_rate(parts[2])
     tap.note(f"CPU {hogged} hogged, {FLOOD} more a second: {during}")
-    rate.end(flooding)
+    flooding.end()
     # Until there is no load any more.
     time.sleep(3)
     after = handshakes.at_rate(parts[3])
     tap.note(f"CPU {hogged} hogged, after the flood: {after}")
-    rate.end(pid)
+    hog.end()
     # A machine that has much else to do is late in any case.
     limit = max(0.05, 5 * free.quantile(0.99))
     for what, figures in (("before", before), ("after", after)):

@@ -29,7 +29,7 @@ hog() {
 	sleep 0.2
 }
 unhog() {
-	[[ ! $hog ]] || stop "$hog"
+	[[ ! $hog ]] || stop_busy 'the hog' "$hog"
 	hog=
 }
 
@@ -79,7 +79,7 @@ left() {
 }
 
 undo() {
-	unhog
+	[[ ! $hog ]] || stop "$hog"
 	debug off
 	[[ -d /sys/module/wireguard ]] || module_load
 	echo "$runtime" > /proc/sys/kernel/sched_rt_runtime_us

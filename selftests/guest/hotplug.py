@@ -3,15 +3,12 @@
 """Handshakes while CPUs come and go, and after. Runs inside hotplug.sh."""
 
 import os
-import socket
-import struct
 import sys
 import time
 
-import noise
 import rate
 import tap
-from lab import HOSTILE4, Lab
+from lab import Lab
 
 # Initiations a second that are not by anybody, but have a good first MAC.
 FLOOD = 500
@@ -22,15 +19,7 @@ AFTER = 50
 def main():
     lab, running, seconds = Lab(sys.argv[1]), sys.argv[2], float(sys.argv[3])
     handshakes = rate.Handshakes(lab, 4001)
-    body = struct.pack("<I", noise.INITIATION) + os.urandom(noise.INITIATION_LEN - 36)
-    worthless = noise.add_macs(body, lab.public)
-
-    def messages():
-        out = lab.make(socket.AF_INET, socket.SOCK_DGRAM)
-        out.bind((HOSTILE4, 4002))
-        return out, lab.wires[4001].target, [worthless] * 20
-
-    flooding = rate.flood(messages, rate=FLOOD)
+    flooding = handshakes.flood(FLOOD)
     answered, asked = 0, 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -39,7 +28,7 @@ def main():
         asked += len(figures.waits)
     # Now the CPUs come back.
     os.unlink(running)
-    rate.end(flooding)
+    flooding.end()
     tap.note(f"meanwhile, {answered} of {asked} handshakes were answered")
     # Until there is no load any more, and nobody has sent too much.
     time.sleep(3)

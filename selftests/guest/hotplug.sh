@@ -70,9 +70,7 @@ storm() {
 		(($(received a) + $(received b) > bytes + 200000))
 	}
 	check "$what: data flow" eventually moves
-	for job in "${loads[@]}"; do
-		stop "$job"
-	done
+	stop_busy "$what: the load" "${loads[@]}"
 	at b ping -n -q -i 0.05 -c 100 -W 5 192.168.241.1 > "$TMP/ping" || true
 	note "$what: $(grep -E 'rtt' "$TMP/ping")"
 	like "$what: no packet is lost any more" "$(grep received "$TMP/ping")" '*, 100 received*'

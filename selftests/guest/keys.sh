@@ -89,7 +89,7 @@ for _ in {1..20}; do
 	at a wg set wg0 private-key /dev/null peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= allowed-ips 10.9.0.0/16
 	at a wg set wg0 private-key "$TMP/key-a" peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= remove
 done
-stop "$job"
+stop_busy 'N8 the load' "$job"
 check 'N8 on and off under load' reaches a 192.168.241.2
 untunnel
 

@@ -104,7 +104,7 @@ for size in 1420 100 0 68 1420 2147483552 1 1280 65535; do
 	at a ip link set wg0 mtu "$((size < 68 ? 68 : size))"
 	sleep 0.1
 done
-stop "$flood"
+stop_busy 'the packets' "$flood"
 mtu 1420
 check 'MODE-18 the tunnel has lived through it' pings b 192.168.241.1
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Handshakes at a steady rate, and how many of them are answered, and when."""
+"""Handshakes at a steady rate, and how many of them are answered, and when; and what is in their way."""
 
+import errno
 import os
-import signal
+import socket
+import struct
 import time
 
 import noise
-from lab import Hostile
+from background import Background
+from lab import HOSTILE4, Hostile
 
 RATE = 100
 # A handshake that has got no answer after this gets none.
@@ -79,37 +82,35 @@ class Handshakes:
         return Figures([waits.get(index) for index, _ in prepared])
 
 
-def hog(cpu):
-    """Takes a CPU from everybody else, in a process of its own."""
-    pid = os.fork()
-    if pid:
-        return pid
-    os.sched_setaffinity(0, {cpu})
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    while True:
-        pass
+    def flood(self, rate):
+        """Initiations that are not by anybody, but have a good first MAC: so many a second, for ever."""
+        return Background("the flood", self._flood, rate)
 
-
-def flood(make, cpu=None, rate=None):
-    """Sends datagrams for ever, in a process of its own; `make` returns a socket, where to, and
-    what."""
-    pid = os.fork()
-    if pid:
-        return pid
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-    out, target, messages = make()
-    begun, count = time.monotonic(), 0
-    while True:
-        for message in messages:
-            out.sendto(message, target)
-        count += len(messages)
-        if rate:
+    def _flood(self, rate):
+        body = struct.pack("<I", noise.INITIATION) + os.urandom(noise.INITIATION_LEN - 36)
+        worthless = noise.add_macs(body, self.lab.public)
+        out = self.lab.make(socket.AF_INET, socket.SOCK_DGRAM)
+        out.bind((HOSTILE4, 4002))
+        begun, count = time.monotonic(), 0
+        while True:
+            for _ in range(20):
+                try:
+                    out.sendto(worthless, self.wire.target)
+                except OSError as error:
+                    # What does not fit into a queue is lost, as on the way.
+                    if error.errno != errno.ENOBUFS:
+                        raise
+            count += 20
             time.sleep(max(begun + count / rate - time.monotonic(), 0))
 
 
-def end(*pids):
-    """Ends processes that were made here."""
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+def hog(cpu):
+    """Takes a CPU from everybody else."""
+
+    def run():
+        os.sched_setaffinity(0, {cpu})
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+        while True:
+            pass
+
+    return Background(f"the hog of CPU {cpu}", run)

@@ -6,14 +6,13 @@ Some processes read dumps of hundreds of peers, slowly, and abandon one now and 
 peers are removed and added in every way, and so is the device.
 """
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 
 import tap
+from background import Background
 from wgnl import (
     NLMSG_DONE,
     NLMSG_ERROR,
@@ -74,10 +73,7 @@ def main():
     link("add", NAME, "type", "wireguard")
     readers = []
     for number in range(READERS):
-        pid = os.fork()
-        if pid == 0:
-            reader(number)
-        readers.append(pid)
+        readers.append(Background(f"dumps: reader {number}", reader, number))
     netlink = WireGuard()
     chance = random.Random(0)
     rounds, end = 0, time.monotonic() + float(sys.argv[1])
@@ -101,9 +97,8 @@ def main():
         netlink.set(request)
     found = {one[Peer.PUBLIC_KEY] for one in dump_peers(netlink.get(DEVICE))}
     tap.equal("dumps: all peers are there in the end", len(found), COUNT)
-    for pid in readers:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    for one in readers:
+        one.end()
     deletion = subprocess.run(("ip", "link", "del", NAME), timeout=60)
     tap.equal("dumps: then the device can be deleted", deletion.returncode, 0)
     tap.ok("dumps: there were some", rounds > 0)
