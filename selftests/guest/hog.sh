@@ -34,14 +34,14 @@ hog() {
 	[[ $policy == *SCHED_FIFO* ]] || not_ok "a task has CPU $cpu for good" "$policy"
 }
 unhog() {
-	[[ ! $hog_pid ]] || stop "$hog_pid"
+	[[ ! $hog_pid ]] || stop_busy 'the hog' "$hog_pid"
 	hog_pid=
 }
 
 # hog_end: all is as it was.
 hog_end() {
 	local file
-	unhog
+	[[ ! $hog_pid ]] || stop "$hog_pid"
 	for file in "${!hog_saved[@]}"; do
 		echo "${hog_saved[$file]}" > "$file"
 	done

@@ -14,24 +14,7 @@
 # module: own
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
-
-# Nothing but the hog is to run where the hog runs: neither by the allowance that the scheduler
-# keeps back from real-time tasks, nor by the one that it gives to all others.
-declare -A saved=()
-runtime=$(< /proc/sys/kernel/sched_rt_runtime_us)
-
-hog=
-
-# hog, unhog: takes the last CPU, and gives it back.
-hog() {
-	chrt -f 50 taskset -c "$(($(nproc) - 1))" sh -c 'while :; do :; done' &
-	hog=$!
-	sleep 0.2
-}
-unhog() {
-	[[ ! $hog ]] || stop_busy 'the hog' "$hog"
-	hog=
-}
+. "${BASH_SOURCE[0]%/*}/hog.sh"
 
 # bounded WHAT COMMAND...: it comes back soon.  If it does not, the CPU is given back.
 bounded() {
@@ -69,7 +52,7 @@ left() {
 	none() {
 		(($(count created) > 0 && $(count created) == $(count destroyed)))
 	}
-	if [[ ! $hog ]]; then
+	if [[ ! $hog_pid ]]; then
 		skip "no keys are left $1" 'no CPU is hogged any more'
 	elif eventually none; then
 		ok "no keys are left $1"
@@ -79,23 +62,12 @@ left() {
 }
 
 undo() {
-	[[ ! $hog ]] || stop "$hog"
+	hog_end
 	debug off
 	[[ -d /sys/module/wireguard ]] || module_load
-	echo "$runtime" > /proc/sys/kernel/sched_rt_runtime_us
-	local file
-	for file in "${!saved[@]}"; do
-		echo "${saved[$file]}" > "$file"
-	done
 }
 
-mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
-echo -1 > /proc/sys/kernel/sched_rt_runtime_us
-for file in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
-	[[ -e $file ]] || continue
-	saved[$file]=$(< "$file")
-	echo 0 > "$file" 2> /dev/null || true
-done
+hog_rules
 
 cable
 at a ip link add wg0 type wireguard
@@ -139,7 +111,7 @@ if (($(nproc) > 1)); then
 		hog
 		burst "$wait"
 		bounded 'a peer is removed' at a wg set wg0 peer "$PUB_B" remove
-		[[ ! $hog ]] || bounded 'another one is' at b wg set wg0 peer "$PUB_A" remove
+		[[ ! $hog_pid ]] || bounded 'another one is' at b wg set wg0 peer "$PUB_A" remove
 		[[ $DRIVER == c ]] || left 'when both peers are removed'
 		unhog
 		at a wg set wg0 peer "$PUB_B" allowed-ips 192.168.241.2/32 endpoint 10.0.0.2:51822
