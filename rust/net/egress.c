@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-#include "net.h"
-#include <linux/if_arp.h>
-#include <linux/if_vlan.h>
+#include "egress.h"
 #include <linux/ipv6.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_bridge.h>
-#include <linux/netfilter_ipv4.h>
 #include <linux/skbuff_ref.h>
 #include <linux/udp.h>
-#include <net/geneve.h>
-#include <net/gre.h>
-#include <net/sch_generic.h>
-#include <net/vxlan.h>
+#include <net/gso.h>
+#include <net/tcp.h>
 
 /*
  * What lies between us and the wire, and whether a packet that stands for many datagrams may pass
@@ -25,187 +19,118 @@
  * All is called under RCU with bottom halves off.
  */
 
-#ifdef CONFIG_NETFILTER
-/*
- * Returns whether a hook does with a packet for many datagrams what it does with the first of
- * them: connection tracking, address translation and security labels look at the flow alone.
- */
-static bool wg_hook_sees_flow(const struct nf_hook_ops *ops)
-{
-	if (ops->hook_ops_type == NF_HOOK_OP_NF_TABLES || ops->hook_ops_type == NF_HOOK_OP_BPF)
-		return false;
-	/* These are the same for IPv6. */
-	switch (ops->priority) {
-	case NF_IP_PRI_CONNTRACK_DEFRAG:
-	case NF_IP_PRI_CONNTRACK:
-	case NF_IP_PRI_NAT_DST:
-	case NF_IP_PRI_NAT_SRC:
-	case NF_IP_PRI_CONNTRACK_HELPER:
-	case NF_IP_PRI_CONNTRACK_CONFIRM:
-	case NF_IP_PRI_SELINUX_FIRST:
-	case NF_IP_PRI_SELINUX_LAST:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool wg_hooks_see_flow(const struct nf_hook_entries *hooks)
-{
-	struct nf_hook_ops **ops;
-	unsigned int i;
-
-	if (!hooks)
-		return true;
-	ops = nf_hook_entries_get_hook_ops(hooks);
-	for (i = 0; i < hooks->num_hook_entries; i++)
-		if (!wg_hook_sees_flow(READ_ONCE(ops[i])))
-			return false;
-	return true;
-}
-
-/* Returns whether no hook on the way out of @net looks at single datagrams. */
-static bool wg_net_is_plain(const struct net *net, bool v6)
-{
-	struct nf_hook_entries __rcu *const *heads = v6 ? net->nf.hooks_ipv6 : net->nf.hooks_ipv4;
-
-	return wg_hooks_see_flow(rcu_dereference(heads[NF_INET_LOCAL_OUT])) &&
-	       wg_hooks_see_flow(rcu_dereference(heads[NF_INET_POST_ROUTING]));
-}
-#else
-static bool wg_net_is_plain(const struct net *net, bool v6)
-{
-	return true;
-}
-#endif
-
-/* What is to be sent, as the devices that it passes are asked about. */
-struct wg_large {
-	unsigned int len;	/* with all headers, but those of the device */
-	unsigned int segs;
-	bool v6;
-	bool limited;		/* by a socket, to what leaves soon, as no router is */
-};
-
-/* Returns whether neither netfilter nor traffic control looks at what @dev sends. */
-static bool wg_dev_is_plain(const struct net_device *dev)
-{
-#ifdef CONFIG_NETFILTER_EGRESS
-	if (rcu_access_pointer(dev->nf_hooks_egress))
-		return false;
-#endif
-#ifdef CONFIG_NET_XGRESS
-	if (rcu_access_pointer(dev->tcx_egress))
-		return false;
-#endif
-#ifdef CONFIG_NETFILTER_FAMILY_BRIDGE
-	if (netif_is_bridge_master(dev)) {
-		const struct net *net = dev_net_rcu(dev);
-
-		if (rcu_access_pointer(net->nf.hooks_bridge[NF_BR_LOCAL_OUT]) ||
-		    rcu_access_pointer(net->nf.hooks_bridge[NF_BR_POST_ROUTING]))
-			return false;
-	}
-#endif
-	return true;
-}
-
-/*
- * Returns whether @dev shows all that lies below it.  Tunnels have devices below them that are
- * not among their lower ones, and what is enslaved to a VRF passes that.
- */
-static bool wg_dev_is_open(const struct net_device *dev)
-{
-	if (dev->type != ARPHRD_ETHER && dev->type != ARPHRD_LOOPBACK)
-		return false;
-	return !netif_is_vxlan(dev) && !netif_is_geneve(dev) && !netif_is_gretap(dev) &&
-	       !netif_is_ip6gretap(dev) && !netif_is_l3_slave(dev);
-}
-
-/* Returns whether a queue has no plan of its own of what leaves when, and takes nothing apart. */
-static bool wg_queue_is_simple(const struct Qdisc *q)
-{
-	static const char *const simple[] = { "fq_codel", "fq", "pfifo_fast" };
-	unsigned int i;
-
-	if (!q->enqueue)
-		return true;
-	for (i = 0; i < ARRAY_SIZE(simple); i++)
-		if (!strcmp(q->ops->id, simple[i]))
-			return true;
-	return false;
-}
-
-/*
- * Returns whether the queue of @dev may be given large packets.  None may, and one for each of the
- * queues that only fast hardware has, if they are simple.  A single one that is may if a socket
- * limits what waits there: a router would fill it, and it is counted in packets.
- */
-static bool wg_dev_queues_large(struct net_device *dev, bool limited)
-{
-	const struct Qdisc *q = rcu_dereference(dev->qdisc);
-	unsigned int i;
-
-	if (!q->enqueue)
-		return true;
-	if (strcmp(q->ops->id, "mq"))
-		return limited && wg_queue_is_simple(q);
-	for (i = 0; i < READ_ONCE(dev->real_num_tx_queues); i++)
-		if (!wg_queue_is_simple(rcu_dereference(netdev_get_tx_queue(dev, i)->qdisc)))
-			return false;
-	return true;
-}
-
-/* Returns whether @dev can take apart what @large is, not much of it being left to the kernel. */
-static bool wg_dev_segments(const struct net_device *dev, const struct wg_large *large)
-{
-	const unsigned int len = large->len + dev->hard_header_len + VLAN_HLEN;
-	const unsigned int max_size = large->v6 ? READ_ONCE(dev->gso_max_size) :
-						  READ_ONCE(dev->gso_ipv4_max_size);
-
-	return dev->features & ~dev->gso_partial_features & NETIF_F_GSO_UDP_L4 &&
-	       len < max_size && large->segs <= READ_ONCE(dev->gso_max_segs);
-}
-
-static bool wg_dev_takes_large(struct net_device *dev, const struct wg_large *large)
-{
-	return wg_dev_segments(dev, large) && wg_dev_is_open(dev) && wg_dev_is_plain(dev) &&
-	       wg_dev_queues_large(dev, large->limited);
-}
-
 static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv *priv)
 {
 	return !wg_dev_takes_large(dev, priv->data);
 }
 
-/*
- * Returns whether @skb, which stands for many datagrams that are sent along @dst, may leave as it
- * is.
- */
-bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, bool v6)
+/* Returns whether @large, a datagram of which has @size bytes with its headers, may leave by @dst. */
+static bool wg_dst_takes_large(struct dst_entry *dst, struct wg_large *large, unsigned int size)
 {
-	struct wg_large large = {
-		.len = skb->len + sizeof(struct udphdr) +
-		       (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)),
-		.segs = skb_shinfo(skb)->gso_segs,
-		.v6 = v6,
-		.limited = skb->sk,
-	};
 	struct netdev_nested_priv priv = {
-		.data = &large,
+		.data = large,
 	};
 	struct net_device *dev;
 	bool takes;
 
-	if (dst_xfrm(dst) || dst->lwtstate)
+	if (dst_xfrm(dst) || dst->lwtstate || size > dst_mtu(dst))
 		return false;
 	/* Bottom halves that are off are enough, but lockdep does not know that of all readers. */
 	rcu_read_lock();
 	dev = dst_dev_rcu(dst);
-	takes = wg_net_is_plain(dev_net_rcu(dev), v6) && wg_dev_takes_large(dev, &large) &&
+	takes = wg_net_sends_plain(dev_net_rcu(dev), large->v6) && wg_dev_takes_large(dev, large) &&
 		!netdev_walk_all_lower_dev_rcu(dev, wg_lower_dev_check, &priv);
 	rcu_read_unlock();
 	return takes;
+}
+
+/* Returns what is asked about @skb, which stands for many datagrams, with @left bytes to come. */
+static struct wg_large wg_large_of(const struct sk_buff *skb, unsigned int left, bool v6)
+{
+	return (struct wg_large){
+		.len = skb->len + left,
+		.segs = skb_shinfo(skb)->gso_segs,
+		.v6 = v6,
+		.limited = skb->sk && skb->destructor == tcp_wfree,
+	};
+}
+
+/*
+ * Returns whether @skb, which stands for many datagrams that are sent to @daddr along @dst, and has
+ * no headers yet, may leave as it is.
+ */
+bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, __be32 daddr)
+{
+	const unsigned int headers_len = sizeof(struct iphdr) + sizeof(struct udphdr);
+	struct wg_large large = wg_large_of(skb, headers_len, false);
+
+	large.daddr = daddr;
+	return wg_dst_takes_large(dst, &large, headers_len + skb_shinfo(skb)->gso_size);
+}
+
+/* As wg_egress_takes_large(), by IPv6. */
+bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
+			    const struct in6_addr *daddr)
+{
+	const unsigned int headers_len = sizeof(struct ipv6hdr) + sizeof(struct udphdr);
+	struct wg_large large = wg_large_of(skb, headers_len, true);
+
+	large.daddr6 = daddr;
+	return wg_dst_takes_large(dst, &large, headers_len + skb_shinfo(skb)->gso_size);
+}
+
+/* Sends each of the datagrams that @skb, which has all its headers, stands for by itself. */
+static int wg_egress_output_cut(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	struct sk_buff *segs, *next;
+	int err = 0;
+
+	segs = skb_gso_segment(skb, NETIF_F_SG | NETIF_F_HW_CSUM);
+	if (IS_ERR_OR_NULL(segs)) {
+		kfree_skb(skb);
+		return -ENOMEM;
+	}
+	skb_list_walk_safe(segs, segs, next) {
+		int ret;
+
+		skb_mark_not_on_list(segs);
+		wg_skb_pass_owner(segs, skb, !next);
+		ret = dst_output(net, sk, segs);
+		if (ret && !err)
+			err = ret;
+	}
+	consume_skb(skb);
+	return err;
+}
+
+/*
+ * As ip_local_out() and ip6_local_out(), for @skb that has been asked about, with all its headers
+ * complete.  If its destination is translated, it takes another way, of which nobody has asked yet.
+ */
+int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6)
+{
+	/* Only looked at by its address, which is nobody else's as long as RCU is held. */
+	const struct dst_entry *asked = skb_dst(skb);
+	struct dst_entry *dst;
+	unsigned int size;
+	struct wg_large large;
+	int err;
+
+	err = nf_hook(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, sk, skb, NULL,
+		      skb_dst_dev_rcu(skb), dst_output);
+	if (err != 1)
+		return err;
+	dst = skb_dst(skb);
+	if (likely(dst == asked))
+		return dst_output(net, sk, skb);
+	large = wg_large_of(skb, 0, v6);
+	if (v6)
+		large.daddr6 = &ipv6_hdr(skb)->daddr;
+	else
+		large.daddr = ip_hdr(skb)->daddr;
+	size = skb_transport_offset(skb) + sizeof(struct udphdr) + skb_shinfo(skb)->gso_size;
+	return wg_dst_takes_large(dst, &large, size) ? dst_output(net, sk, skb) :
+						       wg_egress_output_cut(net, sk, skb);
 }
 
 /*

@@ -131,9 +131,13 @@ static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	iph->protocol = IPPROTO_UDP;
 	iph->saddr = saddr;
 	iph->daddr = daddr;
+	iph_set_totlen(iph, skb->len);
 	__ip_select_ident(net, iph, segs);
+	ip_send_check(iph);
+	skb->protocol = htons(ETH_P_IP);
 
-	err = ip_local_out(net, sk, skb);
+	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
+	err = wg_egress_local_out(net, sk, skb, false);
 	if (dev && likely(!net_xmit_eval(err)))
 		udp_tunnel_count(dev, segs, len);
 	else if (dev)
@@ -202,7 +206,7 @@ bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 				    sport, dport, false, false, 0);
 		return true;
 	}
-	if (wg_egress_takes_large(skb, &rt->dst, false)) {
+	if (wg_egress_takes_large(skb, &rt->dst, daddr)) {
 		udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
 		return true;
 	}
@@ -239,7 +243,10 @@ static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	ip6h->daddr = *daddr;
 	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 
-	err = ip6_local_out(dev_net_rcu(dst->dev), sk, skb);
+	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+	skb->protocol = htons(ETH_P_IPV6);
+
+	err = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true);
 	if (dev && likely(!net_xmit_eval(err))) {
 		udp_tunnel_count(dev, segs, len);
 	} else if (dev) {
@@ -287,7 +294,7 @@ bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff 
 				     sport, dport, false, 0);
 		return true;
 	}
-	if (wg_egress_takes_large(skb, dst, true)) {
+	if (wg_egress6_takes_large(skb, dst, daddr)) {
 		udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
 		return true;
 	}
