@@ -27,6 +27,11 @@ check 'the tunnel is up' reaches l 192.168.241.2
 counted 'to the other end' 192.168.241.2
 in_large 'to the other end'
 
+at a wg set wg0 peer "$PUB_B" endpoint '[fd00:aa::2]:51822'
+counted 'to the other end by IPv6' fd00::2
+in_large 'to the other end by IPv6'
+at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+
 # Somebody at the other end looks, or takes what comes in elsewhere.
 for place in 'filter hook prerouting priority mangle' 'filter hook input priority filter' \
 	'nat hook prerouting priority dstnat'; do
@@ -52,7 +57,14 @@ in_large 'to the other end again'
 # A datagram that does not fit.
 at a ip link set wg0 mtu 1500
 at b ip link set wg0 mtu 1500
+# What IP was asked to send, as each makes two fragments.
+asked() {
+	at a awk '$1 == "Ip:" && f { print $f } $1 == "Ip:" { for (i = 2; i <= NF; i++) if ($i == "OutRequests") f = i }' \
+		/proc/net/snmp
+}
+requested=$(asked)
 counted 'larger than the route' 192.168.241.2
+packets=$(($(asked) - requested))
 each_alone 'larger than the route'
 at a ip link set wg0 mtu 1420
 at b ip link set wg0 mtu 1420
@@ -61,6 +73,20 @@ at b ip link set wg0 mtu 1420
 at a tc qdisc add dev eth0 root handle 10: fq_codel
 counted 'fq_codel' 192.168.241.2
 in_large 'fq_codel'
+# A sender of large packets of UDP, which only its buffer limits.
+messages=$(stats a tx_packets) packets=$(requests)
+at a python3 - << 'END'
+import socket
+import time
+
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.IPPROTO_UDP, 103, 1000)
+for _ in range(20):
+    sock.sendto(bytes(40000), ("192.168.241.2", 9))
+    time.sleep(0.02)
+END
+messages=$(($(stats a tx_packets) - messages)) packets=$(($(requests) - packets))
+each_alone 'fq_codel, large packets of UDP'
 if try at a tc filter add dev eth0 parent 10: matchall classid 10:1 \
 	action police rate 10gbit burst 10m mtu "$LARGE" conform-exceed drop; then
 	counted 'fq_codel with a filter' 192.168.241.2
