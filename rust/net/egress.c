@@ -24,7 +24,7 @@ static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv 
 	return !wg_dev_takes_large(dev, priv->data);
 }
 
-/* Returns whether @large, a datagram of which has @size bytes with its headers, may leave by @dst. */
+/* Returns whether @large, of which a datagram has @size bytes with headers, may leave by @dst. */
 static bool wg_dst_takes_large(struct dst_entry *dst, struct wg_large *large, unsigned int size)
 {
 	struct netdev_nested_priv priv = {

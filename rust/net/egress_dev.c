@@ -99,10 +99,10 @@ static bool wg_dev_delivers(struct net_device *dev, const struct wg_large *large
 }
 
 /*
- * Returns whether it is known what becomes of @large below @dev: a card puts it on a wire, a VLAN, a
- * bond, a team or a bridge hands it to those that are below, who are asked, too, and veth delivers
- * it.  All others - tunnels, taps, the ports of a datapath, netkit, ipvlan, macvlan, a VRF - may have
- * anything behind them.
+ * Returns whether it is known what becomes of @large below @dev: a card puts it on a wire, a VLAN,
+ * a bond, a team or a bridge hands it to those that are below, who are asked, too, and veth
+ * delivers it.  All others - tunnels, taps, the ports of a datapath, netkit, ipvlan, macvlan, a
+ * VRF - may have anything behind them.
  */
 static bool wg_dev_is_open(struct net_device *dev, struct wg_large *large)
 {
@@ -133,8 +133,8 @@ static bool wg_queue_has_filters(struct Qdisc *q)
 }
 
 /*
- * Returns whether what waits in @q is counted in time, not in packets, without a plan of what leaves
- * when, and lets others by.
+ * Returns whether what waits in @q is counted in time, not in packets, without a plan of what
+ * leaves when, and lets others by.
  */
 static bool wg_queue_is_simple(struct Qdisc *q)
 {
