@@ -6,6 +6,7 @@
 #include <linux/skbuff_ref.h>
 #include <linux/udp.h>
 #include <net/gso.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 
 /*
@@ -103,14 +104,29 @@ static int wg_egress_output_cut(struct net *net, struct sock *sk, struct sk_buff
 	return err;
 }
 
+static struct in6_addr wg_destination(const struct sk_buff *skb, bool v6)
+{
+	struct in6_addr daddr = {};
+
+	if (v6)
+		daddr = ipv6_hdr(skb)->daddr;
+	else
+		daddr.s6_addr32[0] = ip_hdr(skb)->daddr;
+	return daddr;
+}
+
 /*
  * As ip_local_out() and ip6_local_out(), for @skb that has been asked about, with all its headers
- * complete.  If its destination is translated, it takes another way, of which nobody has asked yet.
+ * complete.  If its destination is translated, it goes elsewhere, be it by the same route, and
+ * nobody has asked about that.  Returns in @whole whether it was sent as it is.
  */
-int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6)
+int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6,
+			bool *whole)
 {
 	/* Only looked at by its address, which is nobody else's as long as RCU is held. */
 	const struct dst_entry *asked = skb_dst(skb);
+	const struct in6_addr daddr = wg_destination(skb, v6);
+	struct in6_addr now;
 	struct dst_entry *dst;
 	unsigned int size;
 	struct wg_large large;
@@ -118,10 +134,12 @@ int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, b
 
 	err = nf_hook(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, sk, skb, NULL,
 		      skb_dst_dev_rcu(skb), dst_output);
+	*whole = true;
 	if (err != 1)
 		return err;
 	dst = skb_dst(skb);
-	if (likely(dst == asked))
+	now = wg_destination(skb, v6);
+	if (likely(dst == asked && ipv6_addr_equal(&now, &daddr)))
 		return dst_output(net, sk, skb);
 	large = wg_large_of(skb, 0, v6);
 	if (v6)
@@ -129,8 +147,8 @@ int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, b
 	else
 		large.daddr = ip_hdr(skb)->daddr;
 	size = skb_transport_offset(skb) + sizeof(struct udphdr) + skb_shinfo(skb)->gso_size;
-	return wg_dst_takes_large(dst, &large, size) ? dst_output(net, sk, skb) :
-						       wg_egress_output_cut(net, sk, skb);
+	*whole = wg_dst_takes_large(dst, &large, size);
+	return *whole ? dst_output(net, sk, skb) : wg_egress_output_cut(net, sk, skb);
 }
 
 /*

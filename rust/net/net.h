@@ -67,7 +67,8 @@ struct wg_slice {
 bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, __be32 daddr);
 bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
 			    const struct in6_addr *daddr);
-int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6);
+int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6,
+			bool *whole);
 struct sk_buff *wg_egress_slice(struct sk_buff *skb, struct wg_slice *at, unsigned int headroom);
 
 /* genetlink.c */

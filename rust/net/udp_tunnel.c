@@ -98,8 +98,11 @@ static void udp_tunnel_count(struct net_device *dev, unsigned int packets, unsig
 	u64_stats_update_end(&tstats->syncp);
 }
 
-/* As udp_tunnel_xmit_skb(), but counts the datagrams that @skb stands for. */
-static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+/*
+ * As udp_tunnel_xmit_skb(), but counts the datagrams that @skb stands for.  Returns whether it was
+ * sent as it is.
+ */
+static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 				__be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
 {
 	const unsigned int segs = skb_shinfo(skb)->gso_segs;
@@ -107,11 +110,12 @@ static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	struct net_device *dev = skb->dev;
 	const unsigned int len = skb->len;
 	struct iphdr *iph;
+	bool whole;
 	int err;
 
 	if (!udp_tunnel_enter(skb, dev)) {
 		ip_rt_put(rt);
-		return;
+		return true;
 	}
 	udp_tunnel_push_header(skb, sport, dport);
 	udp_set_csum(false, skb, saddr, daddr, skb->len);
@@ -137,12 +141,13 @@ static void udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	skb->protocol = htons(ETH_P_IP);
 
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
-	err = wg_egress_local_out(net, sk, skb, false);
+	err = wg_egress_local_out(net, sk, skb, false, &whole);
 	if (dev && likely(!net_xmit_eval(err)))
 		udp_tunnel_count(dev, segs, len);
 	else if (dev)
 		DEV_STATS_ADD(dev, tx_dropped, segs);
 	dev_xmit_recursion_dec();
+	return whole;
 }
 
 /* Takes the next datagram off @skb, which stands for many, and readies it to be sent to @dst. */
@@ -206,17 +211,16 @@ bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 				    sport, dport, false, false, 0);
 		return true;
 	}
-	if (wg_egress_takes_large(skb, &rt->dst, daddr)) {
-		udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
-		return true;
-	}
+	if (wg_egress_takes_large(skb, &rt->dst, daddr))
+		return udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+
 	udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
 	return false;
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
-/* As udp_tunnel6_xmit_skb(), but counts the datagrams that @skb stands for. */
-static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+/* As udp_tunnel_xmit_gso(), by IPv6. */
+static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 				 const struct in6_addr *saddr, const struct in6_addr *daddr,
 				 u8 ds, __be16 sport, __be16 dport)
 {
@@ -224,11 +228,12 @@ static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	struct net_device *dev = skb->dev;
 	const unsigned int len = skb->len;
 	struct ipv6hdr *ip6h;
+	bool whole;
 	int err;
 
 	skb_dst_set(skb, dst);
 	if (!udp_tunnel_enter(skb, dev))
-		return;
+		return true;
 	udp_tunnel_push_header(skb, sport, dport);
 	udp6_set_csum(false, skb, saddr, daddr, skb->len);
 
@@ -246,7 +251,7 @@ static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
 	skb->protocol = htons(ETH_P_IPV6);
 
-	err = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true);
+	err = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true, &whole);
 	if (dev && likely(!net_xmit_eval(err))) {
 		udp_tunnel_count(dev, segs, len);
 	} else if (dev) {
@@ -254,6 +259,7 @@ static void udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 		DEV_STATS_ADD(dev, tx_aborted_errors, segs);
 	}
 	dev_xmit_recursion_dec();
+	return whole;
 }
 
 /* As udp_tunnel_xmit_slices(), by IPv6. */
@@ -294,10 +300,9 @@ bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff 
 				     sport, dport, false, 0);
 		return true;
 	}
-	if (wg_egress6_takes_large(skb, dst, daddr)) {
-		udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
-		return true;
-	}
+	if (wg_egress6_takes_large(skb, dst, daddr))
+		return udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+
 	udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
 	return false;
 #else
