@@ -68,7 +68,8 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 {
 	int err;
 
-	if (skb->len)
+	/* Of a packet that is of no namespace, there is none to look for. */
+	if (skb->len && (skb->dev || skb->sk))
 		skb_get_hash(skb);
 	err = skb_cow_head(skb, headroom);
 	if (unlikely(err))
