@@ -139,7 +139,7 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 	return err;
 }
 
-/* Undoes what udp_tunnel_accept_large() did for @sk. */
+/* Undoes what wg_udp_tunnel_accept_large() did for @sk. */
 void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
 {
 	struct udp_tunnel_hook *hook;

@@ -153,7 +153,8 @@ impl Share {
     /// Returns the share of a job with these packets, unless all is taken.
     pub(crate) fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
         let (direction, size, limit) = match task {
-            // Packets that are sent at once are one large one, or were.
+            // Packets that are sent at once are one large one, or were, but for those that waited for a
+            // session.
             Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
             Task::Decrypt { .. } => (Direction::In, count_messages(packets), MAX_MESSAGES_IN),
         };
