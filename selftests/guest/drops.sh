@@ -47,6 +47,11 @@ check 'RX-24 the other way' copy b a 192.168.241.1
 check 'RX-24 by IPv6' copy a b fd00::2 100K
 none 'RX-24 nothing of it is a drop'
 
+# So that none means something.
+watch
+at a ping -n -q -c 3 -i 0.01 -W 1 192.168.241.9 > /dev/null || true
+holds 'RX-24 what is for no peer is one' "$(dropped | grep -c .) >= 3"
+
 # Messages too long to be put together as others are.
 at a ip link set eth0 mtu 9500
 at b ip link set eth0 mtu 9500

@@ -143,6 +143,8 @@ if at a ip link add link eth0 name eth0.5 type vlan id 5 2> /dev/null; then
 	each_alone 'a VLAN upon what looks'
 	at a tc qdisc del dev eth0 clsact
 	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+else
+	skip 'a VLAN' 'this kernel has none'
 fi
 
 # A ring of 256 places, which must be emptied while it is filled. A machine that is busy with something

@@ -12,8 +12,14 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+# It stops looking once it has complained.
+looks() {
+	grep -q 'debug_locks: *1$' /proc/lockdep_stats
+}
+
 pair
 check 'the tunnel' reaches a 192.168.241.2
+check 'lockdep looks' looks
 
 # cold ENDPOINT: it is known where b is and at which of our addresses it has heard from us, but nobody has
 # looked up the route yet.
@@ -72,4 +78,5 @@ for endpoint in '10.0.0.2 10.0.0.1' '[fd00:aa::2] [fd00:aa::1]'; do
 	done
 done
 
+check 'lockdep looks still' looks
 finish

@@ -51,6 +51,8 @@ at b nft flush ruleset
 pass a b
 
 # A policer with room for twenty datagrams. Large packets would not get through at all.
+counted 'and without' 192.168.241.2
+in_large 'and without'
 looks eth0
 at a tc filter add dev eth0 egress matchall \
 	action police rate 20mbit burst 30k conform-exceed drop
@@ -141,22 +143,30 @@ in_large 'and without'
 
 # Offloads that come and go meanwhile.
 # shellcheck disable=SC2016
-spawn a bash -c 'while :; do
+spawn a bash -c '
+while :; do
 	for value in off on; do
 		ethtool -K wg0 gso "$value" tso "$value"
 		ethtool -K eth0 tx-udp-segmentation "$value"
 		ethtool -K wg0 tx-udp-segmentation "$value"
 		ethtool -K eth0 gso "$value" tso "$value"
-		ethtool -K eth0 tx "$value"
+		ethtool -K eth0 tx "$value" && echo "$value"
 	done
-done' > /dev/null 2>&1
+done' > "$TMP/switched" 2>&1
 for _ in 1 2 3; do
 	check 'a file while offloads are switched' copy a b 192.168.241.2
 	check 'and by IPv6' copy a b fd00::2
 done
 # shellcheck disable=SC2154 # spawn sets it
-stop "$job"
+stop_busy 'switching' "$job"
+holds 'they were switched' "$(grep -c '^on$' "$TMP/switched") > 2"
 is 'nothing was refused' "$(stats a tx_errors) $(stats b rx_errors rx_dropped)" '0 0 0'
+at a ethtool -K eth0 tx on > /dev/null
+pass a
+large on
+at a ethtool -K wg0 tx-udp-segmentation on > /dev/null
+counted 'and when all are on' 192.168.241.2
+in_large 'and when all are on'
 
 # Rules of iptables count, and limit. The last, as the hooks of a table stay when its rules are gone.
 for place in 'filter OUTPUT' 'mangle POSTROUTING'; do
