@@ -202,8 +202,10 @@ impl Device {
             if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
                 let task = Task::Decrypt { instance };
                 let own = keypair.get();
-                if own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
-                    keypair.begin_job();
+                // Before it is looked whether there is anything to watch.
+                keypair.begin_job();
+                if !own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
+                    keypair.end_job();
                 }
             } else {
                 alone = alone.saturating_sub(messages);

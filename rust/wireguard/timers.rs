@@ -4,6 +4,7 @@
 
 use crate::peer::{
     Peer,
+    DRAIN,
     INITIATE,
     ZERO_KEYS, //
 };
@@ -146,21 +147,29 @@ impl Peer {
         }
     }
 
-    /// Has those worked on by other CPUs that wait for one that does not get to them, and looks again
-    /// later as long as there are any.
-    fn rescue_jobs(&self) {
-        let device = self.device();
+    /// Has those worked on by other CPUs that wait for one that does not get to them, and those that are
+    /// done sent, as whoever was to do so may have been interrupted. Looks again later as long as there
+    /// are any.
+    fn rescue_jobs(this: Borrow<'_, Self>) {
+        let device = this.device();
         let now_ns = time::boottime_coarse_ns();
-        let mut left = !self.outbox.order().is_empty();
-        self.outbox.order().rescue_stuck(device, now_ns);
-        for index in self.sessions.indices_with_jobs().into_iter().flatten() {
+        let order = this.outbox.order();
+        let mut left = !order.is_empty();
+        order.rescue_stuck(device, now_ns);
+        if order.is_front_done() {
+            if let Some(peer) = this.get() {
+                // If it is queued already, the reference is just dropped.
+                let _ = device.queues().rescue.enqueue::<_, DRAIN>(peer);
+            }
+        }
+        for index in this.sessions.indices_with_jobs().into_iter().flatten() {
             left = true;
             if let Some(inbox) = device.inboxes().get(device.instance_of(index)) {
                 inbox.order().rescue_stuck(device, now_ns);
             }
         }
         if left {
-            self.watch_jobs();
+            this.watch_jobs();
         }
     }
 }
@@ -168,7 +177,7 @@ impl Peer {
 impl Expire<{ TIMERS }> for Peer {
     fn expired(this: Borrow<'_, Self>, timer: usize) {
         let Some(timer) = Timer::from_index(timer) else {
-            return this.rescue_jobs();
+            return Self::rescue_jobs(this);
         };
         let state = &this.timer_state;
         let expired = timers::expired(
