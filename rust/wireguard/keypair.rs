@@ -346,8 +346,7 @@ impl Sessions {
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
         if usable {
             peer.timer_state.keys_expired.store(false, Relaxed);
-        }
-        if !usable {
+        } else {
             handshake.clear();
             let indices = peer.device().indices();
             indices.remove_handshake(outcome.local_index, peer);
