@@ -14,15 +14,7 @@
 . "${BASH_SOURCE[0]%/*}/flows.sh"
 . "${BASH_SOURCE[0]%/*}/bundles.sh"
 
-pair
-ns l
-veth l eth0 a lan
-addr l eth0 10.1.0.2/24
-addr a lan 10.1.0.1/24
-at l ip route add default via 10.1.0.1
-sysctl_set a ipv4/ip_forward 1
-at b wg set wg0 peer "$PUB_A" allowed-ips 192.168.241.1/32,fd00::1/128,10.1.0.0/24
-at b ip route add 10.1.0.0/24 dev wg0
+routed_pair
 check 'the tunnel is up' reaches l 192.168.241.2
 counted 'to the other end' 192.168.241.2
 in_large 'to the other end'
