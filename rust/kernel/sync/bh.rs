@@ -34,10 +34,13 @@ impl Drop for Guard {
     }
 }
 
-/// Returns whether this is part of a softirq, and not of a task that has disabled bottom halves: no other
-/// softirq runs on this CPU until this one is through, however many guards are dropped.
+/// Returns whether this is part of a softirq, or of a thread that polls in place of one, and not of a task
+/// that has disabled bottom halves: no other softirq runs on this CPU until the poll is through, however
+/// many guards are dropped.
 #[inline]
 pub fn in_softirq(_bh: &Guard) -> bool {
     // SAFETY: An FFI call without requirements.
-    unsafe { bindings::wg_in_serving_softirq() }
+    let serving = unsafe { bindings::wg_in_serving_softirq() };
+    // SAFETY: An FFI call without requirements; what it reads is of this CPU, as bottom halves are off.
+    serving || unsafe { bindings::wg_in_napi_threaded_poll() }
 }
