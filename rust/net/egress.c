@@ -188,6 +188,9 @@ struct sk_buff *wg_egress_slice(struct sk_buff *skb, struct wg_slice *at, unsign
 		}
 	}
 	wg_skb_copy_flow(datagram, skb);
+#ifdef CONFIG_XPS
+	datagram->sender_cpu = skb->sender_cpu;
+#endif
 	wg_skb_pass_owner(datagram, skb, at->done == skb->len);
 	return datagram;
 }

@@ -27,6 +27,7 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsigned int before,
 			  unsigned int len);
 void wg_skb_scrub(struct sk_buff *skb, bool encapsulating);
+void wg_skb_set_sender_cpu(struct sk_buff *skb, unsigned int cpu);
 bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport);
 void wg_skb_set_udp_gso(struct sk_buff *skb, u16 size, u16 segs);
 void wg_skb_set_tcp_gso(struct sk_buff *skb, bool v6, bool cwr, u16 size, u16 segs);

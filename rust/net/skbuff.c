@@ -161,6 +161,19 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 }
 
 /*
+ * Notes that CPU number @cpu has sent @skb, for whoever chooses a queue of a device by
+ * that.  It is for packets that do not come from a device: the field is that of their
+ * NAPI instance otherwise.
+ */
+void wg_skb_set_sender_cpu(struct sk_buff *skb, unsigned int cpu)
+{
+#ifdef CONFIG_XPS
+	if (cpu < nr_cpu_ids)
+		skb->sender_cpu = cpu + 1;
+#endif
+}
+
+/*
  * Returns whether @skb is a large packet of which the segments differ in their
  * headers only: one of TCP or UDP, as it is and not within something else, from
  * a source that is trusted, beginning with its network header, with its checksum

@@ -248,8 +248,10 @@ impl Job {
         let now_ns = time::boottime_coarse_ns();
         match task {
             Task::Encrypt { sealing, instance } => {
-                let packets =
+                let mut packets =
                     device.measure_encryption(instance, || keypair.seal(packets, sealing));
+                // All that a CPU sends, it or others, takes the same queue of a card: that of the CPU.
+                packets.for_each_mut(|skb| skb.set_sender_cpu(instance));
                 let peer = keypair.peer().clone();
                 self.finish(Batch {
                     keypair,

@@ -88,6 +88,11 @@ END
 # routed_pair: a pair, and l, a host behind a, whose packets a forwards.
 routed_pair() {
 	pair
+	routed
+}
+
+# routed: there is one at l in a tunnel that is there.
+routed() {
 	ns l
 	veth l eth0 a lan
 	addr l eth0 10.1.0.2/24

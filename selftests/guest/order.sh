@@ -13,6 +13,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "${BASH_SOURCE[0]%/*}/flows.sh"
+. "${BASH_SOURCE[0]%/*}/bundles.sh"
 
 seconds=${WG_ORDER:-2}
 order=$HERE/order.py
@@ -29,13 +30,22 @@ reordered() {
 		/proc/net/netstat
 }
 
+# receive ADDRESS: b receives, and says what into $TMP/received after receive_end.
+receive() {
+	spawn b "$order" receive "$1" 7000 > "$TMP/received"
+	receiver=$job
+	eventually grep -q ready "$TMP/received"
+}
+receive_end() {
+	sleep 0.5
+	stop "$receiver"
+}
+
 # datagrams WHAT ADDRESS: two flows at the same time, each from a CPU of its own; one if there is
 # but one.
 datagrams() {
-	local what=$1 address=$2 cpu receiver flows received overtaken jobs=()
-	spawn b "$order" receive "$address" 7000 > "$TMP/received"
-	receiver=$job
-	eventually grep -q ready "$TMP/received"
+	local what=$1 address=$2 cpu flows received overtaken jobs=()
+	receive "$address"
 	for ((cpu = 0; cpu < $(nproc) && cpu < 2; cpu++)); do
 		spawn a "$order" send "$address" 7000 "$seconds" "$cpu"
 		jobs+=("$job")
@@ -43,8 +53,7 @@ datagrams() {
 	for job in "${jobs[@]}"; do
 		wait "$job"
 	done
-	sleep 0.5
-	stop "$receiver"
+	receive_end
 	read -r flows received overtaken <<< "$(tail -n 1 "$TMP/received")"
 	holds "$what: datagrams" "$flows == ${#jobs[@]} && $received > 1000"
 	is "$what: none of $received overtook another" "$overtaken" 0
@@ -83,5 +92,39 @@ for kind in "${kinds[@]}"; do
 	stream "$what, IPv6" fd00::2
 	untunnel
 done
+
+# With the last kind, in which everything is a job of another CPU: all that comes in on one leaves by the
+# same queue of a card, as what is in two of them leaves in any order.
+note 'a card with a queue for each CPU'
+queues() {
+	local queue
+	at a ethtool -L eth0 tx 2 || return
+	for queue in 0 1; do
+		# shellcheck disable=SC2016
+		at_sys a sh -c 'echo "$2" > "/sys/class/net/eth0/queues/tx-$1/xps_cpus"' -- "$queue" $((1 << queue)) || return
+	done
+	at a tc qdisc replace dev eth0 root handle 1: mq
+}
+# sent_by QUEUE: how many packets.
+sent_by() {
+	at a tc -s qdisc show dev eth0 parent "1:$1" | sed -n 's/.* \([0-9]*\) pkt .*/\1/p'
+}
+tunnel
+routed
+check 'the tunnel' reaches l 192.168.241.2
+if (($(nproc) < 2)); then
+	skip 'one queue' 'there is but one CPU'
+elif ! try queues; then
+	skip 'one queue' 'none can be chosen by CPU'
+else
+	before=("$(sent_by 1)" "$(sent_by 2)")
+	receive 192.168.241.2
+	at l "$order" send 192.168.241.2 7000 1 0
+	receive_end
+	sent=($(($(sent_by 1) - before[0])) $(($(sent_by 2) - before[1])))
+	note "by each queue: ${sent[*]}"
+	holds 'what one CPU sends leaves by one queue' \
+		"${sent[0]} + ${sent[1]} > 1000 && (${sent[0]} < 20 || ${sent[1]} < 20)"
+fi
 
 finish

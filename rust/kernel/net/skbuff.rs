@@ -300,4 +300,12 @@ impl SkBuff {
         // SAFETY: By the type invariants, the buffer is valid and not shared.
         unsafe { bindings::wg_skb_scrub(self.as_raw(), encapsulating) };
     }
+
+    /// Has a device with a queue for each CPU choose that of CPU number `cpu`, instead of that of the CPU on
+    /// which it gets the packet.
+    #[inline]
+    pub fn set_sender_cpu(&mut self, cpu: usize) {
+        // SAFETY: By the type invariants, the buffer is valid and not shared.
+        unsafe { bindings::wg_skb_set_sender_cpu(self.as_raw(), cpu as u32) };
+    }
 }
