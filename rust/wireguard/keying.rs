@@ -15,10 +15,8 @@ use crate::{
     globals,
     peer::Peer, //
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::Relaxed, //
-};
+use kernel::prelude::*;
+use wg_kernel::time;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
@@ -165,10 +163,13 @@ impl Peer {
         self.sessions.stop_sending();
     }
 
-    /// Wipes the handshake, and then all sessions, unless there was a new one since they have expired.
+    /// Wipes the handshake, and then all sessions, unless there is a new one.
+    ///
+    /// To be called when there was none for long. As the timer expires, or until a worker gets to what
+    /// follows, there may be one all the same.
     pub(crate) fn wipe_expired_keys(&self) {
         let mut keying = self.keying.lock();
-        if self.timer_state.keys_expired.xchg(false, Relaxed) {
+        if !self.sessions.are_young(time::boottime_coarse_ns()) {
             self.abandon(&mut keying);
             // With the lock held, so that there is no new one yet.
             self.sessions.clear();
@@ -180,7 +181,6 @@ impl Peer {
     /// handshake, at once.
     pub(crate) fn stop_keys(&self) {
         let mut keying = self.keying.lock();
-        self.timer_state.keys_expired.store(false, Relaxed);
         self.abandon(&mut keying);
         self.allow_initiation(&keying);
         drop(keying);
@@ -190,7 +190,6 @@ impl Peer {
     /// Does the same before the machine is suspended, and wipes whatever else can be made again.
     pub(crate) fn forget_keys(&self) {
         let mut keying = self.keying.lock();
-        self.timer_state.keys_expired.store(false, Relaxed);
         keying.forget_learned();
         self.abandon(&mut keying);
         self.allow_initiation(&keying);
@@ -205,7 +204,6 @@ impl Peer {
     /// Does the same for a dead peer, and wipes all else that is secret: nothing of it is made again.
     pub(crate) fn bury_keys(&self) {
         let mut keying = self.keying.lock();
-        self.timer_state.keys_expired.store(false, Relaxed);
         self.abandon(&mut keying);
         keying.forget_all();
         drop(keying);

@@ -344,9 +344,7 @@ impl Sessions {
             return false;
         };
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
-        if usable {
-            peer.timer_state.keys_expired.store(false, Relaxed);
-        } else {
+        if !usable {
             handshake.clear();
             let indices = peer.device().indices();
             indices.remove_handshake(outcome.local_index, peer);
@@ -416,6 +414,17 @@ impl Sessions {
             Some(keypair.local_index())
         };
         [index(&all.next), index(&all.current), index(&all.previous)]
+    }
+
+    /// Returns whether there is a session that is young enough to be used.
+    pub(crate) fn are_young(&self, now_ns: u64) -> bool {
+        let all = self.all.lock();
+        let young = [&all.next, &all.current, &all.previous]
+            .into_iter()
+            .flatten()
+            .any(|keypair| !session::is_too_old(keypair.born_ns, now_ns));
+        drop(all);
+        young
     }
 
     /// Removes all sessions.

@@ -87,9 +87,6 @@ pub(crate) struct TimerState {
     pub(crate) sent_lastminute_handshake: Atomic<bool>,
     /// Seconds between persistent keepalives, or 0.
     pub(crate) persistent_keepalive: Atomic<u32>,
-    /// Whether there was no new session for so long that all keys are to be wiped. Cleared, with the
-    /// keying locked, when there is a new one, or none is left.
-    pub(crate) keys_expired: Atomic<bool>,
 }
 
 /// A peer of a device.
@@ -189,7 +186,6 @@ impl Peer {
                     need_another_keepalive: Atomic::new(false),
                     sent_lastminute_handshake: Atomic::new(false),
                     persistent_keepalive: Atomic::new(0),
-                    keys_expired: Atomic::new(false),
                 },
                 membership: Membership::new(device),
                 id: COUNT.fetch_add(1, Relaxed).wrapping_add(1),

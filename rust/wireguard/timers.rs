@@ -10,10 +10,7 @@ use crate::peer::{
 };
 use kernel::{
     alloc::flags::GFP_ATOMIC,
-    sync::atomic::{
-        Full,
-        Relaxed, //
-    },
+    sync::atomic::Relaxed,
     workqueue::WorkItem, //
 };
 use wg_kernel::{
@@ -214,8 +211,6 @@ impl Expire<{ TIMERS }> for Peer {
                 let guard = rcu::read_lock();
                 if !this.is_dead() {
                     if let Some(peer) = this.get() {
-                        // Ordered before the work, even if that is queued already.
-                        state.keys_expired.xchg(true, Full);
                         let device = peer.device().clone();
                         // If it is queued already, the reference is just dropped.
                         let _ = device.queues().send.enqueue::<_, ZERO_KEYS>(peer);
