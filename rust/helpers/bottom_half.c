@@ -23,3 +23,13 @@ __rust_helper bool rust_helper_wg_in_napi_threaded_poll(void)
 {
 	return this_cpu_read(softnet_data.in_napi_threaded_poll);
 }
+
+__rust_helper void rust_helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+__rust_helper void rust_helper_preempt_enable(void)
+{
+	preempt_enable();
+}

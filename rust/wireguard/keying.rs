@@ -16,7 +16,10 @@ use crate::{
     peer::Peer, //
 };
 use kernel::prelude::*;
-use wg_kernel::time;
+use wg_kernel::{
+    sync::bh,
+    time, //
+};
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
@@ -198,7 +201,7 @@ impl Peer {
         // There is nothing left to be wiped later.
         self.timers.cancel(Timer::ZeroKeyMaterial.index());
         // Jobs that are done refer to sessions as long as nobody delivers them.
-        self.outbox.drain();
+        self.outbox.drain(bh::disable());
     }
 
     /// Does the same for a dead peer, and wipes all else that is secret: nothing of it is made again.

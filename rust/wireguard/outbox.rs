@@ -77,28 +77,32 @@ impl Outbox {
 
     /// Sends the packets of all jobs at the front that are done. Process context only.
     ///
-    /// To be called after a job was finished. If somebody else is at it, he will see the job.
-    pub(crate) fn drain(&self) {
-        while self.drain_one() {
+    /// To be called after a job was finished, with bottom halves off since then, so that no task comes
+    /// between. If another CPU is draining, it will see this job.
+    pub(crate) fn drain(&self, bh: bh::Guard) {
+        let mut bh = bh;
+        while self.drain_one(bh) {
             cond_resched();
+            bh = bh::disable();
         }
     }
 
     /// Sends the packets of the first job if it is done, and returns whether the next one is done, too.
     ///
-    /// Nothing is done if somebody else is at it: the exchanges order his last look after our finishing,
-    /// or our exchange after his.
-    fn drain_one(&self) -> bool {
-        // From here on, so that nobody keeps us from it, as others leave theirs to us.
-        let bh = bh::disable();
+    /// Nothing is done if another CPU is draining: the exchanges order its last look after our finishing,
+    /// or our exchange after its. No task takes the CPU before it has taken that look, as others leave
+    /// theirs to it.
+    fn drain_one(&self, bh: bh::Guard) -> bool {
         if self.draining.xchg(true, Full) {
             return false;
         }
+        let batch = self.order.pop_done();
+        let taken = batch.is_some();
         if let Some(Batch {
             keypair,
             packets,
             epoch,
-        }) = self.order.pop_done()
+        }) = batch
         {
             let guard = rcu::read_lock();
             let peer = keypair.peer();
@@ -106,13 +110,18 @@ impl Outbox {
                 Peer::transmit(peer.borrow(), packets, &guard, &bh);
             }
             drop(guard);
-            // What is below may be emptied by softirqs of this CPU: before others send what is next, which
-            // may be elsewhere, and before there is more than it has places for.
-            drop(bh);
+        }
+        let kept = bh::keep_cpu(&bh);
+        // What is below may be emptied by softirqs of this CPU: before others send what is next, which
+        // may be elsewhere, and before there is more than it has places for.
+        drop(bh);
+        if taken {
             self.order.delivered();
         }
         self.draining.xchg(false, Full);
-        self.order.is_front_done()
+        let more = self.order.is_front_done();
+        drop(kept);
+        more
     }
 }
 
@@ -120,6 +129,6 @@ impl WorkItem<DRAIN> for Peer {
     type Pointer = RcuArc<Self>;
 
     fn run(this: RcuArc<Self>) {
-        this.outbox.drain();
+        this.outbox.drain(bh::disable());
     }
 }

@@ -50,6 +50,7 @@ use wg_kernel::{
     pr_debug,
     rcu_object,
     sync::{
+        bh,
         rcu::{
             self,
             Borrow,
@@ -269,7 +270,7 @@ impl Peer {
         self.purge_staged();
         self.bury_keys();
         // Jobs that are done refer to the peer as long as nobody delivers them.
-        self.outbox.drain();
+        self.outbox.drain(bh::disable());
     }
 
     /// Stops all activity, as when the interface goes down.
@@ -279,7 +280,7 @@ impl Peer {
         self.purge_staged();
         self.stop_keys();
         // As above.
-        self.outbox.drain();
+        self.outbox.drain(bh::disable());
     }
 
     /// Returns whether enough time has passed since the last handshake message.

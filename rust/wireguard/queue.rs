@@ -258,8 +258,7 @@ impl Job {
                     packets,
                     epoch,
                 });
-                drop(bh);
-                peer.outbox.drain();
+                peer.outbox.drain(bh);
                 peer.outbox.order().rescue_stuck(device, now_ns);
             }
             Task::Decrypt { instance } => {

@@ -44,3 +44,35 @@ pub fn in_softirq(_bh: &Guard) -> bool {
     // SAFETY: An FFI call without requirements; what it reads is of this CPU, as bottom halves are off.
     serving || unsafe { bindings::wg_in_napi_threaded_poll() }
 }
+
+/// Evidence that no other task takes the current CPU, however urgent it is, be bottom halves on or off.
+///
+/// On a kernel with `PREEMPT_RT` it is evidence of nothing: tasks are interrupted there with bottom halves
+/// off, too, and what these guard must bear it.
+///
+/// # Invariants
+///
+/// Preemption is disabled while instances of this type exist, unless the kernel has `PREEMPT_RT`.
+pub struct Unpreempted(NotThreadSafe);
+
+/// Keeps other tasks from the current CPU until the guard is dropped, to drop a [`Guard`] meanwhile: softirqs
+/// run when that is dropped, but tasks do not.
+#[inline]
+pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
+    if !cfg!(CONFIG_PREEMPT_RT) {
+        // SAFETY: May be called from any context.
+        unsafe { bindings::preempt_disable() };
+    }
+    // INVARIANT: Preemption was just disabled, unless the kernel has `PREEMPT_RT`.
+    Unpreempted(NotThreadSafe)
+}
+
+impl Drop for Unpreempted {
+    #[inline]
+    fn drop(&mut self) {
+        if !cfg!(CONFIG_PREEMPT_RT) {
+            // SAFETY: By the type invariants, there is a disable that this call undoes.
+            unsafe { bindings::preempt_enable() };
+        }
+    }
+}
