@@ -8,10 +8,8 @@ import socket
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "guest"))
-
-from lab import describe  # noqa: E402
-from wgnl import *  # noqa: E402,F403
+from lab import describe
+from wgnl import *  # noqa: F403
 
 # The keys of lib.sh by their names.
 KEYS = {

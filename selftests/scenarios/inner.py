@@ -2,17 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Made-up packets in good messages, and damaged messages. Runs inside inner.sh."""
 
-import os
 import random
 import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "guest"))
-
-from lab import INNER4, INNER6, Lab, changes, pack4, pack6, wait_until  # noqa: E402
-from noise import ipv4, ipv6, udp  # noqa: E402
-from wire_base import PLAIN4, PLAIN6, Base  # noqa: E402
+from lab import INNER4, INNER6, Lab, changes, pack4, pack6, wait_until
+from noise import ipv4, ipv6, udp
+from wire_base import PLAIN4, PLAIN6, Base
 
 # The same in every run.
 rnd = random.Random(6)

@@ -12,5 +12,5 @@ at a ip link set eth0 mtu 9000
 at b ip link set eth0 mtu 9000
 at a ip link add wg0 type wireguard
 SHOW_OUTPUT=yes
-step 'made-up packets' at_sys a python3 "$SCENARIOS/inner.py" "/run/netns/$RUN-b"
+step 'made-up packets' at_sys a python3 "$HERE/inner.py" "/run/netns/$RUN-b"
 the_end

@@ -5,10 +5,8 @@
 # calls `the_end`. Each step prints what it changed, less all that is different in each run.
 
 # shellcheck source-path=SCRIPTDIR
-. "${BASH_SOURCE[0]%/*}/../guest/lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib/lib.sh"
 
-SCENARIOS=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-readonly SCENARIOS
 observed=()
 wired=
 PLANT=${WG_PLANT-}
@@ -53,9 +51,9 @@ step() {
 	for one in "${observed[@]}"; do
 		show "${one%%:*}" "${one#*:}"
 	done
-	[[ ! $wired ]] || python3 "$SCENARIOS/wire.py" "$TMP/pcap" "$TMP/seen" "$begin"
+	[[ ! $wired ]] || python3 "$HERE/wire.py" "$TMP/pcap" "$TMP/seen" "$begin"
 	echo '--- log'
-	log | sed -n 's/^\[[^]]*\] wireguard: //p' | python3 "$SCENARIOS/names.py" "$TMP/names"
+	log | sed -n 's/^\[[^]]*\] wireguard: //p' | python3 "$HERE/names.py" "$TMP/names"
 }
 
 # show NAME DEVICE: what the device is like.
@@ -67,7 +65,7 @@ show() {
 	fi
 	at "$1" ip -o link show dev "$2" | sed -E 's/^[0-9]+: //'
 	at_sys "$1" bash -c 'cd "/sys/class/net/$0/statistics" && grep -H . *' "$2" | grep -v ':0$' || true
-	at "$1" python3 "$SCENARIOS/dump.py" "$2"
+	at "$1" python3 "$HERE/dump.py" "$2"
 }
 
 the_end() {

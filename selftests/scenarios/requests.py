@@ -3,16 +3,12 @@
 """Requests with one to three bits or bytes changed. Runs inside requests.sh."""
 
 import hashlib
-import os
 import random
 import re
 import socket
 import struct
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "guest"))
-
-from wgnl import *  # noqa: E402,F403
+from wgnl import *  # noqa: F403
 
 WG0 = text(Device.IFNAME, "wg0")
 # An endpoint of a peer, and its padding.

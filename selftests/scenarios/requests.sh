@@ -9,7 +9,7 @@
 ns a
 at a ip link add wg0 type wireguard
 SHOW_OUTPUT=yes
-step 'flipped bits' at a python3 "$SCENARIOS/requests.py"
+step 'flipped bits' at a python3 "$HERE/requests.py"
 observe a wg0
 step 'what is left' true
 the_end

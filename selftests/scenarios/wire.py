@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Prints what came by in a step: how long after its begin or the packet before it, and what."""
 
-import os
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "guest"))
-
-from pcap import describe, packets  # noqa: E402
+from pcap import describe, packets
 
 
 def times(path):

@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Receiving with and without a thread, and with and without offloads: whatever is chosen, and
+# whenever it is changed, files arrive.
+#
+# kernels: uml debug
+# timeout: 180
+# slow: debug
+
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/flows.sh"
+
+pair
+check 'the tunnel' reaches a 192.168.241.2
+
+# threaded NAME VALUE
+threaded() {
+	# shellcheck disable=SC2016
+	at_sys "$1" bash -ec 'echo "$1" > /sys/class/net/wg0/threaded
+		[[ $(cat /sys/class/net/wg0/threaded) == "$1" ]]' -- "$2"
+}
+for value in 0 1; do
+	check "MODE-24 threaded $value" threaded b "$value"
+	for offloads in 'gro on gso on tso on' 'gro off gso on tso on' 'gro on gso off tso off' 'gro off gso off tso off'; do
+		# shellcheck disable=SC2086
+		at b ethtool -K wg0 $offloads
+		# shellcheck disable=SC2086
+		at a ethtool -K eth0 $offloads
+		check "MODE-24 threaded $value, $offloads: a file" copy a b 192.168.241.2
+		check "MODE-24 threaded $value, $offloads: back" copy b a fd00::1
+	done
+	at b ethtool -K wg0 gro on gso on tso on
+	at a ethtool -K eth0 gro on gso on tso on
+	at b ip link set wg0 down
+	at b ip link set wg0 up
+	addr b wg0 fd00::2/112
+	check "MODE-24 threaded $value: after down and up" reaches b fd00::1
+	is "MODE-24 threaded $value: it is as it was set" "$(sysfs b wg0/threaded)" "$value"
+done
+
+note 'lists of packets, held back for a while'
+at_sys b bash -c 'echo 2 > /sys/class/net/wg0/napi_defer_hard_irqs; echo 200000 > /sys/class/net/wg0/gro_flush_timeout'
+check 'MODE-25 a file' copy a b 192.168.241.2
+check 'MODE-25 echoes' pings a 192.168.241.2
+at_sys b bash -c 'echo 0 > /sys/class/net/wg0/napi_defer_hard_irqs; echo 0 > /sys/class/net/wg0/gro_flush_timeout'
+at b ethtool -K wg0 rx-gro-list on rx-udp-gro-forwarding on 2> /dev/null || true
+check 'MODE-25 lists of segments: a file' copy a b 192.168.241.2
+check 'MODE-25 datagrams, joined' iperf a b 192.168.241.2 -u -b 0 -n 2M -l 1200
+
+note 'changed while packets go'
+spawn b iperf3 -s -1 -B 192.168.241.2 > /dev/null
+server=$job
+eventually listening b 5201
+spawn a iperf3 -c 192.168.241.2 -t 3 > /dev/null
+client=$job
+while kill -0 "$client" 2> /dev/null; do
+	for value in 0 1; do
+		threaded b "$value"
+		at b ethtool -K wg0 gro off gso off
+		sleep 0.1
+		at b ethtool -K wg0 gro on gso on
+	done
+done
+wait "$client" "$server"
+check 'MODE-26 the tunnel has lived through it' pings a 192.168.241.2
+is 'MODE-26 and found no packet wrong' "$(stats a rx_errors rx_frame_errors rx_length_errors) $(stats b rx_errors rx_frame_errors rx_length_errors)" \
+	'0 0 0 0 0 0'
+
+finish

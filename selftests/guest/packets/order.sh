@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The packets of a flow stay in order, whoever works on them: this CPU, another one, or now this
+# and now another, as the load comes and goes.
+#
+# kernels: uml debug
+# excuse: no
+# timeout: 300
+# slow: debug
+# module: own
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/flows.sh"
+. "$LIB/bundles.sh"
+
+seconds=${WG_ORDER:-2}
+order=$HERE/order.py
+
+undo() {
+	[[ -d /sys/module/wireguard ]] || module_load
+}
+
+# reordered: how often TCP found that what it had sent came in another order, or not at all.
+reordered() {
+	at a awk '$1 == "TcpExt:" && !n { n = split($0, name); next }
+		$1 == "TcpExt:" { for (i = 2; i <= n; i++) value[name[i]] = $i }
+		END { print value["TCPSACKReorder"] + value["TCPTSReorder"] + value["TCPRenoReorder"] }' \
+		/proc/net/netstat
+}
+
+# receive ADDRESS: b receives, and says what into $TMP/received after receive_end.
+receive() {
+	spawn b "$order" receive "$1" 7000 > "$TMP/received"
+	receiver=$job
+	eventually grep -q ready "$TMP/received"
+}
+receive_end() {
+	sleep 0.5
+	stop "$receiver"
+}
+
+# datagrams WHAT ADDRESS: two flows at the same time, each from a CPU of its own; one if there is
+# but one.
+datagrams() {
+	local what=$1 address=$2 cpu flows received overtaken jobs=()
+	receive "$address"
+	for ((cpu = 0; cpu < $(nproc) && cpu < 2; cpu++)); do
+		spawn a "$order" send "$address" 7000 "$seconds" "$cpu"
+		jobs+=("$job")
+	done
+	for job in "${jobs[@]}"; do
+		wait "$job"
+	done
+	receive_end
+	read -r flows received overtaken <<< "$(tail -n 1 "$TMP/received")"
+	holds "$what: datagrams" "$flows == ${#jobs[@]} && $received > 1000"
+	is "$what: none of $received overtook another" "$overtaken" 0
+}
+
+# stream WHAT ADDRESS: TCP, whose packets leave from whatever CPU acknowledgements arrive on.
+stream() {
+	local what=$1 address=$2 before
+	before=$(reordered)
+	check "$what: a stream" iperf a b "$address" -t "$seconds"
+	# A virtual cable has a queue for each CPU.
+	holds "$what: hardly reordered" "$(reordered) - $before < 10"
+}
+
+cable
+kinds=('')
+[[ $DRIVER != rust ]] || kinds=('parallel=0' 'parallel=1' 'parallel=2')
+for kind in "${kinds[@]}"; do
+	[[ ! -d /sys/module/wireguard ]] || module_unload
+	# shellcheck disable=SC2086
+	module_load $kind
+	tunnel
+	what=${kind:-default}
+	check "$what: the tunnel" reaches a 192.168.241.2
+	before=$("$order" helped)
+	datagrams "$what, IPv4" 192.168.241.2
+	datagrams "$what, IPv6" fd00::2
+	helped=$(($("$order" helped) - before))
+	note "$what: threads of workqueues ran $helped times"
+	case $kind in
+	parallel=0) holds "$what: by this CPU" "$helped < 200" ;;
+	parallel=1) (($(nproc) == 1)) || holds "$what: with the help of others" "$helped > 200" ;;
+	parallel=2) holds "$what: by others" "$helped > 200" ;;
+	esac
+	stream "$what, IPv4" 192.168.241.2
+	stream "$what, IPv6" fd00::2
+	untunnel
+done
+
+# With the last kind, in which everything is a job of another CPU: all that comes in on one leaves by the
+# same queue of a card, as what is in two of them leaves in any order.
+note 'a card with a queue for each CPU'
+queues() {
+	local queue
+	at a ethtool -L eth0 tx 2 || return
+	for queue in 0 1; do
+		# shellcheck disable=SC2016
+		at_sys a sh -c 'echo "$2" > "/sys/class/net/eth0/queues/tx-$1/xps_cpus"' -- "$queue" $((1 << queue)) || return
+	done
+	at a tc qdisc replace dev eth0 root handle 1: mq
+}
+# sent_by QUEUE: how many packets.
+sent_by() {
+	at a tc -s qdisc show dev eth0 parent "1:$1" | sed -n 's/.* \([0-9]*\) pkt .*/\1/p'
+}
+tunnel
+routed
+check 'the tunnel' reaches l 192.168.241.2
+if (($(nproc) < 2)); then
+	skip 'one queue' 'there is but one CPU'
+elif ! try queues; then
+	skip 'one queue' 'none can be chosen by CPU'
+else
+	before=("$(sent_by 1)" "$(sent_by 2)")
+	receive 192.168.241.2
+	at l "$order" send 192.168.241.2 7000 1 0
+	receive_end
+	sent=($(($(sent_by 1) - before[0])) $(($(sent_by 2) - before[1])))
+	note "by each queue: ${sent[*]}"
+	holds 'what one CPU sends leaves by one queue' \
+		"${sent[0]} + ${sent[1]} > 1000 && (${sent[0]} < 20 || ${sent[1]} < 20)"
+fi
+
+finish

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Handshakes that are still to be begun when the interface goes down are not: nothing would wipe what
+# they leave. There are many at once, so that some wait for their turn. The in-tree driver begins them
+# nevertheless, which is not counted against it.
+#
+# kernels: stock
+
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+
+PEERS=300
+
+undo() {
+	debug off
+}
+
+# initiations: how many were begun since the log was marked.
+initiations() {
+	log | grep -c 'wg0: Sending handshake initiation' || true
+}
+
+# hog, stop_hogs: all processors but the first are busy with something that is more important than
+# workqueues are, and so is the first while the interface goes up and down.
+hogs=()
+hog() {
+	local cpu
+	for ((cpu = 1; cpu < $(nproc); cpu++)); do
+		taskset -c "$cpu" chrt -f 50 bash -c 'while :; do :; done' &
+		hogs+=($!)
+	done
+}
+stop_hogs() {
+	stop_busy 'the hogs' "${hogs[@]}"
+	hogs=()
+}
+
+cable
+# Nobody answers, so that there are no sessions.
+nonces_least=0
+at a ip link add wg0 type wireguard
+# With a keepalive, each wants a session as soon as the interface is up.
+python3 - "$KEY_A" "$PEERS" > "$TMP/conf" << 'END'
+import base64, os, sys
+
+print(f"[Interface]\nPrivateKey = {sys.argv[1]}")
+for number in range(int(sys.argv[2])):
+    print(f"[Peer]\nPublicKey = {base64.b64encode(os.urandom(32)).decode()}")
+    print(f"Endpoint = 10.0.0.2:{2000 + number}\nPersistentKeepalive = 60")
+END
+at a wg setconf wg0 "$TMP/conf"
+# No others, so that the log has room for these.
+debug on
+debug off
+echo 0 > /proc/sys/net/core/message_cost
+echo 'module wireguard format "Sending handshake initiation" +p' > /sys/kernel/debug/dynamic_debug/control
+
+late=0
+for _ in 1 2 3; do
+	hog
+	at a chrt -f 60 ip -batch - <<< $'link set wg0 up\nlink set wg0 down'
+	log_mark
+	stop_hogs
+	sleep 2
+	late=$((late + $(initiations)))
+done
+note "$late initiations begun when the interface was down"
+if [[ $DRIVER == c ]]; then
+	skip 'UP-4 no handshake is begun when the interface is down' 'the in-tree driver begins some'
+	finish
+fi
+is 'UP-4 no handshake is begun when the interface is down' "$late" 0
+log_mark
+at a ip link set wg0 up
+all() {
+	(($(initiations) >= PEERS))
+}
+check 'UP-4 all are when it is up' eventually all
+
+finish

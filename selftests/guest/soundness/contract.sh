@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Rules of the layer below the driver that are checked at run time: a module that breaks them, without
+# unsafe code, gets nowhere, and the kernel has nothing to complain about.
+#
+# kernels: stock uml debug
+# excuse: no
+# drivers: rust
+# needs: contract
+# timeout: 120
+
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+
+MODULE=$TOP/target/contract/$(uname -r).ko
+
+undo() {
+	rmmod contract 2> /dev/null || true
+}
+
+# results COUNT: what the module has found since the log was marked, as results of this test; so many.
+results() {
+	local line found=0
+	while read -r line; do
+		case $line in
+		'not ok '*) not_ok "${line#not ok }" ;;
+		'ok '*) ok "${line#ok }" ;;
+		*) continue ;;
+		esac
+		found=$((found + 1))
+	done < <(log | sed -n 's/^\[[^]]*\] contract: //p')
+	is 'all results are there' "$found" "$1"
+}
+
+# listen: counts the datagrams to port 9 of a, and the packets that come in by its device.
+listen() {
+	at a python3 - << 'END'
+import select, socket, subprocess, time
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("127.0.0.1", 9))
+packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(0x0003))
+packets.bind(("contract0", 0x0003))
+subprocess.run(["ping", "-q", "-c", "1", "-W", "1", "10.9.9.2"], stdout=subprocess.DEVNULL)
+counts = {datagrams: 0, packets: 0}
+while ready := select.select(list(counts), [], [], 1)[0]:
+    for sock in ready:
+        incoming = sock.recvfrom(65536)[1]
+        if sock is datagrams or incoming[2] != socket.PACKET_OUTGOING:
+            counts[sock] += 1
+print(counts[datagrams], counts[packets])
+END
+}
+
+ns a
+at a ip link set lo up
+note 'objects, timers and packets'
+log_mark
+insmod "$MODULE"
+results 45
+
+note 'packets on their way'
+at a ip link add contract0 type contract
+addr a contract0 10.9.9.1/24
+at a ip link set contract0 up
+log_mark
+capture listen
+is 'only what is whole is sent, and is delivered' "$output" '2 2'
+results 4
+read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
+is 'what is sent, and is not whole, is dropped' "$dropped" 2
+
+note 'the end'
+check 'it is unloaded when nothing is left' rmmod contract
+log_mark
+insmod "$MODULE" keep=4
+start=$SECONDS
+check 'and otherwise, once nothing is' rmmod contract
+holds 'for which it waits' "$SECONDS - $start >= 2"
+is 'and which runs its code' "$(log | grep -c 'contract: ok a timer expires')" 1
+finish

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Light sessions beside a heavy one: what comes by them is not to wait until the messages of the heavy
+# one are decrypted.  Several are looked at, as a session has one of the device's queues, by its index.
+# WG_BESIDE is how many seconds each part lasts.
+#
+# kernels: uml
+# timeout: 120
+
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+
+seconds=${WG_BESIDE:-2}
+light=(1 2 3)
+umask 077
+
+# peers: wg0 in a with four peers, which are wg0 to wg3 in b; wg0 is the heavy one.
+peers() {
+	local n
+	at a ip link add wg0 type wireguard
+	at a wg set wg0 private-key "$TMP/key-a" listen-port 51821
+	addr a wg0 192.168.241.1/24
+	at a ip link set wg0 up
+	for n in 0 "${light[@]}"; do
+		wg genkey > "$TMP/key-$n"
+		at a wg set wg0 peer "$(wg pubkey < "$TMP/key-$n")" allowed-ips "192.168.241.1$n/32"
+		at b ip link add "wg$n" type wireguard
+		at b wg set "wg$n" private-key "$TMP/key-$n" peer "$PUB_A" allowed-ips 0.0.0.0/0 \
+			endpoint 10.0.0.1:51821
+		addr b "wg$n" "192.168.241.1$n/32"
+		at b ip link set "wg$n" up
+		at b ip rule add from "192.168.241.1$n" table "10$n"
+		at b ip route add default dev "wg$n" table "10$n"
+		eventually at b ping -n -q -c 1 -W 2 -I "192.168.241.1$n" 192.168.241.1
+	done
+}
+
+# taken: what the heavy session has brought.
+taken() {
+	transfer a "$(wg pubkey < "$TMP/key-0")" | cut -d' ' -f1
+}
+
+# measure: echoes by all light sessions at once; sets lost, and p50 and p99 in microseconds.
+measure() {
+	local n jobs=()
+	for n in "${light[@]}"; do
+		spawn b ping -n -i 0.01 -c $((seconds * 100)) -W 2 -I "192.168.241.1$n" 192.168.241.1 \
+			> "$TMP/ping-$n"
+		jobs+=("$job")
+	done
+	for job in "${jobs[@]}"; do
+		wait "$job" || true
+	done
+	read -r lost p50 p99 <<< "$(sed -n 's/.*time=\([0-9.]*\) ms/\1/p' "$TMP"/ping-[1-9] | sort -n |
+		awk -v sent=$((${#light[@]} * seconds * 100)) '{ t[NR] = $1 } END {
+			print int((sent - NR) * 100 / sent), int(t[int((NR - 1) * 0.5) + 1] * 1000),
+				int(t[int((NR - 1) * 0.99) + 1] * 1000) }')"
+}
+
+# heavy WHAT: the same while the heavy session has as much to receive as its sender can send.
+heavy() {
+	local load bytes begun
+	bytes=$(taken)
+	spawn b taskset -c 0 python3 "$LIB/junk.py" load 192.168.241.1 192.168.241.10 0
+	load=$job
+	moves() {
+		(($(taken) > bytes + 1000000))
+	}
+	eventually moves
+	bytes=$(taken) begun=${EPOCHREALTIME/./}
+	measure
+	moved=$(((($(taken) - bytes)) * 1000 / (${EPOCHREALTIME/./} - begun)))
+	stop_busy "$1" "$load"
+	note "$1: $lost % lost, p50 $p50 us, p99 $p99 us; $moved kB/s beside"
+}
+
+cable
+peers
+measure
+note "alone: $lost % lost, p50 $p50 us, p99 $p99 us"
+alone=$p99
+heavy 'beside a heavy session'
+holds 'beside a heavy session, packets come through' "$lost <= 5"
+holds 'beside a heavy session, in time' "$p99 < 50000 + 5 * $alone"
+
+finish

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Packets that were given to a CPU that a real-time task has for good: the last ones of a burst, after
+# which nothing comes; so many that no more may be under way; and those that it was about to work on
+# when the task came. Other CPUs are to do what it does not get to, and nothing is to wait for it.
+# The in-tree driver waits, which is not counted against it.
+#
+# kernels: uml
+# timeout: 240
+# slow: uml/c
+# module: own
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/hog.sh"
+
+rounds=${WG_ROUNDS:-4}
+
+undo() {
+	hog_end
+	[[ -d /sys/module/wireguard ]] || module_load
+}
+
+# come_through WHAT EXPRESSION
+come_through() {
+	if [[ $DRIVER == c ]] && ((!($2))); then
+		skip "$1" "the in-tree driver may wait for the CPU: $2"
+	else
+		holds "$1" "$2"
+	fi
+}
+
+# echoes COUNT: sets `echoes` to how many come back.
+echoes() {
+	at a ping -n -q -i 0.02 -c "$1" -W 1 192.168.241.2 > "$TMP/ping" || true
+	echoes=$(sed -n 's/.* \([0-9]*\) received.*/\1/p' "$TMP/ping")
+}
+
+if (($(nproc) < 2)); then
+	skip 'a CPU that is hogged' 'there is but one'
+	finish
+fi
+cable
+module_unload
+# Everything is a job for another CPU, then.
+if [[ $DRIVER == rust ]]; then module_load parallel=2; else module_load; fi
+tunnel
+check 'the tunnel is up' reaches a 192.168.241.2
+# One job for each datagram.
+at a ethtool -K wg0 tx-udp-segmentation off > /dev/null
+hog_rules
+
+note 'the tail of a burst'
+for ((round = 1; round <= rounds; round++)); do
+	hog
+	spawn b "$LIB/datagrams.py" count 192.168.241.2 1.5 > "$TMP/counted"
+	sleep 0.5
+	at a "$LIB/datagrams.py" send 192.168.241.2 40
+	# shellcheck disable=SC2154 # spawn sets it
+	wait "$job"
+	unhog
+	come_through "round $round: all of a burst arrive" "$(< "$TMP/counted") == 40"
+	check 'the tunnel is as ever' reaches a 192.168.241.2
+done
+
+note 'as many as may be under way'
+hog
+at a "$LIB/datagrams.py" send 192.168.241.2 6000
+echoes 50
+unhog
+come_through 'echoes after them' "$echoes >= 48"
+check 'the tunnel is as ever' reaches a 192.168.241.2
+
+note 'what a CPU was about to do'
+at a ethtool -K wg0 tx-udp-segmentation on > /dev/null
+for ((round = 1; round <= 2 * rounds; round++)); do
+	spawn a taskset -c 0 "$LIB/datagrams.py" send 192.168.241.2 900 0.6
+	sleep 0.3
+	hog
+	wait "$job"
+	echoes 20
+	unhog
+	come_through "round $round: echoes" "$echoes >= 19"
+done
+
+finish

@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What lies between a tunnel and the wire: rules and programs that rewrite or count datagrams, queues
+# that count packets, devices that cannot take large ones apart. They all find what the in-tree driver
+# sends: datagrams of one message each. Where nothing of that is, ours may send large packets.
+#
+# kernels: uml debug
+# timeout: 240
+# slow: debug
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/flows.sh"
+. "$LIB/bundles.sh"
+
+routed_pair
+check 'the tunnel is up' reaches l 192.168.241.2
+
+# Nothing on the way, and what looks at the flow alone.
+counted 'a plain link' 192.168.241.2
+in_large 'a plain link'
+at a nft -f - << 'END'
+table inet t {
+	chain post {
+		type nat hook postrouting priority srcnat
+		udp dport 51822 ct state new accept
+	}
+	chain out {
+		type nat hook output priority dstnat
+		ct state new accept
+	}
+}
+END
+counted 'connection tracking and NAT' 192.168.241.2
+in_large 'connection tracking and NAT'
+at a nft flush ruleset
+counted 'forwarded, a plain link' 192.168.241.2 l
+in_large 'forwarded, a plain link'
+
+# A device that cannot take them apart.
+at a ethtool -K eth0 tx-udp-segmentation off > /dev/null
+counted 'no segmentation below' 192.168.241.2
+each_alone 'no segmentation below'
+at a ethtool -K eth0 tx-udp-segmentation on > /dev/null
+at a ip link set eth0 gso_ipv4_max_size 4000
+counted 'little segmentation below' 192.168.241.2
+each_alone 'little segmentation below'
+at a ip link set eth0 gso_ipv4_max_size 65536
+counted 'segmentation below again' 192.168.241.2
+in_large 'segmentation below again'
+
+# Somebody who looks at single datagrams, at each place where that is possible.
+for place in 'output' 'postrouting'; do
+	at a nft -f - << END
+table inet t {
+	counter n_large { }
+	chain out {
+		type filter hook $place priority filter
+		udp dport 51822 meta length > $LARGE counter name n_large
+	}
+}
+END
+	counted "$place" 192.168.241.2
+	each_alone "$place"
+	is "$place: no rule sees more than one" "$(counter a inet n_large)" 0
+	at a wg set wg0 peer "$PUB_B" endpoint '[fd00:aa::2]:51822'
+	counted "$place by IPv6" fd00::2
+	each_alone "$place by IPv6"
+	is "$place by IPv6: no rule sees more than one" "$(counter a inet n_large)" 0
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+	at a nft flush ruleset
+done
+if try at a nft add table netdev t '{ chain out { type filter hook egress device eth0 priority filter; }; }'; then
+	at a nft add counter netdev t n_large
+	at a nft add rule netdev t out udp dport 51822 meta length '>' "$LARGE" counter name n_large
+	counted 'egress' 192.168.241.2
+	each_alone 'egress'
+	is 'egress: no rule sees more than one' "$(counter a netdev n_large)" 0
+	at a nft flush ruleset
+else
+	skip 'egress' 'this kernel has no such hook'
+fi
+
+# Somebody who rewrites each of them, as some servers want it.
+card a b
+wants_bytes
+for place in 'output priority mangle' 'postrouting priority mangle'; do
+	at a nft -f - << END
+table inet t {
+	chain out {
+		type filter hook $place
+		udp dport 51822 @th,72,24 set $MARK
+	}
+}
+END
+	rewritten "$place"
+	at a nft flush ruleset
+done
+at b nft flush ruleset
+pass a b
+at a tc qdisc add dev eth0 clsact
+at a tc filter add dev eth0 egress matchall \
+	action police rate 10gbit burst 10m mtu $LARGE conform-exceed drop
+counted 'traffic control' 192.168.241.2
+each_alone 'traffic control'
+like 'traffic control: a policer lets all pass' "$(at a tc -s filter show dev eth0 egress)" '*dropped 0,*'
+at a tc qdisc del dev eth0 clsact
+
+# Queues.
+at a tc qdisc add dev eth0 root fq_codel
+counted 'forwarded into a queue' 192.168.241.2 l
+each_alone 'forwarded into a queue'
+holds 'nothing in it is larger than a message' "$(largest) < $LARGE"
+at a tc qdisc replace dev eth0 root handle 1: htb default 1
+at a tc class add dev eth0 parent 1: classid 1:1 htb rate 100mbit quantum 1514
+at a tc qdisc add dev eth0 parent 1:1 fq_codel
+counted 'into a queue made of others' 192.168.241.2
+each_alone 'into a queue made of others'
+holds 'nothing in that is larger than a message' "$(largest) < $LARGE"
+at a tc qdisc del dev eth0 root
+
+# A device upon another.
+if at a ip link add link eth0 name eth0.5 type vlan id 5 2> /dev/null; then
+	at b ip link add link eth0 name eth0.5 type vlan id 5
+	addr a eth0.5 10.0.5.1/24
+	addr b eth0.5 10.0.5.2/24
+	at a ip link set eth0.5 up
+	at b ip link set eth0.5 up
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.5.2:51822
+	counted 'a VLAN' 192.168.241.2
+	in_large 'a VLAN'
+	at a tc qdisc add dev eth0 clsact
+	counted 'a VLAN upon what looks' 192.168.241.2
+	each_alone 'a VLAN upon what looks'
+	at a tc qdisc del dev eth0 clsact
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+else
+	skip 'a VLAN' 'this kernel has none'
+fi
+
+# A ring of 256 places, which must be emptied while it is filled. A machine that is busy with something
+# else may lose some with any driver.
+card a b
+for name in a b; do
+	at "$name" ethtool -K eth0 gro on > /dev/null
+done
+for threaded in 0 1; do
+	# Acknowledgements, to which TCP answers with more, come by a softirq or by a thread.
+	# shellcheck disable=SC2016
+	at_sys a sh -c 'echo "$1" > /sys/class/net/wg0/threaded' -- "$threaded"
+	for streams in 1 4; do
+		dropped=$(sysfs a eth0/statistics/tx_dropped) sent=$(sysfs a eth0/statistics/tx_packets)
+		check "much at once, $streams streams, threaded=$threaded" iperf a b 192.168.241.2 -P "$streams" -n 100M
+		dropped=$(($(sysfs a eth0/statistics/tx_dropped) - dropped))
+		sent=$(($(sysfs a eth0/statistics/tx_packets) - sent))
+		note "$dropped of $sent datagrams lost"
+		holds "$streams streams overflow no ring, threaded=$threaded" "$dropped * 1000 < $sent"
+	done
+done
+
+finish
