@@ -13,7 +13,7 @@ mkdir -p "$data/raw"
 
 export RUSTFLAGS=-Cinstrument-coverage LLVM_PROFILE_FILE=$data/raw/%p-%m.profraw
 objects=()
-for crate in rust/proto selftests; do
+for crate in rust/proto selftests/host; do
 	[ -e "$WG_TOP/$crate/Cargo.toml" ] || continue
 	"$WG_TOP/scripts/cargo.sh" test --target-dir "$data" --manifest-path "$WG_TOP/$crate/Cargo.toml" \
 		--tests --message-format json >"$data/messages"

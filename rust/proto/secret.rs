@@ -112,7 +112,7 @@ fn wipe_blocks(blocks: u32) {
     black_box(&mut block);
 }
 
-// That a secret is gone once dropped takes `unsafe` to see: selftests/tests/wiping.rs.
+// That a secret is gone once dropped takes `unsafe` to see: selftests/host/tests/wiping.rs.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +139,7 @@ mod tests {
         assert!(Secret::<32>::zero().is_zero::<RustCrypto>());
     }
 
-    // What it does wipe is seen in selftests/tests/residue.rs.
+    // What it does wipe is seen in selftests/host/tests/residue.rs.
     #[test]
     fn wiping_the_stack_spares_what_is_in_use() {
         let secret = Secret::from(&[7; 64]);
