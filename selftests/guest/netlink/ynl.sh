@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The kernel's own clients of its netlink specifications have to show what `wg` shows: the one in C
-# that comes as a test for WireGuard, tools/net/ynl/tests/wireguard.c, built by scripts/ynl.sh, and
+# that comes as a test for WireGuard, tools/net/ynl/tests/wireguard.c, built by selftests/needs/ynl.sh, and
 # the one in Python, from the source of the kernel that runs ($WG_KERNEL_SOURCE).
 #
 # kernels: uml

@@ -5,7 +5,7 @@
 # the checkout, target/boringtun/, where guests find it. It comes from the package registry that
 # cargo is configured to, and is kept in the cache.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../scripts/lib.sh"
 
 VERSION=0.6.0
 

@@ -5,7 +5,7 @@
 # from the source of the stock kernel, and puts it into the checkout, target/ynl/, where guests
 # find it.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../scripts/lib.sh"
 
 # A tree to build in: copies of what is made there, and the rest as it is. Of all families just
 # ours, and without the address sanitizer.
