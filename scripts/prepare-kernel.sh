@@ -11,14 +11,17 @@
 #
 # stock is Debian's cloud kernel, the newest of a supported series or of the one named, unchanged;
 # the status is 3 if the archive has none. uml is User-mode Linux of the same source, with
-# qemu-test/uml.config. debug has qemu-test/debug.config in addition and is built with clang: it
-# looks for errors of memory, locks and RCU. bench is for measurements. These two have some of
-# qemu-test/patches, which say what they are for.
+# uml.config of qemu-test/kernels. debug has debug.config in addition and is built with clang: it looks
+# for errors of memory, locks and RCU. bench is for measurements. These two have some of the patches
+# there, which say what they are for.
 
 . "$(dirname "$0")/lib.sh"
 
 SERIES=$WG_SERIES
 FLAVOUR=cloud-amd64
+
+# Configurations and patches.
+KERNELS=$WG_TOP/qemu-test/kernels
 
 kernel=${1-}
 case $kernel in
@@ -96,8 +99,8 @@ cached "$DEBS" download
 release=$(cat "$DEBS/release")
 source=$DEBS/source
 
-# Applies qemu-test/patches to a copy of the source, made of hard links. patch replaces files and
-# does not write to them, so the others stay as they are.
+# Applies patches to a copy of the source, made of hard links. patch replaces files and does not write to
+# them, so the others stay as they are.
 patch_source() {
 	rm -rf "$1"
 	step "copy of the source" cp -al "$DEBS/source" "$1"
@@ -109,8 +112,8 @@ patch_source() {
 }
 
 case $kernel in
-bench) PATCHES=("$WG_TOP"/qemu-test/patches/uml-{lazyipi,simd}.patch) ;;
-debug) PATCHES=("$WG_TOP"/qemu-test/patches/uml-{lazyipi,stacktrace}.patch) ;;
+bench) PATCHES=("$KERNELS"/patches/uml-{lazyipi,simd}.patch) ;;
+debug) PATCHES=("$KERNELS"/patches/uml-{lazyipi,stacktrace}.patch) ;;
 *) PATCHES=() ;;
 esac
 if [ ${#PATCHES[@]} -gt 0 ]; then
@@ -236,9 +239,9 @@ configure_uml() {
 }
 
 uml_config() {
-	recipe "$WG_TOP/qemu-test/uml.config"
+	recipe "$KERNELS/uml.config"
 	case $kernel in
-	debug) recipe "$WG_TOP/qemu-test/debug.config" ;;
+	debug) recipe "$KERNELS/debug.config" ;;
 	# What the patches make possible, and code as distributions have it compiled: not for size.
 	bench) printf 'CONFIG_%s=y\n' CRYPTO_LIB_CHACHA_ARCH CRYPTO_LIB_POLY1305_ARCH CC_OPTIMIZE_FOR_PERFORMANCE ;;
 	esac
