@@ -65,7 +65,7 @@ check_objects() {
 		scripts/kbuild.sh "$kernel" modules || return
 	done
 	kernels=("${kernels[@]/#/build-}")
-	scripts/in-root.sh scripts/check-objects.sh "${kernels[@]/%//rust}"
+	scripts/in-root.sh scripts/checks/objects.sh "${kernels[@]/%//rust}"
 }
 
 # No object leaves secrets where they are not wiped, compiled for speed or for size.
@@ -73,13 +73,13 @@ check_secrets() {
 	local kernel
 	for kernel in stock uml; do
 		scripts/kbuild.sh "$kernel" modules &&
-			scripts/in-root.sh scripts/check-secrets.sh "build-$kernel/rust" || return
+			scripts/in-root.sh scripts/checks/secrets.sh "build-$kernel/rust" || return
 	done
 }
 
 # What would break the kernel from safe code is refused by the compiler.
 check_misuse() {
-	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/check-misuse.sh build-stock
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/misuse.sh build-stock
 }
 
 # All unsafe code of the module is in two crates, and each piece of it says why it is sound.

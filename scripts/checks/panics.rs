@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// What can panic, in some of the ways that there are: check-objects.sh compiles it as the driver, and
+// What can panic, in some of the ways that there are: objects.sh compiles it as the driver, and
 // has to find each function of core that is named here.
 //
 // refers: core::panicking::panic_bounds_check

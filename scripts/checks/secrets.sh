@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# check-secrets.sh [DIRECTORY]: fails if an object of the driver could leave secrets on the stack, or
+# secrets.sh [DIRECTORY]: fails if an object of the driver could leave secrets on the stack, or
 # in memory. The functions that wipe the stack must have small frames and must not deal with secrets
 # themselves, that is, nothing that does was inlined into them; and what wipes memory must do so,
 # whatever the compiler thinks of it. Reads code for x86-64.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check-misuse.sh [DIRECTORY]: fails unless the compiler refuses each selftests/misuse/*.rs for the
+# misuse.sh [DIRECTORY]: fails unless the compiler refuses each selftests/misuse/*.rs for the
 # reason that its first comment gives, as if it were a driver on top of the wg_kernel that was built in
 # DIRECTORY. Two lines of that comment matter, or a third one in their place:
 #
@@ -14,11 +14,11 @@
 
 set -eu
 
-top=$(realpath "$(dirname "$0")/..")
+top=$(realpath "$(dirname "$0")/../..")
 build=$(realpath "${1:-$top/build-stock}")
 cd "$build"
 
-command=$("$top/scripts/driver-rustc.sh" "$build")
+command=$("$top/scripts/checks/driver-rustc.sh" "$build")
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
