@@ -158,10 +158,8 @@ class Program:
 HEAD, KEY_AT, RECORD, INDEX = -24, -56, -88, -96
 
 
-def build(namespace, maps):
-    """The filter for a namespace with that number."""
-    seen, empty, counters, told = maps
-    p = Program()
+def match_sender(p):
+    """R6: the packet. Only one that leaves from here and is not a script's is looked into."""
     p.alu_reg(R6, "=", R1)
     p.load(R1, R6, 4, 4)
     p.jump(R1, "!=", PACKET_OUTGOING, "out")
@@ -171,7 +169,9 @@ def build(namespace, maps):
     p.load(R1, R6, 36, 4)
     p.jump(R1, "!=", 0, "out")
 
-    # R7: where the next message begins.
+
+def match_headers(p, namespace):
+    """R7: where the first message begins; and what of its key all messages have."""
     p.alu(R7, "=", 0)
     p.load_bytes(R7, HEAD, 12)
     p.load(R1, FP, HEAD, 1)
@@ -199,7 +199,10 @@ def build(namespace, maps):
     p.store_imm(FP, KEY_AT, namespace, 4)
     p.load(R1, R6, 40, 4)
     p.store(FP, KEY_AT + 4, R1, 4)
-    # R9: what all have counted.
+
+
+def find_totals(p, counters):
+    """R9: what all have counted. R8: how many messages of the packet were looked at."""
     p.store_imm(FP, INDEX, 0, 4)
     p.map(R1, counters)
     p.frame(R2, INDEX)
@@ -208,7 +211,9 @@ def build(namespace, maps):
     p.alu_reg(R9, "=", R0)
     p.alu(R8, "=", 0)
 
-    p.name("next")
+
+def read_message(p):
+    """The header of a message of data, and the rest of its key."""
     p.load_bytes(R7, HEAD, 16)
     p.load(R1, FP, HEAD, 4)
     p.jump(R1, "!=", 4, "out")
@@ -220,6 +225,9 @@ def build(namespace, maps):
     p.alu(R1, ">>", CHUNK.bit_length() - 1)
     p.store(FP, KEY_AT + 16, R1)
 
+
+def find_bits(p, seen, empty):
+    """R0: the bits of the counters around the one of the message."""
     p.map(R1, seen)
     p.frame(R2, KEY_AT)
     p.call(CALL_LOOKUP)
@@ -242,8 +250,11 @@ def build(namespace, maps):
     p.alu(R1, "=", 1)
     p.add_atomically(R9, UNNOTED, R1)
     p.go("after")
-
     p.name("known")
+
+
+def set_bit(p):
+    """Sets the one of the message, and goes to `after` if it was not set before."""
     p.load(R1, FP, HEAD + 8)
     p.alu_reg(R2, "=", R1)
     p.alu(R2, ">>", 6)
@@ -258,6 +269,9 @@ def build(namespace, maps):
     p.alu_reg(R3, "&", R4)
     p.jump(R3, "==", 0, "after")
 
+
+def note_repeated(p, told):
+    """Counts the message as one whose nonce was used before, and keeps which it was of the first ones."""
     p.alu(R1, "=", 1)
     p.add_atomically(R9, REPEATED, R1, fetch=True)
     p.jump(R1, ">=", TOLD, "after")
@@ -273,7 +287,21 @@ def build(namespace, maps):
     p.alu(R4, "=", 0)
     p.call(CALL_UPDATE)
 
+
+def build(namespace, maps):
+    """The filter for a namespace with that number."""
+    seen, empty, counters, told = maps
+    p = Program()
+    match_sender(p)
+    match_headers(p, namespace)
+    find_totals(p, counters)
+    p.name("next")
+    read_message(p)
+    find_bits(p, seen, empty)
+    set_bit(p)
+    note_repeated(p, told)
     p.name("after")
+    # A packet for GSO has more of them.
     p.load(R1, R6, 176, 4)
     p.jump(R1, "==", 0, "out")
     p.alu_reg(R7, "+", R1)

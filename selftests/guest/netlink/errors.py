@@ -71,8 +71,8 @@ def selection():
         both(f"ERR-6 NL-6 an index of {size} bytes", EINVAL, LENGTH, index)
 
 
-def policy():
-    tap.note("attributes of the wrong shape")
+def unknown():
+    tap.note("attributes that do not exist")
     get("ERR-7 NL-6 with a private key", EINVAL, UNKNOWN, WG0 + attr(Device.PRIVATE_KEY, bytes(32)))
     get("ERR-7 NL-6 with peers", EINVAL, UNKNOWN, WG0 + peers())
     both("ERR-7 NL-5 EP-6 an unknown attribute", EINVAL, UNKNOWN, WG0 + u32(9, 0))
@@ -86,29 +86,37 @@ def policy():
         prefix("10.0.0.0/8"),
         u32(5, 0),
     )
-    for name, kind, sizes in (
+
+
+def sizes():
+    tap.note("attributes of the wrong size")
+    for name, kind, wrong in (
         ("a port", Device.LISTEN_PORT, (0, 1, 4)),
         ("a mark", Device.FWMARK, (0, 2, 8)),
         ("flags", Device.FLAGS, (0, 2, 8)),
     ):
-        for size in sizes:
+        for size in wrong:
             set_(f"ERR-6 {name} of {size} bytes", EINVAL, LENGTH, WG0 + attr(kind, bytes(size)))
-    for name, kind, sizes in (
+    for name, kind, wrong in (
         ("a keepalive", Peer.KEEPALIVE, (0, 1, 4)),
         ("flags of a peer", Peer.FLAGS, (2, 8)),
         ("received bytes", Peer.RX_BYTES, (4,)),
         ("sent bytes", Peer.TX_BYTES, (4, 16)),
         ("a protocol version", Peer.PROTOCOL_VERSION, (2, 8)),
     ):
-        for size in sizes:
+        for size in wrong:
             peer(f"ERR-6 {name} of {size} bytes", EINVAL, LENGTH, PUBLIC, attr(kind, bytes(size)))
-    for name, kind, sizes in (
+    for name, kind, wrong in (
         ("a family", AllowedIp.FAMILY, (1, 4)),
         ("a prefix length", AllowedIp.CIDR_MASK, (0, 2)),
         ("flags of an allowed IP", AllowedIp.FLAGS, (2,)),
     ):
-        for size in sizes:
+        for size in wrong:
             allowed(f"ERR-6 {name} of {size} bytes", EINVAL, LENGTH, attr(kind, bytes(size)))
+
+
+def ranges():
+    tap.note("attributes whose size is out of range")
     for size in (0, 31, 33):
         for name, kind in (("private", Device.PRIVATE_KEY), ("public", Device.PUBLIC_KEY)):
             set_(
@@ -147,6 +155,10 @@ def policy():
             attr(Peer.LAST_HANDSHAKE_TIME, bytes(size)),
         )
     allowed("ERR-11 an address of 3 bytes", ERANGE, OUT_OF_RANGE, attr(AllowedIp.IPADDR, bytes(3)))
+
+
+def shapes():
+    tap.note("flags that are reserved, and attributes that are not nested as they should be")
     set_("ERR-13 NL-6 reserved flags", EINVAL, RESERVED, WG0 + u32(Device.FLAGS, 2))
     set_("ERR-13 all flags", EINVAL, RESERVED, WG0 + u32(Device.FLAGS, -1))
     peer("ERR-13 reserved flags of a peer", EINVAL, RESERVED, PUBLIC, u32(Peer.FLAGS, 8))
@@ -242,6 +254,8 @@ def semantics():
     )
     tap.equal("SET-16 it is gone", wg("show", "wg0", "peers"), "")
 
+
+def endpoints():
     tap.note("endpoints")
     good = endpoint4("10.1.2.3", 4567)
     peer("SET-18 IPv4", OK, "", PUBLIC, attr(Peer.ENDPOINT, good))
@@ -270,6 +284,8 @@ def semantics():
     (found,) = [p for p in dump_peers(wireguard.get(WG0))]
     tap.equal("EP-7 is the same", found[Peer.ENDPOINT], wanted)
 
+
+def prefixes_of_a_peer():
     tap.note("allowed IPs")
     v4, v6 = u16(AllowedIp.FAMILY, socket.AF_INET), u16(AllowedIp.FAMILY, socket.AF_INET6)
     address, address6 = attr(AllowedIp.IPADDR, bytes(4)), attr(AllowedIp.IPADDR, bytes(16))
@@ -298,6 +314,8 @@ def semantics():
     tap.equal("AI-4 is gone", wg("show", "wg0", "allowed-ips").split()[1:], ["(none)"])
     peer("ERR-17 an empty list", OK, "", PUBLIC, allowed_ips())
 
+
+def duplicates():
     tap.note("duplicates: the last one counts")
     set_("ERR-26 two marks", OK, "", WG0 + u32(Device.FWMARK, 1) + u32(Device.FWMARK, 2))
     tap.equal("ERR-26 the second mark counts", wg("show", "wg0", "fwmark"), "0x2\n")
@@ -446,9 +464,15 @@ def main():
     family()
     forms()
     selection()
-    policy()
+    unknown()
+    sizes()
+    ranges()
+    shapes()
     tap.equal("ERR-28 NL-5 nothing of all this left a peer behind", wg("show", "wg0", "peers"), "")
     semantics()
+    endpoints()
+    prefixes_of_a_peer()
+    duplicates()
     partial()
     errors_echo.keys()
     privileges()

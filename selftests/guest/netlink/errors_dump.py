@@ -10,6 +10,12 @@ from errors_base import *  # noqa: F403
 from wgnl import *  # noqa: F403
 
 
+# What is told about a device, about one with a key, and that peers follow.
+BARE = [Device.LISTEN_PORT, Device.FWMARK, Device.IFINDEX, Device.IFNAME]
+KEYED = BARE + [Device.PRIVATE_KEY, Device.PUBLIC_KEY]
+WHOLE = KEYED + [Device.PEERS]
+
+
 def kinds(attributes):
     return [kind for kind, _, _ in attributes]
 
@@ -17,21 +23,23 @@ def kinds(attributes):
 def layout():
     tap.note("what a dump looks like")
     reset()
+    bare()
+    whole()
+    tap.note("dumps of several messages")
+    many_peers()
+    many_prefixes()
+
+
+def bare():
     wireguard.set(WG0 + attr(Device.PRIVATE_KEY, bytes(32)))
     (message,) = wireguard.get(WG0)
-    device = [Device.LISTEN_PORT, Device.FWMARK, Device.IFINDEX, Device.IFNAME]
-    identity = [Device.PRIVATE_KEY, Device.PUBLIC_KEY]
-    tap.equal("GET-1 a bare device", kinds(message.attributes()), device)
+    tap.equal("GET-1 a bare device", kinds(message.attributes()), BARE)
     tap.ok("GET-5 no flags", Device.FLAGS not in kinds(message.attributes()))
     tap.ok("GET-1 part of a dump", message.flags & F_MULTI)
     tap.equal("GET-1 its command and version", message.body[:4], struct.pack("=BBH", GET, 1, 0))
     wireguard.set(WG0 + attr(Device.PRIVATE_KEY, b"k" * 32) + peers(PUBLIC))
     (message,) = wireguard.get(WG0)
-    tap.equal(
-        "GET-1 one with a key and a peer",
-        kinds(message.attributes()),
-        device + identity + [Device.PEERS],
-    )
+    tap.equal("GET-1 one with a key and a peer", kinds(message.attributes()), WHOLE)
     tap.equal(
         "GET-1 values have their natural sizes",
         [len(p) for _, _, p in message.attributes()[:6]],
@@ -69,6 +77,9 @@ def layout():
         ],
         [bytes(32), bytes(16), bytes(2), bytes(8), bytes(8), struct.pack("=I", 1)],
     )
+
+
+def whole():
     wireguard.set(
         WG0
         + peers(
@@ -96,17 +107,14 @@ def layout():
         [AllowedIp.CIDR_MASK, AllowedIp.FAMILY, AllowedIp.IPADDR],
     )
 
-    tap.note("dumps of several messages")
+
+def many_peers():
     reset()
     count = 60
     wireguard.set(WG0 + peers(*(attr(Peer.PUBLIC_KEY, key(n)) for n in range(count))))
     messages = wireguard.get(WG0)
     tap.ok("GET-3 there are several", len(messages) > 1, f"{len(messages)} messages")
-    tap.equal(
-        "GET-3 the first tells about the device",
-        kinds(messages[0].attributes()),
-        device + identity + [Device.PEERS],
-    )
+    tap.equal("GET-3 the first tells about the device", kinds(messages[0].attributes()), WHOLE)
     tap.ok(
         "GET-3 the others only have peers",
         all(kinds(m.attributes()) == [Device.PEERS] for m in messages[1:]),
@@ -117,6 +125,9 @@ def layout():
         [key(n) for n in range(count)],
     )
     tap.ok("GET-6 nothing was in between", not any(m.flags & F_DUMP_INTR for m in messages))
+
+
+def many_prefixes():
     reset()
     many = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(1000)]
     wireguard.set(
@@ -140,8 +151,7 @@ def layout():
     messages = wireguard.get(WG0)
     tap.ok(
         "GET-4 if it is the first peer, the device is told again and again",
-        len(messages) > 1
-        and all(kinds(m.attributes()) == device + identity + [Device.PEERS] for m in messages),
+        len(messages) > 1 and all(kinds(m.attributes()) == WHOLE for m in messages),
         *(str(kinds(m.attributes())) for m in messages),
     )
     tap.equal(
@@ -171,12 +181,12 @@ def interrupted(what, prepare, change):
 
 def interruptions():
     tap.note("changes during a dump")
-    many_peers = [attr(Peer.PUBLIC_KEY, key(n)) for n in range(400)]
+    all_peers = [attr(Peer.PUBLIC_KEY, key(n)) for n in range(400)]
     many = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(3000)]
 
     def with_peers():
-        for start in range(0, len(many_peers), 100):
-            wireguard.set(WG0 + peers(*many_peers[start : start + 100]))
+        for start in range(0, len(all_peers), 100):
+            wireguard.set(WG0 + peers(*all_peers[start : start + 100]))
 
     def with_prefixes():
         for start in range(0, len(many), 1000):

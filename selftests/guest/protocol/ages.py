@@ -64,12 +64,13 @@ def zeroed():
                 out.append(int(head.split(",")[2]) / 1e6)
 
 
-def main():
-    noise.self_check()
-    test = Ages(Lab(sys.argv[1]))
-    old, hearing, sending, answering, cookies, wiped = [
-        test.ear(name) for name in ("OLD", "HEAR", "SEND", "ANSW", "COOK", "WIPE")
-    ]
+def data(ear):
+    """When a peer heard data that are no keepalive."""
+    return [when for when, m in ear.heard if m[0] == noise.DATA and len(m) > 32]
+
+
+def begin_cookies(test, cookies):
+    """What is to happen to a cookie of the device's, and to one that it is given, which is returned."""
     flooder = Source(test.lab, "10.0.0.2", 6000, "10.0.0.1")
     # A cookie of the device's, under load.
     initiator = test.peer.initiator()
@@ -81,19 +82,6 @@ def main():
     given = os.urandom(16)
     responder = test.provoke(cookies.hostile, cookies.wire)
     cookies.wire.send(responder.cookie_reply(given))
-    # When the device is no longer under load.
-    time.sleep(1.5)
-    test.initiating(hearing)
-    test.initiating(sending)
-    test.responding(answering)
-    test.responding(wiped)
-    test.responding(old)
-    time.sleep(0.2)
-    uptime = float(open("/proc/uptime").read().split()[0])
-    for ear in test.ears:
-        ear.wire.drain()
-        ear.heard.clear()
-    test.begun = time.monotonic()
 
     def with_cookie(wanted, what):
         answer = test.under_load(
@@ -106,10 +94,29 @@ def main():
     # What the device has to send starts its handshakes anew when it has given up.
     for when in range(100, 130, 5):
         test.at(when, test.push, cookies)
+    return given
 
-    def data(ear):
-        return [when for when, m in ear.heard if m[0] == noise.DATA and len(m) > 32]
 
+def end_cookies(cookies, given):
+    """What the device has done with the cookie that it was given."""
+    mac2 = []
+    for when, message in cookies.heard:
+        responder = initiation(cookies, message)
+        if responder:
+            with_it = responder.mac2 == noise.mac(given, message[:132])
+            mac2.append((when, with_it, responder.mac2 == bytes(16)))
+    early = [good for when, good, _ in mac2 if when < 113]
+    late = [none for when, _, none in mac2 if when > 117]
+    tap.ok(
+        "CK-5 for 115 s the device uses the cookie it was given",
+        len(early) > 15 and all(early),
+        str(mac2),
+    )
+    tap.ok("CK-5 and then no more", len(late) >= 2 and all(late), str(mac2))
+
+
+def renewal(test, sending, answering):
+    """Who begins a handshake when a session is two minutes old and he sends."""
     test.at(118.5, test.push, sending)
     test.at(118.5, test.push, answering)
     test.listen(119.5)
@@ -127,22 +134,9 @@ def main():
         (2, 0),
     )
 
-    test.listen(140)
-    mac2 = []
-    for when, message in cookies.heard:
-        responder = initiation(cookies, message)
-        if responder:
-            with_it = responder.mac2 == noise.mac(given, message[:132])
-            mac2.append((when, with_it, responder.mac2 == bytes(16)))
-    early = [good for when, good, _ in mac2 if when < 113]
-    late = [none for when, _, none in mac2 if when > 117]
-    tap.ok(
-        "CK-5 for 115 s the device uses the cookie it was given",
-        len(early) > 15 and all(early),
-        str(mac2),
-    )
-    tap.ok("CK-5 and then no more", len(late) >= 2 and all(late), str(mac2))
 
+def reception(test, hearing):
+    """A handshake that is begun because of what is received by an old session."""
     # Nothing is sent, so that nothing but what is received can lead to a new handshake.
     test.listen(163)
     hearing.wire.send(hearing.session.data())
@@ -157,6 +151,9 @@ def main():
         "TM-6 messages after 166 s: one initiation", [len(m) for _, m in hearing.heard], [148]
     )
 
+
+def expiry(test, old):
+    """A session that is three minutes old."""
     test.listen(178.5)
     test.sends(old, 32, "TM-7 DAT-1 after 178 s a session receives")
     test.push(old)
@@ -169,6 +166,9 @@ def main():
     test.listen(183)
     tap.equal("TM-7 nor send: there is an initiation", [len(m) for _, m in old.heard], [148])
 
+
+def wiping(test, uptime, wiped):
+    """Keys that are nine minutes old."""
     before = zeroed()
     tap.equal("TM-8 no keys were wiped by now", before, [])
     test.listen(536)
@@ -182,6 +182,35 @@ def main():
         str(times),
     )
     test.sends(wiped, 0, "TM-8 such a session receives nothing")
+
+
+def main():
+    noise.self_check()
+    test = Ages(Lab(sys.argv[1]))
+    old, hearing, sending, answering, cookies, wiped = [
+        test.ear(name) for name in ("OLD", "HEAR", "SEND", "ANSW", "COOK", "WIPE")
+    ]
+    given = begin_cookies(test, cookies)
+    # When the device is no longer under load.
+    time.sleep(1.5)
+    test.initiating(hearing)
+    test.initiating(sending)
+    test.responding(answering)
+    test.responding(wiped)
+    test.responding(old)
+    time.sleep(0.2)
+    uptime = float(open("/proc/uptime").read().split()[0])
+    for ear in test.ears:
+        ear.wire.drain()
+        ear.heard.clear()
+    test.begun = time.monotonic()
+
+    renewal(test, sending, answering)
+    test.listen(140)
+    end_cookies(cookies, given)
+    reception(test, hearing)
+    expiry(test, old)
+    wiping(test, uptime, wiped)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,24 @@ class Data(Base):
     """Tables C and D: from somebody who has a session, and from this side."""
 
     def data(self):
+        self.forged()
+        self.lengths()
+        self.window()
+        self.wrong_inside()
+        self.right_inside()
+        self.dropped_above()
+        self.shuffled()
+        self.endpoints()
+
+    def handshake(self):
+        """A session that is fresh."""
+        session = self.peer.handshake(self.first)
+        self.lab.settle()
+        return session
+
+    def forged(self):
         tap.note("data that is not authentic")
-        lab, peer = self.lab, self.peer
-        session = peer.handshake(self.first)
-        lab.settle()
+        session = self.handshake()
         good = session.data(padded(self.packet4()))
         wrong = good[:-1] + bytes([good[-1] ^ 1])
         self.silent("DAT-1 RX-8 a wrong tag: silence", wrong, wire=self.second)
@@ -43,9 +57,9 @@ class Data(Base):
         self.silent(what, good, wire=self.second)
         tap.ok("nothing was delivered", self.nothing_arrived())
 
+    def lengths(self):
         tap.note("one message at a time, of each length")
-        session = peer.handshake(self.first)
-        lab.settle()
+        session = self.handshake()
         others = []
         for size in range(600):
             payload = RECORDED.randbytes(size)
@@ -59,9 +73,9 @@ class Data(Base):
         tap.equal("RX-8 RX-14 each is delivered as it was sent", others, [])
         tap.ok("DAT-1 RX-8 and none with a bit that is wrong", self.nothing_arrived())
 
+    def window(self):
         tap.note("the replay window")
-        session = peer.handshake(self.first)
-        lab.settle()
+        session = self.handshake()
 
         def keepalive(counter):
             return lambda: self.first.send(session.data(counter=counter))
@@ -80,15 +94,14 @@ class Data(Base):
             ("the last but one before the limit", (1 << 64) - 8131, True),
         ):
             self.expect(f"RX-22 {what}", keepalive(counter), **(accepted(0) if good else {}))
-        session = peer.handshake(self.first)
-        lab.settle()
+        session = self.handshake()
         for what, counter in (("8130", 8130), ("8129", 8129), ("1", 1)):
             self.expect(f"DAT-1 RX-7 RX-22 2^64 - {what}: silence", keepalive((1 << 64) - counter))
         self.expect("RX-22 and the session lives", keepalive(1), **accepted(0))
 
+    def wrong_inside(self):
         tap.note("inner packets that are wrong")
-        session = peer.handshake(self.first)
-        lab.settle()
+        session = self.handshake()
         wires = itertools.cycle((self.second, self.first))
 
         def wrong(what, plain, counters):
@@ -134,7 +147,10 @@ class Data(Base):
             **accepted(0),
         )
 
+    def right_inside(self):
         tap.note("inner packets that are fine")
+        session = self.peer.session
+        four, six = self.packet4(), self.packet6()
         if self.lab.last["P.endpoint"] != self.first.endpoint:
             self.expect(
                 "back home",
@@ -167,6 +183,10 @@ class Data(Base):
         self.receive_ok("DAT-9 65,000 bytes", self.packet4(large), payload=large)
         large = RECORDED.randbytes(1420 - 28)
         self.receive_ok("DAT-9 a whole MTU", self.packet4(large), payload=large)
+
+    def dropped_above(self):
+        tap.note("inner packets that are for the stack to drop")
+        session = self.peer.session
         for what, packet in (
             ("IPv4 header length 4", self.packet4(ihl=1)),
             ("IPv4 header length 16", self.packet4(ihl=4)),
@@ -184,11 +204,15 @@ class Data(Base):
                 **accepted(len(padded(packet))),
             )
         tap.ok("DAT-7 the stack dropped them", self.nothing_arrived())
+
+    def shuffled(self):
+        tap.note("packets out of order")
+        session = self.peer.session
         order = list(range(200))
         random.Random(7).shuffle(order)
         messages = [session.data(padded(self.packet4(b"%03d" % n))) for n in range(200)]
 
-        def shuffled():
+        def send():
             for n in order:
                 self.first.send(messages[n])
             for n in order:
@@ -197,7 +221,7 @@ class Data(Base):
         size = (32 + 32) * 200
         self.expect(
             "RX-9 RX-22 200 packets out of order, twice",
-            shuffled,
+            send,
             rx_packets=200,
             rx_bytes=size,
             P__rx=size,
@@ -207,7 +231,9 @@ class Data(Base):
             got.append(int(one[0]))
         tap.equal("RX-9 are delivered once, as they came", got, order)
 
+    def endpoints(self):
         tap.note("endpoints")
+        session = self.peer.session
         self.expect(
             "DAT-10 RX-10 EP-1 data from another port",
             lambda: self.second.send(session.data()),

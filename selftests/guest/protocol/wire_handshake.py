@@ -18,6 +18,16 @@ class Handshake(Base):
     """Table B: from somebody who knows a public key."""
 
     def responder(self):
+        self.responds()
+        self.refuses()
+        self.refuses_others()
+        tap.note("initiations in a hurry")
+        self.hurry()
+        self.twins()
+        self.peer.handshake(self.first)
+        self.lab.settle()
+
+    def responds(self):
         tap.note("the device as responder")
         lab, peer = self.lab, self.peer
         lab.settle()
@@ -86,7 +96,9 @@ class Handshake(Base):
         )
         self.receive_ok("HS-6 the session goes on while a new one is not confirmed", self.packet4())
 
+    def refuses(self):
         tap.note("initiations that are refused")
+        lab, peer = self.lab, self.peer
         old = noise.timestamp()
         initiation = peer.initiator().initiation(stamp=old)
         self.expect(
@@ -145,6 +157,10 @@ class Handshake(Base):
                 f"HSK-1 a changed {name} with a good mac1: silence",
                 noise.add_macs(bytes(body), lab.public),
             )
+
+    def refuses_others(self):
+        tap.note("initiations with keys that are not good, and answers to none")
+        lab, peer, session = self.lab, self.peer, self.peer.session
         stranger = Hostile(lab, "S", [], configure=False)
         self.silent("HSK-4 an unknown static key: silence", stranger.initiator().initiation())
         for number, point in enumerate(noise.LOW_ORDER):
@@ -178,12 +194,6 @@ class Handshake(Base):
             ),
         )
         self.receive_ok("BAD-1 and the session is as good as ever", self.packet4())
-
-        tap.note("initiations in a hurry")
-        self.hurry()
-        self.twins()
-        self.peer.handshake(self.first)
-        lab.settle()
 
     def hurry(self):
         """Two initiations of one peer within 20 ms: the second one is ignored."""
@@ -231,7 +241,15 @@ class Handshake(Base):
 
     STAGED = 32 + 48
 
+    # What an initiation to a peer that is fresh counts.
+    BEGUN = {"tx_packets": 1, "tx_bytes": 148, "I__tx": 148}
+
     def initiator(self):
+        self.initiates()
+        self.confirms()
+        self.takes_cookies()
+
+    def initiates(self):
         tap.note("the device as initiator")
         lab = self.lab
         fresh, wire = self.fresh(psk=os.urandom(32))
@@ -251,9 +269,8 @@ class Handshake(Base):
         )
         good, session = responder.response()
         wrong_psk, _ = responder.response(psk=os.urandom(32))
-        base = {"tx_packets": 1, "tx_bytes": 148, "I__tx": 148}
         what = "HSK-9 a response with a wrong preshared key: silence"
-        self.silent(what, wrong_psk, wire=wire, **base)
+        self.silent(what, wrong_psk, wire=wire, **self.BEGUN)
         other = struct.unpack("<I", good[8:12])[0] ^ 1
         self.silent(
             "HSK-9 one with an unknown index: silence",
@@ -276,7 +293,11 @@ class Handshake(Base):
             )
         self.silent("HSK-1 its own initiation, back again: silence", responder.message, wire=wire)
         fresh.session = session
-        got = {}
+        self.finishes(fresh, wire, responder, good)
+        fresh.remove()
+
+    def finishes(self, fresh, wire, responder, good):
+        got, session = {}, fresh.session
 
         def finish():
             wire.send(good)
@@ -307,9 +328,10 @@ class Handshake(Base):
             rx_bytes=32,
             I__rx=32,
         )
-        fresh.remove()
 
+    def confirms(self):
         tap.note("the device's key confirmation")
+        lab = self.lab
         fresh, wire = self.fresh()
         lab.settle()
         lab.configure(attr(Peer.PUBLIC_KEY, fresh.key.public) + u16(Peer.KEEPALIVE, 600))
@@ -325,9 +347,10 @@ class Handshake(Base):
         tap.equal("TX-14 that has TOS 0", wire.tos, 0)
         fresh.remove()
 
+    def takes_cookies(self):
         tap.note("cookies for the device")
         fresh, wire = self.fresh()
-        lab.settle()
+        self.lab.settle()
         responder = self.provoke(fresh, wire)
         begun = time.monotonic()
         cookie = os.urandom(16)
@@ -335,7 +358,7 @@ class Handshake(Base):
             "HSK-11 a cookie reply with an unknown index: silence",
             responder.cookie_reply(os.urandom(16), receiver=responder.sender ^ 1),
             wire=wire,
-            **base,
+            **self.BEGUN,
         )
         reply = responder.cookie_reply(os.urandom(16), mac1=os.urandom(16))
         self.silent("HSK-11 one for another mac1: silence", reply, wire=wire)
@@ -345,6 +368,12 @@ class Handshake(Base):
         self.silent("CK-6 RX-21 a good one: silence", responder.cookie_reply(cookie), wire=wire)
         second = responder.cookie_reply(os.urandom(16))
         self.silent("HSK-11 CK-5 a second one: silence", second, wire=wire)
+        self.tries_again(fresh, wire, responder, cookie, begun)
+        fresh.remove()
+        self.lab.settle()
+
+    def tries_again(self, fresh, wire, responder, cookie, begun):
+        """The initiation after the one that was answered with a cookie, and the end of both."""
         again = self.initiation(fresh, wire)
         waited = time.monotonic() - begun
         tap.ok("TM-1 the next initiation comes after 5 s", 4.9 < waited, f"after {waited:.3f} s")
@@ -356,7 +385,7 @@ class Handshake(Base):
         tap.ok("HS-1 its ephemeral is another", responder.their_ephemeral != again.their_ephemeral)
         tap.ok("HS-9 its index is another", responder.sender != again.sender)
         tap.ok("HS-3 its timestamp is later", again.stamp > responder.stamp)
-        lab.settle()
+        self.lab.settle()
         self.silent(
             "HS-4 a response to the first initiation: silence",
             responder.response()[0],
@@ -370,5 +399,3 @@ class Handshake(Base):
             data and data[1][28:34] == b"staged",
             str(data),
         )
-        fresh.remove()
-        lab.settle()

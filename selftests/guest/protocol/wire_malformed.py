@@ -13,6 +13,19 @@ from wire_base import RECORDED, Base
 
 UDP_NO_CHECK6_TX = 101
 
+# The sender of what is odd, and the device.
+HERE, THERE = pack4(HOSTILE4), pack4(OUTER4)
+
+# What a good initiation counts that is answered.
+ANSWERED = {
+    "rx_packets": 1,
+    "rx_bytes": 148,
+    "P__rx": 148,
+    "tx_packets": 1,
+    "tx_bytes": 92,
+    "P__tx": 92,
+}
+
 
 class Malformed(Base):
     """Table A: from anybody."""
@@ -70,98 +83,109 @@ class Malformed(Base):
 
     def raw(self):
         tap.note("odd IP and UDP")
-        raw = self.lab.make(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
-        there, here = pack4(OUTER4), pack4(HOSTILE4)
+        self.raw_socket = self.lab.make(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        self.raw_socket.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         self.lab.configure(
             attr(Peer.PUBLIC_KEY, self.peer.key.public)
             + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, 4001))
         )
         self.lab.settle()
+        self.odd_datagrams()
+        self.many_receivers()
+        self.odd_fragments()
+        self.icmp_errors()
+        self.port_zero()
+        self.raw_socket.close()
+        self.without_checksum()
 
-        def good(**lies):
-            return udp(here, there, 4001, PORT, self.peer.initiator().initiation(), **lies)
+    def good(self, **lies):
+        """A datagram with an initiation that is good."""
+        return udp(HERE, THERE, 4001, PORT, self.peer.initiator().initiation(), **lies)
 
-        answered = {
-            "rx_packets": 1,
-            "rx_bytes": 148,
-            "P__rx": 148,
-            "tx_packets": 1,
-            "tx_bytes": 92,
-            "P__tx": 92,
-        }
+    def take_response(self):
+        got = self.first.receive()
+        if got is None or len(got) != 92:
+            self.lab.surprises.append(f"no response but {got!r}")
 
-        def sends(what, *packets, response=True):
-            def action():
-                for packet in packets:
-                    raw.sendto(packet, (OUTER4, 0))
-                if response:
-                    got = self.first.receive()
-                    if got is None or len(got) != 92:
-                        self.lab.surprises.append(f"no response but {got!r}")
+    def sends(self, what, *packets, response=True):
+        """These packets are answered once, or not at all."""
 
-            self.expect(what, action, **(answered if response else {}))
+        def action():
+            for packet in packets:
+                self.raw_socket.sendto(packet, (OUTER4, 0))
+            if response:
+                self.take_response()
 
-        sends("HSK-7 a good initiation", ipv4(here, there, good()))
-        sends("BAD-7 without a UDP checksum", ipv4(here, there, good(check=0)))
+        self.expect(what, action, **(ANSWERED if response else {}))
+
+    def odd_datagrams(self):
+        self.sends("HSK-7 a good initiation", ipv4(HERE, THERE, self.good()))
+        self.sends("BAD-7 without a UDP checksum", ipv4(HERE, THERE, self.good(check=0)))
         before = udp_counters()
-        wrong = ipv4(here, there, good(check=0x1234))
-        sends("BAD-9 RX-1 with a wrong one: silence", wrong, response=False)
+        wrong = ipv4(HERE, THERE, self.good(check=0x1234))
+        self.sends("BAD-9 RX-1 with a wrong one: silence", wrong, response=False)
         tap.equal(
             "BAD-9 RX-1 with a wrong one: counted by UDP",
             udp_counters()["InCsumErrors"] - before["InCsumErrors"],
             1,
         )
         for length in (0, 7, 8 + 147, 8 + 149, 65535):
-            sends(
+            self.sends(
                 f"BAD-10 RX-2 UDP length {length}: silence",
-                ipv4(here, there, good(length=length, check=0)),
+                ipv4(HERE, THERE, self.good(length=length, check=0)),
                 response=False,
             )
-        trailed = ipv4(here, there, good() + b"abc")
-        sends("BAD-10 RX-2 trailing bytes behind the datagram are cut off", trailed)
-        sends("BAD-11 with IP options", ipv4(here, there, good(), options=b"\1" * 12))
-        sends("BAD-11 with 40 bytes of them", ipv4(here, there, good(), options=b"\1" * 40))
-        sends("BAD-11 in fragments of eight bytes", *self.fragments(here, there, good(), 77))
-        backwards = self.fragments(here, there, good(), 78)[::-1]
-        sends("BAD-11 in the same, last one first", *backwards)
-        sends("BAD-11 with DSCP, outer CE and TTL 1", ipv4(here, there, good(), tos=0xFF, ttl=1))
+        trailed = ipv4(HERE, THERE, self.good() + b"abc")
+        self.sends("BAD-10 RX-2 trailing bytes behind the datagram are cut off", trailed)
+        self.sends("BAD-11 with IP options", ipv4(HERE, THERE, self.good(), options=b"\1" * 12))
+        full = ipv4(HERE, THERE, self.good(), options=b"\1" * 40)
+        self.sends("BAD-11 with 40 bytes of them", full)
+        fragments = self.fragments(HERE, THERE, self.good(), 77)
+        self.sends("BAD-11 in fragments of eight bytes", *fragments)
+        backwards = self.fragments(HERE, THERE, self.good(), 78)[::-1]
+        self.sends("BAD-11 in the same, last one first", *backwards)
+        marked = ipv4(HERE, THERE, self.good(), tos=0xFF, ttl=1)
+        self.sends("BAD-11 with DSCP, outer CE and TTL 1", marked)
         strangers = [
             pack4(a) for a in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", OUTER4)
         ]
-        sends(
+        self.sends(
             "BAD-11 from addresses that nobody has: silence",
             *(
-                ipv4(s, there, udp(s, there, 4001, PORT, self.peer.initiator().initiation()))
+                ipv4(s, THERE, udp(s, THERE, 4001, PORT, self.peer.initiator().initiation()))
                 for s in strangers
             ),
             response=False,
         )
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
+
+    def many_receivers(self):
+        self.raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        self.raw_socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, HERE)
         for what, address in (("broadcast", "10.0.0.255"), ("multicast", "224.0.0.1")):
             target = pack4(address)
 
             def shout():
                 message = self.peer.initiator().initiation()
-                packet = ipv4(here, target, udp(here, target, 4001, PORT, message))
-                raw.sendto(packet, (address, 0))
-                got = self.first.receive()
-                if got is None or len(got) != 92:
-                    self.lab.surprises.append(f"no response but {got!r}")
+                packet = ipv4(HERE, target, udp(HERE, target, 4001, PORT, message))
+                self.raw_socket.sendto(packet, (address, 0))
+                self.take_response()
 
-            self.expect(f"BAD-12 to a {what} address: answered once", shout, **answered)
-        overlapping = self.fragments(here, there, good(), 79)
-        shifted = ipv4(here, there, bytes(16), ident=79, fragment=0x2000 | 4)
-        sends(
+            self.expect(f"BAD-12 to a {what} address: answered once", shout, **ANSWERED)
+
+    def odd_fragments(self):
+        overlapping = self.fragments(HERE, THERE, self.good(), 79)
+        shifted = ipv4(HERE, THERE, bytes(16), ident=79, fragment=0x2000 | 4)
+        self.sends(
             "BAD-11 overlapping fragments: silence",
             *overlapping[:5],
             shifted,
             *overlapping[5:],
             response=False,
         )
-        sends("BAD-11 the first eight bytes alone: silence", overlapping[0], response=False)
-        ours = ipv4(there, here, udp(there, here, PORT, 4001, bytes(32)))
+        self.sends("BAD-11 the first eight bytes alone: silence", overlapping[0], response=False)
+
+    def icmp_errors(self):
+        ours = ipv4(THERE, HERE, udp(THERE, HERE, PORT, 4001, bytes(32)))
         for what, kind, code, rest in (
             ("port unreachable", 3, 3, 0),
             ("host unreachable", 3, 1, 0),
@@ -170,22 +194,23 @@ class Malformed(Base):
         ):
             body = struct.pack("!BBHI", kind, code, 0, rest) + ours[:64]
             body = body[:2] + struct.pack("!H", noise.checksum(body)) + body[4:]
-            sends(
-                f"BAD-13 ICMP, {what}: silence", ipv4(here, there, body, protocol=1), response=False
+            self.sends(
+                f"BAD-13 ICMP, {what}: silence", ipv4(HERE, THERE, body, protocol=1), response=False
             )
-        sends("BAD-13 after which it answers as before", ipv4(here, there, good()))
-        source = pack4(HOSTILE4)
+        self.sends("BAD-13 after which it answers as before", ipv4(HERE, THERE, self.good()))
+
+    def port_zero(self):
         self.expect(
             "BAD-11 from port 0: answered into the void",
-            lambda: raw.sendto(
-                ipv4(
-                    source, there, udp(source, there, 0, PORT, self.peer.initiator().initiation())
-                ),
+            lambda: self.raw_socket.sendto(
+                ipv4(HERE, THERE, udp(HERE, THERE, 0, PORT, self.peer.initiator().initiation())),
                 (OUTER4, 0),
             ),
-            **answered,
+            **ANSWERED,
             P__endpoint=f"{HOSTILE4}:0",
         )
+
+    def without_checksum(self):
         self.third.socket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, 1)
         before = udp_counters()
         self.silent(
@@ -200,7 +225,6 @@ class Malformed(Base):
             after["Udp6InErrors"] - before["Udp6InErrors"],
             1,
         )
-        raw.close()
 
     @staticmethod
     def fragments(source, target, datagram, ident):
