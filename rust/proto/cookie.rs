@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MACs and cookies.
+//! Cookies, and the second MAC of handshake messages.
 //!
 //! A responder under load wants to know that the source of a handshake message can receive what is
 //! sent there, before it spends a Diffie-Hellman on it. It answers with a cookie, made of that
 //! source and a secret which it replaces every two minutes ([`Checker`]). The sender uses the
-//! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is keyed by
-//! nothing but the receiver's public key; without a valid one there is no answer whatever.
+//! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is in
+//! [`crate::mac`].
 
 #[cfg(test)]
 mod tests;
 
 use crate::{
     crypto::Suite,
-    handshake::Identity,
+    identity::Identity,
     limits::{
         self,
         COOKIE_SECRET_LATENCY,
         COOKIE_SECRET_MAX_AGE, //
+    },
+    mac::{
+        cookie_key,
+        mac1_key,
+        split_macs,
+        split_macs_mut, //
     },
     secret::Secret,
     wire::{
@@ -25,9 +31,6 @@ use crate::{
         Index, //
     }, //
 };
-
-/// What the key of the first MAC is made from, besides a public key.
-const MAC1_LABEL: &[u8] = b"mac1----";
 
 /// What the MACs of a message say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,43 +41,6 @@ pub enum MacState {
     ValidWithoutCookie,
     /// The sender knows our public key, and receives what is sent to its address.
     ValidWithCookie,
-}
-
-/// Checks the first MAC of messages to us, which whoever knows our public key can make.
-///
-/// There is nothing secret about it.
-#[derive(Clone)]
-pub struct FirstMac {
-    /// Key of the first MAC of messages to us.
-    key: [u8; 32],
-}
-
-impl FirstMac {
-    /// Returns the check for nobody.
-    pub(crate) const fn zero() -> Self {
-        Self { key: [0; 32] }
-    }
-
-    /// Returns the check for the one with that static public key.
-    pub fn new<S: Suite>(public: &[u8; 32]) -> Self {
-        let mut check = Self::zero();
-
-        S::hash(&[MAC1_LABEL, public], &mut check.key);
-        check
-    }
-
-    /// Returns whether the first MAC of `message` is right.
-    ///
-    /// The MACs are the last 32 bytes of `message`.
-    pub fn is_right<S: Suite>(&self, message: &[u8]) -> bool {
-        let Some((body, mac1, _)) = split_macs(message) else {
-            return false;
-        };
-        let mut mac = [0; 16];
-
-        S::mac(&self.key, &[body], &mut mac);
-        S::eq(&mac, mac1)
-    }
 }
 
 /// The side that gives cookies: one per interface.
@@ -225,8 +191,8 @@ impl Maker {
             cookie_born_ns: None,
         };
 
-        mac1_key::<S>(remote_static, &mut maker.mac1_key);
-        cookie_key::<S>(remote_static, &mut maker.cookie_key);
+        mac1_key::<S>(remote_static, maker.mac1_key.as_mut_bytes());
+        cookie_key::<S>(remote_static, maker.cookie_key.as_mut_bytes());
         maker
     }
 
@@ -282,30 +248,4 @@ impl Maker {
         self.unanswered = None;
         Ok(())
     }
-}
-
-/// Derives the key of the first MAC of messages to the one with that static public key.
-fn mac1_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
-    S::hash(&[MAC1_LABEL, public], key.as_mut_bytes());
-}
-
-/// Derives the key of cookie replies of the one with that static public key.
-pub(crate) fn cookie_key<S: Suite>(public: &[u8; 32], key: &mut Secret<32>) {
-    S::hash(&[b"cookie--", public], key.as_mut_bytes());
-}
-
-/// Takes a handshake message apart: what the first MAC covers, the first MAC, and the second.
-pub(crate) fn split_macs(message: &[u8]) -> Option<(&[u8], &[u8; 16], &[u8; 16])> {
-    let (rest, mac2) = message.split_last_chunk()?;
-    let (body, mac1) = rest.split_last_chunk()?;
-
-    Some((body, mac1, mac2))
-}
-
-/// Does as [`split_macs`], for writing.
-fn split_macs_mut(message: &mut [u8]) -> Option<(&mut [u8], &mut [u8; 16], &mut [u8; 16])> {
-    let (rest, mac2) = message.split_last_chunk_mut()?;
-    let (body, mac1) = rest.split_last_chunk_mut()?;
-
-    Some((body, mac1, mac2))
 }

@@ -20,7 +20,6 @@
 //! stay, which is the caller's to provide.
 
 mod claim;
-mod identity;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +30,10 @@ use core::{
 
 use crate::{
     crypto::Suite,
+    identity::{
+        clamp,
+        Identity, //
+    },
     limits::{
         reached,
         INITIATIONS_PER_SECOND,
@@ -47,15 +50,7 @@ use crate::{
     }, //
 };
 
-pub use self::{
-    claim::Claim,
-    identity::{
-        public_key,
-        Identity, //
-    }, //
-};
-
-use self::identity::clamp;
+pub use self::claim::Claim;
 
 /// The time that must lie between two initiations by the same peer.
 const MIN_INITIATION_INTERVAL_NS: u64 = NSEC_PER_SEC / INITIATIONS_PER_SECOND;

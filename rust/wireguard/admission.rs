@@ -50,11 +50,9 @@ use wg_kernel::{
     time, //
 };
 use wg_proto::{
-    cookie::{
-        Checker,
-        FirstMac, //
-    },
+    cookie::Checker,
     limits,
+    mac::FirstMac,
     secret,
     wire::{
         self,

@@ -39,7 +39,7 @@ use wg_kernel::{
 };
 use wg_proto::{
     allowed_ips::Prefix,
-    handshake,
+    identity,
     limits, //
 };
 
@@ -390,14 +390,14 @@ impl Device {
         }
 
         // Before it is ours, nobody else may have it.
-        if let Some(public_key) = handshake::public_key::<Kernel>(private_key) {
+        if let Some(public_key) = identity::public_key::<Kernel>(private_key) {
             if let Some(peer) = self.find_peer(&public_key) {
                 self.remove_peer(config, &peer);
             }
         }
 
         // Made where it stays, so that no copy of the key is left elsewhere.
-        let mut new = UniqueArc::new(handshake::Identity::zero(), GFP_KERNEL)?;
+        let mut new = UniqueArc::new(identity::Identity::zero(), GFP_KERNEL)?;
         let exists = new.initialize::<Kernel>(private_key).is_some();
         let new = exists.then(|| Identity::from(new));
         let send_staged = old.is_none() && new.is_some() && self.is_running();

@@ -11,14 +11,15 @@ use wg_kernel::crypto::{
 };
 use wg_proto::{
     crypto::Suite,
-    handshake, //
+    handshake,
+    identity, //
 };
 
 /// What the protocol needs of cryptography, by means of `lib/crypto`.
 pub(crate) struct Kernel;
 
 /// Our static identity, shared by all peers of a device.
-pub(crate) type Identity = Arc<handshake::Identity>;
+pub(crate) type Identity = Arc<identity::Identity>;
 
 /// The handshake with one peer.
 pub(crate) type Handshake = handshake::Handshake<Identity>;

@@ -15,7 +15,7 @@ status=0
 MAX_FRAME=256
 
 # What a function refers to that deals with secrets, or into which one that does was inlined.
-DEALS='curve25519|chacha20poly1305|blake2s|random_bytes|wg_proto::(noise|cookie|handshake)|wipe_bytes|crypto::Kernel'
+DEALS='curve25519|chacha20poly1305|blake2s|random_bytes|wg_proto::(noise|cookie|handshake|identity|mac)|wipe_bytes|crypto::Kernel'
 
 # The code of an object, with what it refers to.
 code() {

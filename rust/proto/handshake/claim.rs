@@ -4,9 +4,9 @@
 
 use core::ops::Deref;
 
-use super::Identity;
 use crate::{
     crypto::Suite,
+    identity::Identity,
     noise::SymmetricState,
     secret::Secret,
     tai64n::Timestamp,

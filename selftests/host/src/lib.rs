@@ -12,9 +12,9 @@ use std::sync::Arc;
 use wg_proto::{
     handshake::{
         Handshake,
-        Identity,
         Outcome, //
     },
+    identity::Identity,
     secret::Secret, //
 };
 

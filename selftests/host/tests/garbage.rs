@@ -14,9 +14,9 @@ use wg_proto::{
     },
     handshake::{
         Claim,
-        Handshake,
-        Identity, //
+        Handshake, //
     },
+    identity::Identity,
     secret::Secret,
     tai64n::Timestamp,
     wire::{

@@ -14,9 +14,9 @@ use wg_proto::{
     crypto::Suite,
     handshake::{
         Claim,
-        Handshake,
-        Identity, //
+        Handshake, //
     },
+    identity::Identity,
     secret::{
         wipe_stack,
         Secret, //

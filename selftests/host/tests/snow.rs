@@ -17,9 +17,9 @@ use wg_proto::{
     handshake::{
         Claim,
         Handshake,
-        Identity,
         Role, //
     },
+    identity::Identity,
     secret::Secret,
     tai64n::Timestamp,
     wire::{

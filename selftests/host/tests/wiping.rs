@@ -20,9 +20,9 @@ use wg_proto::{
     crypto::Suite,
     handshake::{
         Claim,
-        Handshake,
-        Identity, //
+        Handshake, //
     },
+    identity::Identity,
     noise::SymmetricState,
     secret::Secret,
     tai64n::Timestamp,

@@ -23,10 +23,8 @@ use wg_proto::{
         Checker,
         Maker, //
     },
-    handshake::{
-        Handshake,
-        Identity, //
-    },
+    handshake::Handshake,
+    identity::Identity,
     ratelimit::{
         Bucket,
         Load, //

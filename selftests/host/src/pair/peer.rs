@@ -16,9 +16,9 @@ use wg_proto::{
     cookie::Maker,
     handshake::{
         Handshake,
-        Identity,
         Role, //
     },
+    identity::Identity,
     replay::Window,
     secret::Secret,
     session::Keypairs,

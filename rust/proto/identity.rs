@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who we are.
+//! Our static identity.
 
 use crate::{
-    cookie::{
+    crypto::Suite,
+    mac::{
         cookie_key,
         FirstMac, //
     },
-    crypto::Suite,
     secret::Secret, //
 };
 
@@ -45,7 +45,7 @@ impl Identity {
         *self.private.as_mut_bytes() = *private;
         clamp(self.private.as_mut_bytes());
         self.first_mac = FirstMac::new::<S>(&self.public);
-        cookie_key::<S>(&self.public, &mut self.cookie_key);
+        cookie_key::<S>(&self.public, self.cookie_key.as_mut_bytes());
         Some(())
     }
 
@@ -72,7 +72,7 @@ impl Identity {
     }
 
     /// Returns the private key as it is kept.
-    pub(super) fn private_key(&self) -> &Secret<32> {
+    pub(crate) fn private_key(&self) -> &Secret<32> {
         &self.private
     }
 
@@ -93,7 +93,7 @@ pub fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
 }
 
 /// Makes random bytes a private key of Curve25519 (RFC 7748, section 5).
-pub(super) fn clamp(private: &mut [u8; 32]) {
+pub(crate) fn clamp(private: &mut [u8; 32]) {
     let [first, .., last] = private;
 
     *first &= 248;
