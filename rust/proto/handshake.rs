@@ -118,7 +118,7 @@ pub struct Handshake<I> {
     remote_static: [u8; 32],
     /// The key that the peer and we were told to add, or zero.
     preshared_key: Secret<32>,
-    /// Who we are.
+    /// Our static identity.
     local: Option<I>,
     /// X25519 of both static keys, or zero if there is none.
     static_static: Secret<32>,
@@ -131,7 +131,7 @@ pub struct Handshake<I> {
     state: State,
     /// Private ephemeral key, of use in [`State::CreatedInitiation`].
     ephemeral: Secret<32>,
-    /// What both sides have in common.
+    /// What both sides have in common: the transcript hash and the chaining key.
     symmetric: SymmetricState,
 }
 

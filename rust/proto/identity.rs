@@ -135,7 +135,7 @@ mod tests {
         clamped[31] = 0x7f;
         assert_eq!(ones.private(), &clamped);
 
-        // Clamping does not change who we are.
+        // Clamping does not change the public key.
         let again = identity(&clamped).unwrap();
 
         assert_eq!(again.private(), &clamped);

@@ -4,8 +4,8 @@
 //!
 //! Methods have the names that the [specification](https://noiseprotocol.org/noise.html) gives
 //! them in section 5.2, and the tokens of a message pattern (`e`, `es`, ...) are said in terms of
-//! them in [`crate::handshake`]. What the specification calls a cipher state is here but a key
-//! that lives while one message is processed: each key encrypts once, so its nonce is always 0.
+//! them in [`crate::handshake`]. Of a CipherState there is only the key, which lives while one
+//! message is processed: each encrypts once, so its nonce is always 0.
 
 use crate::{
     crypto::Suite,
@@ -24,11 +24,11 @@ const INITIAL_HASH: [u8; 32] = [
     0x2d, 0x9c, 0x6c, 0x66, 0x22, 0x93, 0xe8, 0xb7, 0x0e, 0xe1, 0x9c, 0x65, 0xba, 0x07, 0x9e, 0xf3,
 ];
 
-/// What two parties have in common in the course of a handshake.
+/// SymmetricState: what two parties have in common in the course of a handshake.
 pub struct SymmetricState {
-    /// What keys are derived from.
+    /// The chaining key (`ck`), which keys are derived from.
     chaining_key: Secret<32>,
-    /// What was said so far.
+    /// The transcript hash (`h`), of all that was sent so far.
     hash: Secret<32>,
 }
 
@@ -41,7 +41,8 @@ impl SymmetricState {
         }
     }
 
-    /// Begins a handshake with the one whose static public key is `responder`.
+    /// InitializeSymmetric, MixHash(prologue), and the pre-message `<- s`: begins a handshake with
+    /// the peer whose static public key is `responder`.
     pub fn initialize<S: Suite>(&mut self, responder: &[u8; 32]) {
         *self.chaining_key.as_mut_bytes() = INITIAL_CHAINING_KEY;
         *self.hash.as_mut_bytes() = INITIAL_HASH;
@@ -60,7 +61,7 @@ impl SymmetricState {
         self.hash.wipe();
     }
 
-    /// Adds `data` to what was said.
+    /// MixHash: mixes `data` into the transcript hash.
     pub fn mix_hash<S: Suite>(&mut self, data: &[u8]) {
         let mut hash = Secret::zero();
 
@@ -68,7 +69,7 @@ impl SymmetricState {
         self.hash.copy_from(&hash);
     }
 
-    /// Adds `input` to what keys are derived from, and derives `key`.
+    /// MixKey: mixes `input` into the chaining key, and derives `key`.
     pub fn mix_key<S: Suite>(&mut self, input: &[u8], key: &mut Secret<32>) {
         let mut secret = Secret::zero();
 
@@ -76,7 +77,7 @@ impl SymmetricState {
         expand::<S, 2>(&secret, [&mut self.chaining_key, key]);
     }
 
-    /// Does as [`mix_key`](Self::mix_key), where the key would not be used.
+    /// MixKey, where the key would not be used.
     pub fn mix_chaining_key<S: Suite>(&mut self, input: &[u8]) {
         let mut secret = Secret::zero();
 
@@ -84,13 +85,14 @@ impl SymmetricState {
         expand::<S, 1>(&secret, [&mut self.chaining_key]);
     }
 
-    /// Adds an ephemeral public key, the token `e` in a pattern with a preshared key.
+    /// The token `e` in a pattern with a preshared key: MixHash and MixKey of an ephemeral public
+    /// key.
     pub fn mix_ephemeral<S: Suite>(&mut self, public: &[u8; 32]) {
         self.mix_hash::<S>(public);
         self.mix_chaining_key::<S>(public);
     }
 
-    /// Adds a Diffie-Hellman, and derives `key` if one is wanted.
+    /// MixKey(DH(`private`, `public`)): derives `key` if one is wanted.
     ///
     /// Returns `None`, and leaves the state as it was, if `public` has a low order.
     pub fn mix_dh<S: Suite>(
@@ -124,7 +126,8 @@ impl SymmetricState {
         Some(())
     }
 
-    /// Adds `input`, which both parties know, to both, and derives `key`.
+    /// MixKeyAndHash: mixes `input`, the preshared key, into the chaining key and the transcript
+    /// hash, and derives `key`.
     pub fn mix_key_and_hash<S: Suite>(&mut self, input: &Secret<32>, key: &mut Secret<32>) {
         let mut secret = Secret::zero();
         let mut hash = Secret::zero();
@@ -134,7 +137,8 @@ impl SymmetricState {
         self.mix_hash::<S>(hash.as_bytes());
     }
 
-    /// Encrypts `plaintext` with `key`, and adds the result to what was said.
+    /// EncryptAndHash: encrypts `plaintext` with `key`, the transcript hash being associated data,
+    /// and mixes the ciphertext into that.
     ///
     /// `ciphertext` must be 16 bytes longer.
     pub fn encrypt_and_hash<S: Suite>(
@@ -153,7 +157,8 @@ impl SymmetricState {
         self.mix_hash::<S>(ciphertext);
     }
 
-    /// Decrypts `ciphertext` with `key`, and adds it to what was said.
+    /// DecryptAndHash: decrypts `ciphertext` with `key`, the transcript hash being associated data,
+    /// and mixes the ciphertext into that.
     ///
     /// `plaintext` must be 16 bytes shorter. Returns `None`, and leaves the state as it was, if the
     /// ciphertext is not authentic.
@@ -176,7 +181,8 @@ impl SymmetricState {
         Some(())
     }
 
-    /// Derives the keys of a session: that of the initiator for sending, and that of the responder.
+    /// Split: derives the keys of a session, that of what the initiator sends, and that of what the
+    /// responder sends.
     pub fn split<S: Suite>(&self, initiator: &mut Secret<32>, responder: &mut Secret<32>) {
         let mut secret = Secret::zero();
 
@@ -206,12 +212,12 @@ fn fill(pad: &mut Secret<64>, key: &Secret<32>, byte: u8) {
     }
 }
 
-/// Does the first half of HKDF (RFC 5869): makes `secret` from `input`.
+/// HKDF-Extract (RFC 5869): makes `secret` from `input`.
 fn extract<S: Suite>(chaining_key: &Secret<32>, input: &[u8], secret: &mut Secret<32>) {
     hmac::<S>(chaining_key, input, &[], secret);
 }
 
-/// Does the second half of HKDF: makes `outputs` from `secret`.
+/// HKDF-Expand: makes `outputs` from `secret`.
 fn expand<S: Suite, const N: usize>(secret: &Secret<32>, outputs: [&mut Secret<32>; N]) {
     let mut previous: &[u8] = &[];
     let mut number = 0u8;

@@ -102,14 +102,14 @@ impl Keying {
         Ok(active)
     }
 
-    /// Forgets who we are, until the next handshake.
+    /// Forgets our identity, until the next handshake.
     pub(crate) fn forget_identity(&mut self) {
         if let Some(active) = &mut self.active {
             active.handshake.set_identity::<Kernel>(None);
         }
     }
 
-    /// Forgets all that was learned in handshakes, and can be made again: who we are to the peer, and
+    /// Forgets all that was learned in handshakes, and can be made again: our identity, and
     /// the cookie. The handshake in progress is to be [abandoned](Self::clear), too.
     pub(crate) fn forget_learned(&mut self) {
         self.forget_identity();

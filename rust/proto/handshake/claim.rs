@@ -20,7 +20,7 @@ use crate::{
 pub struct Claim<I> {
     /// Whom it was sent to.
     pub(super) identity: I,
-    /// What both sides have in common.
+    /// What both sides have in common: the transcript hash and the chaining key.
     pub(super) symmetric: SymmetricState,
     /// Index at the sender's side.
     pub(super) remote_index: Index,
