@@ -34,6 +34,9 @@ fn assert_heals(world: &mut World, seed: u64) {
         quality.jitter = 0;
     });
     world.send(A);
+    // Not at the same moment: if both begin at once, each answers the other and is then not allowed to
+    // try again, should the jitter be less than the link is long.
+    world.run(SECOND);
     world.send(B);
     // As long as it takes to notice silence, and to be allowed another initiation.
     world.run(22 * SECOND);
