@@ -32,15 +32,40 @@ use crate::{
     }, //
 };
 
-/// What the MACs of a message say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MacState {
-    /// The sender does not know our public key.
-    Invalid,
-    /// The sender knows our public key.
-    ValidWithoutCookie,
-    /// The sender knows our public key, and receives what is sent to its address.
-    ValidWithCookie,
+/// The source of a message, as cookies are made from it.
+pub struct Source {
+    /// Address, then port, as on the wire.
+    bytes: [u8; 18],
+    /// How many of them.
+    len: usize,
+}
+
+impl Source {
+    /// Returns the source with that IPv4 address and port.
+    pub fn v4(addr: &[u8; 4], port: u16) -> Self {
+        Self::new(addr, port)
+    }
+
+    /// Returns the source with that IPv6 address and port.
+    pub fn v6(addr: &[u8; 16], port: u16) -> Self {
+        Self::new(addr, port)
+    }
+
+    fn new(addr: &[u8], port: u16) -> Self {
+        let mut bytes = [0; 18];
+        let port = port.to_be_bytes();
+        let all = [addr, &port].into_iter().flatten();
+
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
+        Self {
+            bytes,
+            len: addr.len().saturating_add(port.len()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// The side that gives cookies: one per interface.
@@ -66,18 +91,16 @@ impl Checker {
         self.born_ns = other.born_ns;
     }
 
-    /// Returns whether there is no secret, or one that is too old.
-    ///
-    /// Then it must be [replaced](Self::rotate) before cookies are checked or made.
-    pub fn needs_secret(&self, now_ns: u64) -> bool {
-        self.born_ns
+    /// Replaces the secret by random bytes that `fill` draws at `now_ns`, which voids all cookies,
+    /// if there is none, or it is too old.
+    pub fn refresh(&mut self, fill: impl FnOnce(&mut [u8; 32]), now_ns: u64) {
+        if self
+            .born_ns
             .is_none_or(|born_ns| limits::expired(born_ns, COOKIE_SECRET_MAX_AGE, now_ns))
-    }
-
-    /// Replaces the secret by random bytes that `fill` draws at `now_ns`, which voids all cookies.
-    pub fn rotate(&mut self, fill: impl FnOnce(&mut [u8; 32]), now_ns: u64) {
-        fill(self.secret.as_mut_bytes());
-        self.born_ns = Some(now_ns);
+        {
+            fill(self.secret.as_mut_bytes());
+            self.born_ns = Some(now_ns);
+        }
     }
 
     /// Forgets the secret, which voids all cookies.
@@ -86,33 +109,16 @@ impl Checker {
         self.born_ns = None;
     }
 
-    /// Returns the cookie for a source: the bytes of its address, then those of its port.
-    pub fn cookie<S: Suite>(&self, source: &[u8]) -> [u8; 16] {
+    /// Returns the cookie for a source.
+    fn cookie<S: Suite>(&self, source: &Source) -> [u8; 16] {
         let mut cookie = [0; 16];
 
-        S::mac(self.secret.as_bytes(), &[source], &mut cookie);
+        S::mac(self.secret.as_bytes(), &[source.as_bytes()], &mut cookie);
         cookie
     }
 
-    /// Tells what the MACs of `message` say. The second is only looked at if `under_load`.
-    pub fn check<S: Suite>(
-        &self,
-        identity: &Identity,
-        message: &[u8],
-        source: &[u8],
-        under_load: bool,
-    ) -> MacState {
-        if !identity.check_mac1::<S>(message) {
-            MacState::Invalid
-        } else if under_load && self.check_mac2::<S>(message, source) {
-            MacState::ValidWithCookie
-        } else {
-            MacState::ValidWithoutCookie
-        }
-    }
-
     /// Returns whether the second MAC of `message` was made with the cookie for `source`.
-    pub fn check_mac2<S: Suite>(&self, message: &[u8], source: &[u8]) -> bool {
+    pub(crate) fn check_mac2<S: Suite>(&self, message: &[u8], source: &Source) -> bool {
         let Some((body, mac1, mac2)) = split_macs(message) else {
             return false;
         };
@@ -125,12 +131,12 @@ impl Checker {
     /// Answers `message`, which came from `source` and whose sender has the index `sender`.
     ///
     /// Returns `None` if it is too short for a handshake message.
-    pub fn reply<S: Suite>(
+    pub(crate) fn reply<S: Suite>(
         &self,
         identity: &Identity,
         message: &[u8],
         sender: Index,
-        source: &[u8],
+        source: &Source,
         nonce: &[u8; 24],
     ) -> Option<CookieReply> {
         let (_, mac1, _) = split_macs(message)?;

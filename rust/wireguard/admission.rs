@@ -50,13 +50,20 @@ use wg_kernel::{
     time, //
 };
 use wg_proto::{
-    cookie::Checker,
+    admission::{
+        self,
+        Admission,
+        Host, //
+    },
+    cookie::{
+        Checker,
+        Source, //
+    },
     limits,
     mac::FirstMac,
     secret,
     wire::{
         self,
-        CookieReply,
         Index,
         Kind, //
     }, //
@@ -147,21 +154,22 @@ impl Device {
     /// Returns whether a message is worth being queued.
     fn lets_in(&self, kind: Kind, message: &[u8], outer: &Outer) -> bool {
         let guard = rcu::read_lock();
-        if kind == Kind::CookieReply {
+        let is_reply = kind == Kind::CookieReply;
+        if is_reply {
             pr_debug_ratelimited!(
                 "{}: Receiving cookie response from {}\n",
                 self.name(),
                 outer.source
             );
-            let reply = message.first_chunk().and_then(CookieReply::from_bytes);
-            return reply.is_some_and(|reply| self.indices().get(reply.receiver, &guard).is_some());
         }
         let doorkeeper = self.doorkeeper().load(&guard);
-        let right = doorkeeper.is_some_and(|own| own.0.is_right::<Kernel>(message));
-        if !right {
+        let first_mac = doorkeeper.map(|own| &own.into_ref().0);
+        let is_known = |index| self.indices().get(index, &guard).is_some();
+        let worth = admission::may_wait::<Kernel>(kind, message, first_mac, is_known);
+        if !worth && !is_reply {
             self.log_invalid(outer);
         }
-        right
+        worth
     }
 
     /// Queues a message that was let in, unless there is no memory.
@@ -195,35 +203,29 @@ impl Device {
     ///
     /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
     pub(crate) fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
-        let now_ns = time::boottime_coarse_ns();
-        let queued = self.handshakes_queued().load(Relaxed) as usize;
         let identity = self.identity()?;
-        if !Globals::is_under_load(queued, now_ns) {
-            return Some(identity);
-        }
-
-        let source = SourceBytes::new(&outer.source);
-        let source = source.as_slice();
-        let mut checker = Checker::new();
-        self.copy_cookies(&mut checker, now_ns).then_some(())?;
-        if checker.check_mac2::<Kernel>(message, source) {
-            if !Globals::allows(self.namespace_id(), &outer.source, now_ns) {
-                self.log_invalid(outer);
-                return None;
+        let source = match &outer.source {
+            SocketAddr::V4 { addr, port } => Source::v4(addr, *port),
+            SocketAddr::V6 { addr, port, .. } => Source::v6(addr, *port),
+        };
+        let mut arrival = Arrival {
+            device: self,
+            outer,
+            now_ns: time::boottime_coarse_ns(),
+        };
+        match admission::admit::<Kernel>(&identity, message, sender, &source, &mut arrival) {
+            Admission::Process => Some(identity),
+            Admission::Challenge(reply) => {
+                pr_debug_ratelimited!(
+                    "{}: Sending cookie response for denied handshake message for {}\n",
+                    self.name(),
+                    outer.source
+                );
+                self.send_reply(outer, &reply.to_bytes());
+                None
             }
-            return Some(identity);
+            Admission::Refuse => None,
         }
-
-        pr_debug_ratelimited!(
-            "{}: Sending cookie response for denied handshake message for {}\n",
-            self.name(),
-            outer.source
-        );
-        let mut nonce = [0; 24];
-        random::fill(&mut nonce);
-        let reply = checker.reply::<Kernel>(&identity, message, sender, source, &nonce)?;
-        self.send_reply(outer, &reply.to_bytes());
-        None
     }
 
     /// Says in the log that the MAC of a message is wrong.
@@ -236,29 +238,33 @@ impl Device {
     }
 }
 
-/// The source of a datagram, as cookies are made from it: address, then port, as on the wire.
-struct SourceBytes {
-    bytes: [u8; 18],
-    len: usize,
+/// A message that waited, and asks to be admitted.
+struct Arrival<'a> {
+    device: &'a Device,
+    outer: &'a Outer,
+    now_ns: u64,
 }
 
-impl SourceBytes {
-    fn new(source: &SocketAddr) -> Self {
-        let mut bytes = [0; 18];
-        let (addr, port): (&[u8], u16) = match source {
-            SocketAddr::V4 { addr, port } => (addr, *port),
-            SocketAddr::V6 { addr, port, .. } => (addr, *port),
-        };
-        let port = port.to_be_bytes();
-        let all = [addr, &port].into_iter().flatten();
-        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
-        Self {
-            bytes,
-            len: addr.len().saturating_add(2),
-        }
+impl Host for Arrival<'_> {
+    fn is_under_load(&mut self) -> bool {
+        let queued = self.device.handshakes_queued().load(Relaxed) as usize;
+        Globals::is_under_load(queued, self.now_ns)
     }
 
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    fn copy_checker(&mut self, copy: &mut Checker) -> bool {
+        self.device.copy_cookies(copy, self.now_ns)
+    }
+
+    fn allows(&mut self) -> bool {
+        let namespace = self.device.namespace_id();
+        let allowed = Globals::allows(namespace, &self.outer.source, self.now_ns);
+        if !allowed {
+            self.device.log_invalid(self.outer);
+        }
+        allowed
+    }
+
+    fn fill(&mut self, nonce: &mut [u8; 24]) {
+        random::fill(nonce);
     }
 }

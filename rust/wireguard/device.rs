@@ -277,9 +277,7 @@ impl Device {
         if globals::is_suspending() {
             return false;
         }
-        if checker.needs_secret(now_ns) {
-            checker.rotate(|secret| random::fill(secret), now_ns);
-        }
+        checker.refresh(|secret| random::fill(secret), now_ns);
         copy.copy_from(&checker);
         true
     }

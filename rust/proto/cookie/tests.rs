@@ -34,9 +34,16 @@ fn identity_of(private: &[u8; 32]) -> Identity {
 fn checker() -> Checker {
     let mut checker = Checker::new();
 
-    assert!(checker.needs_secret(NOW));
-    checker.rotate(|secret| *secret = vectors::COOKIE_SECRET, NOW);
+    checker.refresh(|secret| *secret = vectors::COOKIE_SECRET, NOW);
     checker
+}
+
+/// Returns [`SOURCE`].
+fn source() -> Source {
+    let source = Source::v4(&[192, 0, 2, 1], 12345);
+
+    assert_eq!(source.as_bytes(), &SOURCE);
+    source
 }
 
 /// Returns a maker that sent [`INITIATION`].
@@ -83,13 +90,9 @@ fn what_is_too_short_has_no_macs() {
 
     maker.add_macs::<RustCrypto>(&mut message, NOW);
     assert_eq!(message, [7; MACS_LEN - 1]);
-    assert!(!checker().check_mac2::<RustCrypto>(&message, &SOURCE));
-    assert_eq!(
-        checker().check::<RustCrypto>(&identity(), &message, &SOURCE, true),
-        MacState::Invalid
-    );
+    assert!(!checker().check_mac2::<RustCrypto>(&message, &source()));
     assert!(checker()
-        .reply::<RustCrypto>(&identity(), &message, Index(1), &SOURCE, &COOKIE_NONCE)
+        .reply::<RustCrypto>(&identity(), &message, Index(1), &source(), &COOKIE_NONCE)
         .is_none());
 
     // The first MAC of the message that was sent last still counts.
@@ -103,12 +106,12 @@ fn reply_is_the_known_one() {
             &identity(),
             &INITIATION,
             Index(vectors::INITIATOR_INDEX),
-            &SOURCE,
+            &source(),
             &COOKIE_NONCE,
         )
         .unwrap();
 
-    assert_eq!(checker().cookie::<RustCrypto>(&SOURCE), COOKIE);
+    assert_eq!(checker().cookie::<RustCrypto>(&source()), COOKIE);
     assert_eq!(reply.to_bytes(), COOKIE_REPLY);
 }
 
@@ -120,7 +123,7 @@ fn cookie_makes_the_second_mac() {
     assert_eq!(maker.consume_reply::<RustCrypto>(&reply(), NOW), Ok(()));
     maker.add_macs::<RustCrypto>(&mut message, NOW);
     assert_eq!(message, with_mac2());
-    assert!(checker().check_mac2::<RustCrypto>(&message, &SOURCE));
+    assert!(checker().check_mac2::<RustCrypto>(&message, &source()));
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn second_mac_covers_the_first_and_the_message() {
         let mut message = with_mac2();
 
         message[position] ^= 1;
-        assert!(!checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+        assert!(!checker.check_mac2::<RustCrypto>(&message, &source()));
     }
 }
 
@@ -139,71 +142,55 @@ fn second_mac_covers_the_first_and_the_message() {
 fn cookie_is_for_one_address_and_port() {
     let checker = checker();
     let message = with_mac2();
-    let mut six = [0; 18];
 
     for position in 0..SOURCE.len() {
-        let mut source = SOURCE;
+        let mut other = source();
 
-        source[position] ^= 1;
-        assert!(!checker.check_mac2::<RustCrypto>(&message, &source));
+        other.bytes[position] ^= 1;
+        assert!(!checker.check_mac2::<RustCrypto>(&message, &other));
     }
 
     // Nor is it for the same address, mapped to IPv6.
-    six[10..].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1, 0x30, 0x39]);
-    assert!(!checker.check_mac2::<RustCrypto>(&message, &six));
-    assert!(checker.check_mac2::<RustCrypto>(&message, &SOURCE));
-}
-
-#[test]
-fn second_mac_matters_under_load_only() {
-    let (checker, identity) = (checker(), identity());
-    let check = |message: &[u8], source: &[u8], under_load| {
-        checker.check::<RustCrypto>(&identity, message, source, under_load)
-    };
-    let mut invalid = with_mac2();
-
-    invalid[116] ^= 1;
-    for under_load in [false, true] {
-        assert_eq!(check(&invalid, &SOURCE, under_load), MacState::Invalid);
-        assert_eq!(
-            check(&INITIATION, &SOURCE, under_load),
-            MacState::ValidWithoutCookie
-        );
-    }
-    assert_eq!(
-        check(&with_mac2(), &SOURCE, false),
-        MacState::ValidWithoutCookie
-    );
-    assert_eq!(
-        check(&with_mac2(), &SOURCE, true),
-        MacState::ValidWithCookie
-    );
-    assert_eq!(
-        check(&with_mac2(), &[0; 6], true),
-        MacState::ValidWithoutCookie
-    );
+    let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
+    let mapped = Source::v6(&mapped, 12345);
+    assert!(!checker.check_mac2::<RustCrypto>(&message, &mapped));
+    assert!(checker.check_mac2::<RustCrypto>(&message, &source()));
 }
 
 #[test]
 fn secret_lasts_two_minutes() {
     let mut checker = checker();
     let end = NOW + 120 * NSEC_PER_SEC;
+    let draws = |checker: &mut Checker, now_ns| {
+        let mut drawn = false;
 
-    assert!(!checker.needs_secret(NOW));
-    assert!(!checker.needs_secret(end - 1));
-    assert!(checker.needs_secret(end));
+        checker.refresh(
+            |secret| {
+                *secret = [9; 32];
+                drawn = true;
+            },
+            now_ns,
+        );
+        drawn
+    };
 
-    checker.rotate(|secret| *secret = [9; 32], end);
-    assert!(!checker.needs_secret(end + 120 * NSEC_PER_SEC - 1));
-    assert!(checker.needs_secret(end + 120 * NSEC_PER_SEC));
+    for (now_ns, drawn) in [
+        (NOW, false),
+        (end - 1, false),
+        (end, true),
+        (end + 120 * NSEC_PER_SEC - 1, false),
+        (end + 120 * NSEC_PER_SEC, true),
+    ] {
+        assert_eq!(draws(&mut checker, now_ns), drawn);
+    }
 
     // Cookies do not outlive it.
-    assert_ne!(checker.cookie::<RustCrypto>(&SOURCE), COOKIE);
-    assert!(!checker.check_mac2::<RustCrypto>(&with_mac2(), &SOURCE));
+    assert_ne!(checker.cookie::<RustCrypto>(&source()), COOKIE);
+    assert!(!checker.check_mac2::<RustCrypto>(&with_mac2(), &source()));
 
     checker.forget();
-    assert!(checker.needs_secret(end));
     assert!(checker.secret.is_zero::<RustCrypto>());
+    assert!(draws(&mut checker, end));
 }
 
 #[test]
@@ -227,17 +214,18 @@ fn later_cookie_replaces_an_earlier_one() {
     let mut message = INITIATION;
 
     maker.consume_reply::<RustCrypto>(&reply(), NOW).unwrap();
-    checker.rotate(|secret| *secret = [9; 32], later);
+    checker.forget();
+    checker.refresh(|secret| *secret = [9; 32], later);
     maker.add_macs::<RustCrypto>(&mut message, later);
-    assert!(!checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+    assert!(!checker.check_mac2::<RustCrypto>(&message, &source()));
 
     let reply = checker
-        .reply::<RustCrypto>(&identity, &message, Index(1), &SOURCE, &COOKIE_NONCE)
+        .reply::<RustCrypto>(&identity, &message, Index(1), &source(), &COOKIE_NONCE)
         .unwrap();
 
     maker.consume_reply::<RustCrypto>(&reply, later).unwrap();
     maker.add_macs::<RustCrypto>(&mut message, later + 114 * NSEC_PER_SEC);
-    assert!(checker.check_mac2::<RustCrypto>(&message, &SOURCE));
+    assert!(checker.check_mac2::<RustCrypto>(&message, &source()));
 }
 
 #[test]
@@ -297,7 +285,7 @@ fn forged_reply_is_refused_and_the_real_one_is_not() {
 fn reply_by_another_is_refused() {
     let other = identity_of(&vectors::INITIATOR);
     let reply = checker()
-        .reply::<RustCrypto>(&other, &INITIATION, Index(1), &SOURCE, &COOKIE_NONCE)
+        .reply::<RustCrypto>(&other, &INITIATION, Index(1), &source(), &COOKIE_NONCE)
         .unwrap();
 
     assert_eq!(

@@ -263,7 +263,7 @@ fn cookies_are_wiped() {
 
     let mut checker = Checker::new();
 
-    checker.rotate(|secret| *secret = vectors::COOKIE_SECRET, 0);
+    checker.refresh(|secret| *secret = vectors::COOKIE_SECRET, 0);
     assert_wiped(checker, &[&vectors::COOKIE_SECRET]);
 
     maker.add_macs::<RustCrypto>(&mut vectors::INITIATION.clone(), 0);

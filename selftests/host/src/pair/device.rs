@@ -149,10 +149,6 @@ impl Device {
     /// Returns an interface that is down.
     pub(super) fn new(endpoint: Endpoint, random: &mut Random, now: u64) -> Self {
         let identity = identity::<RustCrypto>(&random.bytes());
-        let mut checker = Checker::new();
-
-        checker.rotate(|secret| *secret = random.bytes(), now);
-
         Self {
             now,
             endpoint,
@@ -163,7 +159,7 @@ impl Device {
             counters: Counters::default(),
             delivered: Vec::new(),
             outbox: Vec::new(),
-            checker,
+            checker: Checker::new(),
             load: Load::default(),
             buckets: HashMap::new(),
             table: Table::new(),

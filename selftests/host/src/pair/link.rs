@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use wg_proto::allowed_ips::Addr;
+use wg_proto::{
+    allowed_ips::Addr,
+    cookie::Source, //
+};
 
 use super::{
     random::Random,
@@ -23,13 +26,11 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Returns what a cookie is made for.
-    pub fn source(&self) -> Vec<u8> {
-        let addr: &[u8] = match &self.addr {
-            Addr::V4(addr) => addr,
-            Addr::V6(addr) => addr,
-        };
-
-        [addr, &self.port.to_be_bytes()].concat()
+    pub fn source(&self) -> Source {
+        match &self.addr {
+            Addr::V4(addr) => Source::v4(addr, self.port),
+            Addr::V6(addr) => Source::v6(addr, self.port),
+        }
     }
 }
 

@@ -5,8 +5,13 @@
 use std::rc::Rc;
 
 use wg_proto::{
+    admission::{
+        self,
+        Admission,
+        Host, //
+    },
     allowed_ips::Addr,
-    cookie::MacState,
+    cookie::Checker,
     crypto::Suite,
     handshake::Claim,
     ip::{
@@ -30,7 +35,6 @@ use wg_proto::{
         classify,
         CookieReply,
         DataHeader,
-        Index,
         Initiation,
         Kind,
         Response,
@@ -62,11 +66,10 @@ impl Device {
         let bytes = &datagram.bytes[..];
         let head = bytes.first_chunk();
         let accepted = match head.and_then(|head| classify(head, bytes.len())) {
-            Some(kind @ (Kind::Initiation | Kind::Response)) => {
-                self.receive_handshake(kind, datagram)
-            }
-            Some(Kind::CookieReply) => self.receive_cookie(bytes),
             Some(Kind::Data) => self.receive_data(datagram),
+            Some(kind) if !self.may_wait(kind, bytes) => None,
+            Some(Kind::CookieReply) => self.receive_cookie(bytes),
+            Some(kind) => self.receive_handshake(kind, datagram),
             None => None,
         };
 
@@ -75,32 +78,41 @@ impl Device {
         }
     }
 
+    /// Returns whether a handshake message would be queued, if there were a queue.
+    fn may_wait(&self, kind: Kind, bytes: &[u8]) -> bool {
+        let identity = self.identity.as_ref();
+        let first_mac = identity.map(|identity| identity.first_mac());
+        let is_known = |index| self.indices.contains_key(&index);
+
+        admission::may_wait::<RustCrypto>(kind, bytes, first_mac, is_known)
+    }
+
     /// Takes a handshake message.
     fn receive_handshake(&mut self, kind: Kind, datagram: &Datagram) -> Option<()> {
         let bytes = &datagram.bytes[..];
-        let source = datagram.src.source();
         let identity = self.identity.clone()?;
-        let under_load = self.load.is_high(self.queued, self.now);
+        let sender = match kind {
+            Kind::Initiation => Initiation::from_bytes(bytes.try_into().ok()?)?.sender,
+            _ => Response::from_bytes(bytes.try_into().ok()?)?.sender,
+        };
+        let mut arrival = Arrival {
+            device: self,
+            source: &datagram.src,
+        };
+        let source = datagram.src.source();
 
-        if self.checker.needs_secret(self.now) {
-            self.checker
-                .rotate(|secret| *secret = self.random.bytes(), self.now);
-        }
-        match self
-            .checker
-            .check::<RustCrypto>(&identity, bytes, &source, under_load)
-        {
-            MacState::Invalid => return None,
-            MacState::ValidWithCookie if !self.is_allowed(&datagram.src) => return None,
-            MacState::ValidWithoutCookie if under_load => {
-                let sender = match kind {
-                    Kind::Initiation => Initiation::from_bytes(bytes.try_into().ok()?)?.sender,
-                    _ => Response::from_bytes(bytes.try_into().ok()?)?.sender,
-                };
-                self.send_cookie(datagram, sender);
+        match admission::admit::<RustCrypto>(&identity, bytes, sender, &source, &mut arrival) {
+            Admission::Process => {}
+            Admission::Challenge(reply) => {
+                self.outbox.push(Datagram {
+                    src: self.endpoint,
+                    dst: datagram.src,
+                    ds: 0,
+                    bytes: reply.to_bytes().to_vec(),
+                });
                 return Some(());
             }
-            MacState::ValidWithCookie | MacState::ValidWithoutCookie => {}
+            Admission::Refuse => return None,
         }
 
         let peer = match kind {
@@ -143,45 +155,6 @@ impl Device {
         self.on(peer, Event::AnyAuthenticatedPacketReceived);
         self.on(peer, Event::AnyAuthenticatedPacketTraversal);
         Some(())
-    }
-
-    /// Returns whether a source may have another handshake.
-    fn is_allowed(&mut self, source: &Endpoint) -> bool {
-        let key = match &source.addr {
-            Addr::V4(addr) => source_v4(addr),
-            Addr::V6(addr) => source_v6(addr),
-        };
-        let now = self.now;
-
-        self.buckets.retain(|_, bucket| !bucket.is_idle(now));
-        match self.buckets.get_mut(&key) {
-            Some(bucket) => bucket.allow(now),
-            None => {
-                self.buckets.insert(key, Bucket::new(now));
-                true
-            }
-        }
-    }
-
-    /// Answers a handshake message by a cookie.
-    fn send_cookie(&mut self, datagram: &Datagram, sender: Index) {
-        let source = datagram.src.source();
-        let nonce = self.random.bytes();
-        let reply = self.identity.as_ref().and_then(|identity| {
-            let bytes = &datagram.bytes;
-
-            self.checker
-                .reply::<RustCrypto>(identity, bytes, sender, &source, &nonce)
-        });
-
-        if let Some(reply) = reply {
-            self.outbox.push(Datagram {
-                src: self.endpoint,
-                dst: datagram.src,
-                ds: 0,
-                bytes: reply.to_bytes().to_vec(),
-            });
-        }
     }
 
     /// Takes a cookie reply.
@@ -290,5 +263,50 @@ impl Device {
             state.sent_lastminute_handshake = true;
             self.initiate(peer, false);
         }
+    }
+}
+
+/// A handshake message that asks to be admitted.
+struct Arrival<'a> {
+    device: &'a mut Device,
+    source: &'a Endpoint,
+}
+
+impl Host for Arrival<'_> {
+    fn is_under_load(&mut self) -> bool {
+        self.device
+            .load
+            .is_high(self.device.queued, self.device.now)
+    }
+
+    fn copy_checker(&mut self, copy: &mut Checker) -> bool {
+        let random = &mut self.device.random;
+        let checker = &mut self.device.checker;
+
+        checker.refresh(|secret| *secret = random.bytes(), self.device.now);
+        copy.copy_from(checker);
+        true
+    }
+
+    fn allows(&mut self) -> bool {
+        let key = match &self.source.addr {
+            Addr::V4(addr) => source_v4(addr),
+            Addr::V6(addr) => source_v6(addr),
+        };
+        let now = self.device.now;
+        let buckets = &mut self.device.buckets;
+
+        buckets.retain(|_, bucket| !bucket.is_idle(now));
+        match buckets.get_mut(&key) {
+            Some(bucket) => bucket.allow(now),
+            None => {
+                buckets.insert(key, Bucket::new(now));
+                true
+            }
+        }
+    }
+
+    fn fill(&mut self, nonce: &mut [u8; 24]) {
+        *nonce = self.device.random.bytes();
     }
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which handshake messages are let in.
+//!
+//! There are two doors. At the first, before a message costs memory, [`may_wait`] turns away whoever
+//! does not know our public key. At the second, before it costs a Diffie-Hellman, [`admit`] wants a
+//! cookie if there are too many messages, and has each source wait for its turn.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    cookie::{
+        Checker,
+        Source, //
+    },
+    crypto::Suite,
+    identity::Identity,
+    mac::FirstMac,
+    wire::{
+        CookieReply,
+        Index,
+        Kind, //
+    }, //
+};
+
+/// What becomes of a handshake message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is processed.
+    Process,
+    /// Its sender is told a cookie, to be shown with the next one.
+    Challenge(CookieReply),
+    /// It is dropped.
+    Refuse,
+}
+
+/// What [`admit`] asks for, if it has to.
+pub trait Host {
+    /// Returns whether there are too many handshake messages.
+    fn is_under_load(&mut self) -> bool;
+
+    /// Copies what checks cookies, its secret [not too old](Checker::refresh), to `copy`.
+    ///
+    /// Returns whether there is one.
+    fn copy_checker(&mut self, copy: &mut Checker) -> bool;
+
+    /// Returns whether the source may have another message processed now.
+    fn allows(&mut self) -> bool;
+
+    /// Fills the nonce of a cookie reply with random bytes.
+    fn fill(&mut self, nonce: &mut [u8; 24]);
+}
+
+/// Returns whether a message of that `kind` is worth being queued.
+///
+/// `first_mac` is of our identity, if we have one; `is_known` tells whether an index stands for
+/// something of ours.
+pub fn may_wait<S: Suite>(
+    kind: Kind,
+    message: &[u8],
+    first_mac: Option<&FirstMac>,
+    is_known: impl FnOnce(Index) -> bool,
+) -> bool {
+    match kind {
+        Kind::Initiation | Kind::Response => {
+            first_mac.is_some_and(|own| own.is_right::<S>(message))
+        }
+        Kind::CookieReply => {
+            let reply = message.first_chunk().and_then(CookieReply::from_bytes);
+
+            reply.is_some_and(|reply| is_known(reply.receiver))
+        }
+        Kind::Data => false,
+    }
+}
+
+/// Decides on an initiation or a response that was [worth being queued](may_wait).
+///
+/// `sender` is the index at its sender, and `identity` is ours.
+pub fn admit<S: Suite>(
+    identity: &Identity,
+    message: &[u8],
+    sender: Index,
+    source: &Source,
+    host: &mut impl Host,
+) -> Admission {
+    if !host.is_under_load() {
+        return Admission::Process;
+    }
+
+    let mut checker = Checker::new();
+
+    if !host.copy_checker(&mut checker) {
+        return Admission::Refuse;
+    }
+    if checker.check_mac2::<S>(message, source) {
+        return match host.allows() {
+            true => Admission::Process,
+            false => Admission::Refuse,
+        };
+    }
+
+    let mut nonce = [0; 24];
+
+    host.fill(&mut nonce);
+    checker
+        .reply::<S>(identity, message, sender, source, &nonce)
+        .map_or(Admission::Refuse, Admission::Challenge)
+}
