@@ -13,9 +13,6 @@ use crate::limits::{
     REKEY_TIMEOUT, //
 };
 
-/// Milliseconds of jitter, at most, where there is any: below a third of a second.
-pub const MAX_JITTER_MS: u32 = 333;
-
 /// The timers of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
@@ -71,9 +68,63 @@ impl Timer {
     }
 }
 
+/// An occasion on which something happens to a peer, or several things, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// One or more packets, data or empty, are about to be sent.
+    Sending,
+    /// One of them was data, and went out.
+    DataSent,
+    /// An initiation is about to be sent. The timer that repeats it is armed before, as the response,
+    /// which stops it, may be there before sending returns.
+    Initiating,
+    /// A response is about to be sent, under whose keys we may receive.
+    Responding,
+    /// A response was received that gave us new keys.
+    ResponseAccepted,
+    /// The first packet under the keys of our response was received, before [`Self::Received`].
+    Confirmed,
+    /// A packet was received: data, empty or handshake. An initiation or response was dealt with.
+    Received,
+    /// It was data.
+    DataReceived,
+}
+
+impl Occasion {
+    /// Calls `happened` with each event of this occasion, in their order.
+    #[inline]
+    pub fn each(self, mut happened: impl FnMut(Event)) {
+        match self {
+            Self::Sending => {
+                happened(Event::AnyAuthenticatedPacketTraversal);
+                happened(Event::AnyAuthenticatedPacketSent);
+            }
+            Self::DataSent => happened(Event::DataSent),
+            Self::Initiating => {
+                happened(Event::AnyAuthenticatedPacketTraversal);
+                happened(Event::AnyAuthenticatedPacketSent);
+                happened(Event::HandshakeInitiated);
+            }
+            Self::Responding => {
+                happened(Event::SessionDerived);
+                happened(Event::AnyAuthenticatedPacketTraversal);
+                happened(Event::AnyAuthenticatedPacketSent);
+            }
+            Self::ResponseAccepted => {
+                happened(Event::SessionDerived);
+                happened(Event::HandshakeComplete);
+            }
+            Self::Confirmed => happened(Event::HandshakeComplete),
+            Self::Received => {
+                happened(Event::AnyAuthenticatedPacketReceived);
+                happened(Event::AnyAuthenticatedPacketTraversal);
+            }
+            Self::DataReceived => happened(Event::DataReceived),
+        }
+    }
+}
+
 /// What happened to a peer.
-///
-/// A packet is an occasion of more than one of them: see [`on`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A packet that is not empty was sent, successfully.
@@ -84,7 +135,7 @@ pub enum Event {
     AnyAuthenticatedPacketSent,
     /// A packet was received: data, empty or handshake.
     AnyAuthenticatedPacketReceived,
-    /// An initiation was sent.
+    /// An initiation is about to be sent.
     HandshakeInitiated,
     /// A response was received and processed, or the first packet under the keys of ours.
     HandshakeComplete,
@@ -123,16 +174,17 @@ impl Delay {
         }
     }
 
-    /// Returns the delay in milliseconds, given a random number up to [`MAX_JITTER_MS`].
+    /// Returns the delay in ticks, of which there are `hz` in a second.
+    ///
+    /// Jitter is less than a third of a second: `random_below` returns a random number below another.
     #[inline]
-    pub const fn milliseconds(self, jitter_ms: u32) -> u32 {
-        let milliseconds = self.seconds.saturating_mul(1000);
+    pub fn ticks(self, hz: u32, random_below: impl FnOnce(u32) -> u32) -> u32 {
+        let jitter = match self.jitter {
+            true => random_below(hz / 3),
+            false => 0,
+        };
 
-        if self.jitter {
-            milliseconds.saturating_add(jitter_ms)
-        } else {
-            milliseconds
-        }
+        self.seconds.saturating_mul(hz).saturating_add(jitter)
     }
 }
 
@@ -188,22 +240,6 @@ impl Effects {
 }
 
 /// Tells what is to be done for `event`.
-///
-/// The events of a packet, in this order:
-///
-/// - before one or more data or empty packets are sent: [`Event::AnyAuthenticatedPacketTraversal`],
-///   [`Event::AnyAuthenticatedPacketSent`]; afterwards, if one of them was data and went out:
-///   [`Event::DataSent`].
-/// - data or an empty packet was received: [`Event::HandshakeComplete`] if it is the first one under
-///   these keys, [`Event::AnyAuthenticatedPacketReceived`],
-///   [`Event::AnyAuthenticatedPacketTraversal`] and, if it is not empty, [`Event::DataReceived`].
-/// - before an initiation is sent: [`Event::AnyAuthenticatedPacketTraversal`],
-///   [`Event::AnyAuthenticatedPacketSent`], [`Event::HandshakeInitiated`].
-/// - before a response is sent: [`Event::SessionDerived`],
-///   [`Event::AnyAuthenticatedPacketTraversal`], [`Event::AnyAuthenticatedPacketSent`].
-/// - after a response was received: [`Event::SessionDerived`], [`Event::HandshakeComplete`].
-/// - after either was received and dealt with: [`Event::AnyAuthenticatedPacketReceived`],
-///   [`Event::AnyAuthenticatedPacketTraversal`].
 #[inline]
 pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
     match event {

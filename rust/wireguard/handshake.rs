@@ -38,7 +38,7 @@ use wg_proto::{
     handshake::Claim,
     secret::Secret,
     tai64n::Timestamp,
-    timers::Event,
+    timers::Occasion,
     wire::{
         self,
         CookieReply,
@@ -81,8 +81,7 @@ impl Device {
             netdev.sw_rx_add(1, len, &bh);
         }
         peer.add_rx_bytes(len);
-        peer.on(Event::AnyAuthenticatedPacketReceived);
-        peer.on(Event::AnyAuthenticatedPacketTraversal);
+        peer.on(Occasion::Received);
     }
 
     /// Answers an initiation, and returns who it is by if it is accepted.
@@ -182,8 +181,7 @@ impl Device {
 
         let guard = rcu::read_lock();
         if installed && peer.is_active_in(epoch, &guard) {
-            peer.on(Event::SessionDerived);
-            peer.on(Event::HandshakeComplete);
+            peer.on(Occasion::ResponseAccepted);
             // Confirms the session: by what waits for it or, if nothing does, by an empty message.
             Peer::send_keepalive(peer.borrow());
         }
@@ -255,10 +253,7 @@ impl Peer {
         if !this.is_active_in(epoch, &guard) {
             return;
         }
-        this.on(Event::AnyAuthenticatedPacketTraversal);
-        this.on(Event::AnyAuthenticatedPacketSent);
-        // First the timer: the response may be there before `send_bytes` returns, and stops it.
-        this.on(Event::HandshakeInitiated);
+        this.on(Occasion::Initiating);
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
@@ -308,9 +303,7 @@ impl Peer {
         if !this.is_active_in(epoch, &guard) {
             return;
         }
-        this.on(Event::SessionDerived);
-        this.on(Event::AnyAuthenticatedPacketTraversal);
-        this.on(Event::AnyAuthenticatedPacketSent);
+        this.on(Occasion::Responding);
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 

@@ -50,7 +50,7 @@ use wg_proto::{
         self,
         Malformed, //
     },
-    timers::Event,
+    timers::Occasion,
     wire::{
         self,
         DataHeader,
@@ -300,12 +300,11 @@ impl<'a> Delivery<'a> {
         let (addr, source) = endpoint::answer_to(&outer);
         peer.set_endpoint(addr, source);
         if peer.sessions.confirm(keypair) {
-            peer.on(Event::HandshakeComplete);
+            peer.on(Occasion::Confirmed);
             Peer::send_staged(peer.borrow());
         }
         self.keep_key_fresh(peer.borrow());
-        peer.on(Event::AnyAuthenticatedPacketReceived);
-        peer.on(Event::AnyAuthenticatedPacketTraversal);
+        peer.on(Occasion::Received);
 
         if skb.is_empty() {
             pr_debug_ratelimited!(
@@ -317,7 +316,7 @@ impl<'a> Delivery<'a> {
             skb.consume();
             return Some(());
         }
-        peer.on(Event::DataReceived);
+        peer.on(Occasion::DataReceived);
 
         match self.admit(peer, table, &mut skb, outer.ds) {
             Ok(true) => {

@@ -51,7 +51,7 @@ use wg_proto::{
     ip,
     limits,
     nonce::Nonces,
-    timers::Event,
+    timers::Occasion,
     wire, //
 };
 
@@ -341,15 +341,14 @@ impl Peer {
         }
         let mut data_sent = false;
 
-        this.on(Event::AnyAuthenticatedPacketTraversal);
-        this.on(Event::AnyAuthenticatedPacketSent);
+        this.on(Occasion::Sending);
         while let Some(skb) = packets.pop_front() {
             let keepalive = skb.len() as usize == wire::DATA_MIN_LEN;
             let ds = dsfield(&skb);
             data_sent |= this.send(skb, ds, guard, bh) && !keepalive;
         }
         if data_sent {
-            this.on(Event::DataSent);
+            this.on(Occasion::DataSent);
         }
         let now_ns = time::boottime_coarse_ns();
         if this.sessions.is_stale_for_sending(now_ns, guard) {

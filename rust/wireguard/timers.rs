@@ -32,6 +32,7 @@ use wg_proto::{
         Delay,
         Event,
         Expired,
+        Occasion,
         Timer,
         View, //
     }, //
@@ -60,9 +61,15 @@ impl View for Peer {
 }
 
 impl Peer {
+    /// Applies to the timers what follows from `occasion`.
+    #[inline]
+    pub(crate) fn on(&self, occasion: Occasion) {
+        occasion.each(|event| self.on_event(event));
+    }
+
     /// Applies to the timers what follows from `event`.
     #[inline]
-    pub(crate) fn on(&self, event: Event) {
+    fn on_event(&self, event: Event) {
         let effects = timers::on(event, self);
         if let Some(timer) = effects.cancel {
             self.timers.cancel(timer.index());
@@ -88,14 +95,7 @@ impl Peer {
         if !self.is_active(&guard) {
             return;
         }
-        let jitter = match delay.jitter {
-            true => random::u32_below(time::HZ as u32 / 3),
-            false => 0,
-        };
-        let jiffies = delay
-            .seconds
-            .saturating_mul(time::HZ as u32)
-            .saturating_add(jitter);
+        let jiffies = delay.ticks(time::HZ as u32, random::u32_below);
         self.timers.arm(timer.index(), jiffies as usize);
     }
 

@@ -52,13 +52,64 @@ fn timers_have_places() {
 }
 
 #[test]
-fn delays_are_in_milliseconds() {
+fn delays_are_in_ticks() {
+    let most = |limit| limit - 1;
+
     assert_eq!(Delay::new(10, false), seconds(10));
     assert_eq!(Delay::new(5, true), jittery(5));
-    assert_eq!(jittery(5).milliseconds(0), 5000);
-    assert_eq!(jittery(5).milliseconds(MAX_JITTER_MS), 5333);
-    assert_eq!(seconds(10).milliseconds(MAX_JITTER_MS), 10_000);
-    assert_eq!(seconds(u32::from(u16::MAX)).milliseconds(0), 65_535_000);
+    for hz in [100, 250, 300, 1000] {
+        assert_eq!(jittery(5).ticks(hz, |_| 0), 5 * hz);
+        assert_eq!(jittery(5).ticks(hz, most), 5 * hz + hz / 3 - 1);
+        assert_eq!(seconds(10).ticks(hz, |_| panic!("no jitter")), 10 * hz);
+        assert_eq!(seconds(u32::from(u16::MAX)).ticks(hz, most), 65_535 * hz);
+    }
+}
+
+#[test]
+fn occasions_are_of_events_in_order() {
+    use Event::*;
+
+    for (occasion, events) in [
+        (
+            Occasion::Sending,
+            &[AnyAuthenticatedPacketTraversal, AnyAuthenticatedPacketSent][..],
+        ),
+        (Occasion::DataSent, &[DataSent]),
+        (
+            Occasion::Initiating,
+            &[
+                AnyAuthenticatedPacketTraversal,
+                AnyAuthenticatedPacketSent,
+                HandshakeInitiated,
+            ],
+        ),
+        (
+            Occasion::Responding,
+            &[
+                SessionDerived,
+                AnyAuthenticatedPacketTraversal,
+                AnyAuthenticatedPacketSent,
+            ],
+        ),
+        (
+            Occasion::ResponseAccepted,
+            &[SessionDerived, HandshakeComplete],
+        ),
+        (Occasion::Confirmed, &[HandshakeComplete]),
+        (
+            Occasion::Received,
+            &[
+                AnyAuthenticatedPacketReceived,
+                AnyAuthenticatedPacketTraversal,
+            ],
+        ),
+        (Occasion::DataReceived, &[DataReceived]),
+    ] {
+        let mut happened = std::vec::Vec::new();
+
+        occasion.each(|event| happened.push(event));
+        assert_eq!(happened, events, "{occasion:?}");
+    }
 }
 
 #[test]

@@ -38,8 +38,8 @@ use wg_proto::{
         Delay,
         Event,
         Expired,
-        Timer,
-        MAX_JITTER_MS, //
+        Occasion,
+        Timer, //
     },
     wire::Index, //
 };
@@ -317,8 +317,13 @@ impl Device {
         }
     }
 
+    /// Does what an occasion asks for.
+    pub(super) fn on(&mut self, peer: usize, occasion: Occasion) {
+        occasion.each(|event| self.on_event(peer, event));
+    }
+
     /// Does what an event of a peer asks for.
-    pub(super) fn on(&mut self, peer: usize, event: Event) {
+    fn on_event(&mut self, peer: usize, event: Event) {
         let effects = timers::on(event, &self.peers[peer]);
 
         if let Some(timer) = effects.cancel {
@@ -380,10 +385,10 @@ impl Device {
     /// Starts a timer, or starts it over.
     fn arm(&mut self, peer: usize, timer: Timer, delay: Delay) {
         if self.up {
-            let jitter = self.random.below(u64::from(MAX_JITTER_MS) + 1) as u32;
-            let ms = u64::from(delay.milliseconds(jitter));
+            let random_below = |limit| self.random.below(u64::from(limit)) as u32;
+            let ms = delay.ticks(1000, random_below);
 
-            self.peers[peer].deadlines[timer.index()] = Some(self.now + ms * MS);
+            self.peers[peer].deadlines[timer.index()] = Some(self.now + u64::from(ms) * MS);
         }
     }
 }

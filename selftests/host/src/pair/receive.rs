@@ -30,7 +30,7 @@ use wg_proto::{
         is_too_old,
         keep_key_fresh_receiving, //
     },
-    timers::Event,
+    timers::Occasion,
     wire::{
         classify,
         CookieReply,
@@ -144,16 +144,14 @@ impl Device {
                     .consume_response::<RustCrypto>(&message)?;
                 self.peers[peer].endpoint = Some(datagram.src);
                 if self.begin_session(peer) {
-                    self.on(peer, Event::SessionDerived);
-                    self.on(peer, Event::HandshakeComplete);
+                    self.on(peer, Occasion::ResponseAccepted);
                     self.send_keepalive(peer);
                 }
                 peer
             }
         };
         self.peers[peer].rx_bytes += bytes.len() as u64;
-        self.on(peer, Event::AnyAuthenticatedPacketReceived);
-        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+        self.on(peer, Occasion::Received);
         Some(())
     }
 
@@ -213,18 +211,17 @@ impl Device {
             if let Some(gone) = gone {
                 self.indices.remove(&gone.local_index);
             }
-            self.on(peer, Event::HandshakeComplete);
+            self.on(peer, Occasion::Confirmed);
             self.send_staged(peer);
         }
         self.keep_key_fresh_on_receipt(peer);
-        self.on(peer, Event::AnyAuthenticatedPacketReceived);
-        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
+        self.on(peer, Occasion::Received);
 
         if packet.is_empty() {
             self.peers[peer].rx_bytes += DATA_MIN_LEN as u64;
             return;
         }
-        self.on(peer, Event::DataReceived);
+        self.on(peer, Occasion::DataReceived);
 
         match self.deliver(peer, datagram.ds, packet) {
             Ok(()) => self.peers[peer].rx_bytes += (len + DATA_MIN_LEN) as u64,

@@ -27,7 +27,7 @@ use wg_proto::{
         may_initiate, //
     },
     tai64n::Timestamp,
-    timers::Event,
+    timers::Occasion,
     wire::{
         self,
         DataHeader,
@@ -110,8 +110,7 @@ impl Device {
         }
 
         let packets = std::mem::take(&mut self.peers[peer].staged);
-        self.on(peer, Event::AnyAuthenticatedPacketTraversal);
-        self.on(peer, Event::AnyAuthenticatedPacketSent);
+        self.on(peer, Occasion::Sending);
         let mut data_sent = false;
         for (packet, counter) in packets.into_iter().zip(first..) {
             let ds = Header::read(&packet).map_or(0, |header| ecn_encap(header.tos()));
@@ -121,7 +120,7 @@ impl Device {
             data_sent |= self.send_to_peer(peer, message, ds) && !is_keepalive;
         }
         if data_sent {
-            self.on(peer, Event::DataSent);
+            self.on(peer, Occasion::DataSent);
         }
         self.keep_key_fresh(peer);
     }
@@ -192,10 +191,8 @@ impl Device {
             self.peers[peer]
                 .maker
                 .add_macs::<RustCrypto>(&mut message, self.now);
-            self.on(peer, Event::AnyAuthenticatedPacketTraversal);
-            self.on(peer, Event::AnyAuthenticatedPacketSent);
+            self.on(peer, Occasion::Initiating);
             self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
-            self.on(peer, Event::HandshakeInitiated);
         }
     }
 
@@ -215,9 +212,7 @@ impl Device {
                 .maker
                 .add_macs::<RustCrypto>(&mut message, self.now);
             if self.begin_session(peer) {
-                self.on(peer, Event::SessionDerived);
-                self.on(peer, Event::AnyAuthenticatedPacketTraversal);
-                self.on(peer, Event::AnyAuthenticatedPacketSent);
+                self.on(peer, Occasion::Responding);
                 self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
             }
         }
