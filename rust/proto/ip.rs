@@ -188,7 +188,7 @@ pub const fn ecn_decap(outer: u8, inner: u8) -> Option<u8> {
 }
 
 /// Replaces the DS field in the beginning of a packet, of which the checksum follows.
-#[inline]
+#[cold]
 pub fn set_dsfield(head: &mut [u8], tos: u8) {
     match head {
         [first, second, ..] if version(*first) == 6 => {

@@ -28,6 +28,7 @@ use wg_kernel::{
 };
 use wg_proto::{
     checksum::Sum,
+    ip,
     nonce::{
         Nonce,
         Nonces, //
@@ -111,7 +112,7 @@ impl Bundle {
         nonces: &mut Nonces,
         datagrams: &mut SkBuffList,
     ) -> bool {
-        let ds = skb.ecn_encap();
+        let ds = ip::ecn_encap(skb.ds_field());
         let mut first = 0;
         while first < self.count() {
             let end = first.wrapping_add(self.per_datagram).min(self.count());

@@ -359,7 +359,11 @@ impl<'a> Delivery<'a> {
             return Ok(false);
         }
         skb.set_protocol(skb.real_protocol());
-        skb.ecn_decapsulate(outer_ds);
+        if let Some(ds) = ip::ecn_decap(outer_ds, header.tos()) {
+            if let Some(head) = skb.linear_mut(header.fixed_len()) {
+                ip::set_dsfield(head, ds);
+            }
+        }
         if !skb.trim(header.total_len()) {
             return Ok(false);
         }

@@ -19,6 +19,7 @@ use wg_kernel::{
     }, //
 };
 use wg_proto::{
+    ip,
     nonce::{
         Nonce,
         Nonces, //
@@ -114,7 +115,7 @@ impl Keypair {
             receiver: self.remote_index(),
             counter,
         };
-        let ds = skb.ecn_encap();
+        let ds = ip::ecn_encap(skb.ds_field());
         let sealed = chacha20poly1305::seal_skb(
             skb,
             &header.to_bytes(),

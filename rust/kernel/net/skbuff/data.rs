@@ -114,6 +114,19 @@ impl SkBuff {
         Some(unsafe { slice::from_raw_parts(self.raw().data, len) })
     }
 
+    /// Returns the first `len` bytes for writing, if they are linear and nobody else's.
+    ///
+    /// It is for the caller to keep checksums right.
+    pub fn linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
+        if len > self.linear_len() || self.is_cloned() {
+            return None;
+        }
+        let data = self.raw().data;
+        // SAFETY: The linear data are as long as this, and nobody else refers to them, nor to the
+        // buffer, which is borrowed with them.
+        Some(unsafe { slice::from_raw_parts_mut(data, u32_as_usize(len)) })
+    }
+
     /// Returns the first `N` bytes, if they are linear.
     #[inline]
     pub fn head<const N: usize>(&self) -> Option<[u8; N]> {

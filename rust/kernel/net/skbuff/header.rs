@@ -4,7 +4,6 @@
 
 use super::SkBuff;
 use crate::num::u32_as_usize;
-use wg_bindings as bindings;
 
 /// [`SkBuff::protocol`] of an IPv4 packet.
 pub const IPV4: u16 = 0x0800;
@@ -17,18 +16,6 @@ pub(super) const IPV4_HEADER_LEN: u32 = 20;
 
 /// Length of an IPv6 header without extensions.
 pub(super) const IPV6_HEADER_LEN: u32 = 40;
-
-/// The bits of a DS field that are for explicit congestion notification.
-const ECN_MASK: u8 = 3;
-
-/// Congestion experienced.
-const ECN_CE: u8 = 3;
-
-/// ECN-capable transport, the usual of the two codes.
-const ECN_ECT_0: u8 = 2;
-
-/// ECN-capable transport, the other code.
-const ECN_ECT_1: u8 = 1;
 
 impl SkBuff {
     /// Returns the protocol (an Ethernet type) that the buffer is said to be of.
@@ -88,28 +75,6 @@ impl SkBuff {
             (IPV4, Some([_, tos])) => tos,
             (IPV6, Some([first, second])) => first << 4 | second >> 4,
             _ => 0,
-        }
-    }
-
-    /// Returns the DS field of a header around this packet, in which only ECN matters.
-    ///
-    /// As RFC 6040 says, congestion that this packet has experienced is not said twice.
-    #[inline]
-    pub fn ecn_encap(&self) -> u8 {
-        match self.ds_field() & ECN_MASK {
-            ECN_CE => ECN_ECT_0,
-            ecn => ecn,
-        }
-    }
-
-    /// Carries congestion that the header around this packet has experienced over to it.
-    #[inline]
-    pub fn ecn_decapsulate(&mut self, outer_ds: u8) {
-        if matches!(outer_ds & ECN_MASK, ECN_CE | ECN_ECT_1) && !self.is_cloned() {
-            let inner_ds = self.ds_field();
-            // SAFETY: By the type invariants, the buffer is valid, and its data are its own. The
-            // function checks that the header lies within them.
-            unsafe { bindings::INET_ECN_decapsulate(self.as_raw(), outer_ds, inner_ds) };
         }
     }
 }
