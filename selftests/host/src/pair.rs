@@ -7,7 +7,8 @@
 //! what fails once always fails.
 //!
 //! Each interface is a [`Device`], the smallest driver that there can be. It has no queues, threads
-//! and locks, but does in the same order what the driver does.
+//! and locks. What the driver asks of the protocol, it asks too: what is to be decided, and what
+//! follows on each occasion, it does not know by itself.
 
 pub mod device;
 pub mod link;

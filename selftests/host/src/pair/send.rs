@@ -18,10 +18,14 @@ use wg_proto::{
         Header, //
     },
     limits::MAX_STAGED_PACKETS,
+    nonce::{
+        Counter,
+        Nonce,
+        Shared, //
+    },
     replay::Window,
     secret::Secret,
     session::{
-        is_exhausted,
         is_too_old,
         keep_key_fresh_sending,
         may_initiate, //
@@ -63,6 +67,20 @@ pub enum TransmitError {
     NoEndpoint,
 }
 
+/// The number of messages that were sent in a session.
+struct Number<'a>(&'a Cell<u64>);
+
+impl Shared for Number<'_> {
+    fn load(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64> {
+        assert_eq!(old, self.0.replace(new), "there is but one thread");
+        Ok(())
+    }
+}
+
 impl Device {
     /// Sends a packet.
     pub fn transmit(&mut self, packet: Vec<u8>) -> Result<(), TransmitError> {
@@ -100,21 +118,22 @@ impl Device {
             return self.initiate(peer, false);
         };
         let count = self.peers[peer].staged.len() as u64;
-        let first = session.sent.get();
-
-        // The counter of the last one is looked at; those before are lower.
-        session.sent.set(first + count);
-        if is_too_old(session.born, self.now) || is_exhausted(first + count - 1) {
+        let counter = Counter::new(Number(&session.sent));
+        let nonces = match is_too_old(session.born, self.now) {
+            true => None,
+            false => counter.take(count),
+        };
+        let Some(nonces) = nonces else {
             session.may_send.set(false);
             return self.initiate(peer, false);
-        }
+        };
 
         let packets = std::mem::take(&mut self.peers[peer].staged);
         self.on(peer, Occasion::Sending);
         let mut data_sent = false;
-        for (packet, counter) in packets.into_iter().zip(first..) {
+        for (packet, nonce) in packets.into_iter().zip(nonces) {
             let ds = Header::read(&packet).map_or(0, |header| ecn_encap(header.tos()));
-            let message = self.seal(&session, packet, counter);
+            let message = self.seal(&session, packet, nonce);
             let is_keepalive = message.len() == DATA_MIN_LEN;
 
             data_sent |= self.send_to_peer(peer, message, ds) && !is_keepalive;
@@ -126,7 +145,8 @@ impl Device {
     }
 
     /// Returns a data message.
-    fn seal(&self, session: &Session, mut packet: Vec<u8>, counter: u64) -> Vec<u8> {
+    fn seal(&self, session: &Session, mut packet: Vec<u8>, nonce: Nonce) -> Vec<u8> {
+        let counter = nonce.spend();
         let header = DataHeader {
             receiver: session.remote_index,
             counter,
