@@ -9,11 +9,11 @@ use crate::limits::{
 };
 
 /// Handshakes a second that a source may ask for.
-pub const PACKETS_PER_SECOND: u64 = 20;
+const PACKETS_PER_SECOND: u64 = 20;
 /// Handshakes that a source may ask for at once.
-pub const PACKETS_BURSTABLE: u64 = 5;
-/// Sources that may be remembered, for each bucket of the table that they are found by.
-pub const SOURCES_PER_BUCKET: usize = 8;
+const PACKETS_BURSTABLE: u64 = 5;
+/// Sources that may be remembered, for each bucket of a table that they could be found by.
+const SOURCES_PER_BUCKET: usize = 8;
 
 /// Tokens that a handshake costs: a token is a nanosecond.
 const PACKET_COST: u64 = NSEC_PER_SEC / PACKETS_PER_SECOND;
@@ -72,8 +72,13 @@ pub const fn source_v6(addr: &[u8; 16]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Returns how many buckets the table is to have in a machine with `memory` bytes, a power of two.
-pub fn buckets(memory: u64) -> usize {
+/// Returns how many sources may be remembered in a machine with `memory` bytes.
+pub fn max_sources(memory: u64) -> usize {
+    buckets(memory).saturating_mul(SOURCES_PER_BUCKET)
+}
+
+/// Returns how many buckets a table would have in a machine with `memory` bytes, a power of two.
+fn buckets(memory: u64) -> usize {
     if memory > 1 << 30 {
         return 8192;
     }
@@ -98,7 +103,7 @@ pub struct Load {
 
 impl Load {
     /// Handshakes in the queue from which on there are too many.
-    pub const MANY: usize = MAX_QUEUED_INCOMING_HANDSHAKES / 8;
+    const MANY: usize = MAX_QUEUED_INCOMING_HANDSHAKES / 8;
 
     /// Returns whether there are too many handshakes, or were less than a second ago.
     pub fn is_high(&mut self, queued: usize, now_ns: u64) -> bool {
@@ -197,6 +202,7 @@ mod tests {
         assert_eq!(buckets(17 * 16384 * pointer), 32);
         assert_eq!(buckets((1 << 30) + 1), 8192);
         assert_eq!(buckets(u64::MAX), 8192);
+        assert_eq!(max_sources(u64::MAX), 65536);
     }
 
     #[test]

@@ -55,10 +55,6 @@ static SUSPENDING: Atomic<bool> = Atomic::new(false);
 /// Whether it is about to hibernate.
 static HIBERNATING: Atomic<bool> = Atomic::new(false);
 
-/// How many sources the limiter knows at most, for each bucket of a table that has as many buckets
-/// as the memory of the machine suggests.
-const SOURCES_PER_BUCKET: usize = 8;
-
 /// How many sources are looked at in one go when idle ones are forgotten.
 const SWEEP: usize = 512;
 
@@ -114,8 +110,7 @@ impl Globals {
                     },
                     "Globals::sources"
                 ),
-                max_sources: ratelimit::buckets(wg_kernel::mm::total_ram())
-                    .saturating_mul(SOURCES_PER_BUCKET),
+                max_sources: ratelimit::max_sources(wg_kernel::mm::total_ram()),
             }? Error),
             GFP_KERNEL,
         )?;
