@@ -36,46 +36,57 @@ pub(crate) struct Genl;
 /// What is registered for the family.
 static DESCRIPTOR: Descriptor<Genl> = Descriptor::new();
 
+/// A key.
+const KEY: Policy = Policy::exact_len(uapi::WG_KEY_LEN);
+
 /// Attributes of an allowed IP.
-static ALLOWED_IP_POLICY: [Policy; uapi::WGALLOWEDIP_A_MAX as usize + 1] = [
-    Policy::UNSPEC,
-    Policy::U16,
-    Policy::min_len(4),
-    Policy::U8,
-    Policy::mask_u32(uapi::WGALLOWEDIP_F_ALL),
-];
+static ALLOWED_IP_POLICY: [Policy; uapi::WGALLOWEDIP_A_MAX as usize + 1] = Policy::table([
+    (uapi::WGALLOWEDIP_A_FAMILY, Policy::U16),
+    (uapi::WGALLOWEDIP_A_IPADDR, Policy::min_len(4)),
+    (uapi::WGALLOWEDIP_A_CIDR_MASK, Policy::U8),
+    (
+        uapi::WGALLOWEDIP_A_FLAGS,
+        Policy::mask_u32(uapi::WGALLOWEDIP_F_ALL),
+    ),
+]);
 
 /// Attributes of a peer.
-static PEER_POLICY: [Policy; uapi::WGPEER_A_MAX as usize + 1] = [
-    Policy::UNSPEC,
-    Policy::exact_len(uapi::WG_KEY_LEN as i16),
-    Policy::exact_len(uapi::WG_KEY_LEN as i16),
-    Policy::mask_u32(uapi::WGPEER_F_ALL),
-    Policy::min_len(16),
-    Policy::U16,
-    Policy::exact_len(16),
-    Policy::U64,
-    Policy::U64,
-    Policy::nested_array(&ALLOWED_IP_POLICY),
-    Policy::U32,
-];
+static PEER_POLICY: [Policy; uapi::WGPEER_A_MAX as usize + 1] = Policy::table([
+    (uapi::WGPEER_A_PUBLIC_KEY, KEY),
+    (uapi::WGPEER_A_PRESHARED_KEY, KEY),
+    (uapi::WGPEER_A_FLAGS, Policy::mask_u32(uapi::WGPEER_F_ALL)),
+    (uapi::WGPEER_A_ENDPOINT, Policy::min_len(16)),
+    (uapi::WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, Policy::U16),
+    (uapi::WGPEER_A_LAST_HANDSHAKE_TIME, Policy::exact_len(16)),
+    (uapi::WGPEER_A_RX_BYTES, Policy::U64),
+    (uapi::WGPEER_A_TX_BYTES, Policy::U64),
+    (
+        uapi::WGPEER_A_ALLOWEDIPS,
+        Policy::nested_array(&ALLOWED_IP_POLICY),
+    ),
+    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),
+]);
 
 /// Attributes of a request to get.
-static GET_POLICY: [Policy; uapi::WGDEVICE_A_IFNAME as usize + 1] =
-    [Policy::UNSPEC, Policy::U32, Policy::nul_string(15)];
+static GET_POLICY: [Policy; uapi::WGDEVICE_A_IFNAME as usize + 1] = Policy::table([
+    (uapi::WGDEVICE_A_IFINDEX, Policy::U32),
+    (uapi::WGDEVICE_A_IFNAME, Policy::nul_string(15)),
+]);
 
 /// Attributes of a request to set.
-static SET_POLICY: [Policy; uapi::WGDEVICE_A_MAX as usize + 1] = [
-    Policy::UNSPEC,
-    Policy::U32,
-    Policy::nul_string(15),
-    Policy::exact_len(uapi::WG_KEY_LEN as i16),
-    Policy::exact_len(uapi::WG_KEY_LEN as i16),
-    Policy::mask_u32(uapi::WGDEVICE_F_ALL),
-    Policy::U16,
-    Policy::U32,
-    Policy::nested_array(&PEER_POLICY),
-];
+static SET_POLICY: [Policy; uapi::WGDEVICE_A_MAX as usize + 1] = Policy::table([
+    (uapi::WGDEVICE_A_IFINDEX, Policy::U32),
+    (uapi::WGDEVICE_A_IFNAME, Policy::nul_string(15)),
+    (uapi::WGDEVICE_A_PRIVATE_KEY, KEY),
+    (uapi::WGDEVICE_A_PUBLIC_KEY, KEY),
+    (
+        uapi::WGDEVICE_A_FLAGS,
+        Policy::mask_u32(uapi::WGDEVICE_F_ALL),
+    ),
+    (uapi::WGDEVICE_A_LISTEN_PORT, Policy::U16),
+    (uapi::WGDEVICE_A_FWMARK, Policy::U32),
+    (uapi::WGDEVICE_A_PEERS, Policy::nested_array(&PEER_POLICY)),
+]);
 
 #[vtable]
 impl Family for Genl {

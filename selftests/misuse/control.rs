@@ -22,6 +22,7 @@ use wg_kernel::{
         },
         napi::Napi,
         netdevice::Device,
+        netlink::Policy,
         route::{
             DstCache,
             Flow,
@@ -161,6 +162,8 @@ pub fn here() -> bh::Guard {
 pub fn hash<K: Key>(key: &K) -> usize {
     key.with_bytes(<[u8]>::len)
 }
+
+pub static POLICY: [Policy; 2] = Policy::table([(1, Policy::U8)]);
 
 #[pin_data]
 pub struct Module {

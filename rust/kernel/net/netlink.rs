@@ -9,7 +9,7 @@ use wg_bindings as bindings;
 
 /// What is accepted as a certain attribute.
 ///
-/// A table of policies has one for each type of attribute, in order, that of type 0 included.
+/// Attributes are looked up by their type in a table of policies, which [`Policy::table`] makes.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 pub struct Policy(bindings::nla_policy);
@@ -45,7 +45,8 @@ impl Policy {
     }
 
     /// As many bytes as given.
-    pub const fn exact_len(len: i16) -> Self {
+    pub const fn exact_len(len: usize) -> Self {
+        let len = Self::len(len);
         let range = Range { min: len, max: len };
         let range = Validation {
             __bindgen_anon_1: range,
@@ -54,8 +55,11 @@ impl Policy {
     }
 
     /// As many bytes as given, or more.
-    pub const fn min_len(len: i16) -> Self {
-        let range = Range { min: len, max: 0 };
+    pub const fn min_len(len: usize) -> Self {
+        let range = Range {
+            min: Self::len(len),
+            max: 0,
+        };
         let range = Validation {
             __bindgen_anon_1: range,
         };
@@ -69,7 +73,7 @@ impl Policy {
 
     /// Any number of attributes, each of which contains attributes as the table has it.
     pub const fn nested_array(table: &'static [Policy]) -> Self {
-        let (nested_policy, max) = Self::table(table);
+        let (nested_policy, max) = Self::as_raw(table);
         Self::new(
             bindings::NLA_NESTED_ARRAY,
             NONE,
@@ -78,8 +82,42 @@ impl Policy {
         )
     }
 
+    /// Makes a table of rows, each of which is a type of attribute and the policy for it. Nothing is
+    /// accepted as an attribute that has no row.
+    ///
+    /// The greatest type is what the table has room for: it is one shorter than its length.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for a row, or there are two for one type. This function is for initialising
+    /// statics, so that the panic is one of the compiler's.
+    pub const fn table<const N: usize, const ROWS: usize>(rows: [(u16, Self); ROWS]) -> [Self; N] {
+        let mut table = [Self::UNSPEC; N];
+        let mut at = 0;
+        while at < ROWS {
+            let (type_, policy) = rows[at];
+            let place = &mut table[type_ as usize];
+            assert!(place.is_unspec(), "an attribute has two policies");
+            *place = policy;
+            at += 1;
+        }
+        table
+    }
+
+    /// Returns whether nothing is accepted.
+    const fn is_unspec(&self) -> bool {
+        self.0.type_ as u32 == bindings::NLA_UNSPEC
+    }
+
+    /// Returns a length as policies have it, or panics, as [`Policy::table`] does.
+    const fn len(len: usize) -> i16 {
+        assert!(len <= i16::MAX as usize, "the length is too large");
+        // CAST: This was just asserted.
+        len as i16
+    }
+
     /// Returns a table as C wants it, with the greatest type of attribute.
-    pub(super) const fn table(table: &'static [Policy]) -> (*const bindings::nla_policy, u16) {
+    pub(super) const fn as_raw(table: &'static [Policy]) -> (*const bindings::nla_policy, u16) {
         // CAST: `Policy` is transparent. The length was checked.
         match table.len() {
             0 => (null(), 0),

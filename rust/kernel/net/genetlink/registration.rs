@@ -134,8 +134,8 @@ impl<T: Family> Adapter<T> {
                     done: Some(Self::done_callback),
                 },
             },
-            policy: Policy::table(T::GET_POLICY).0,
-            maxattr: Policy::table(T::GET_POLICY).1 as u32,
+            policy: Policy::as_raw(T::GET_POLICY).0,
+            maxattr: Policy::as_raw(T::GET_POLICY).1 as u32,
             cmd: T::GET_COMMAND,
             internal_flags: 0,
             flags: (bindings::GENL_UNS_ADMIN_PERM | bindings::GENL_CMD_CAP_DUMP) as u8,
@@ -149,8 +149,8 @@ impl<T: Family> Adapter<T> {
                     post_doit: None,
                 },
             },
-            policy: Policy::table(T::SET_POLICY).0,
-            maxattr: Policy::table(T::SET_POLICY).1 as u32,
+            policy: Policy::as_raw(T::SET_POLICY).0,
+            maxattr: Policy::as_raw(T::SET_POLICY).1 as u32,
             cmd: T::SET_COMMAND,
             internal_flags: 0,
             flags: (bindings::GENL_UNS_ADMIN_PERM | bindings::GENL_CMD_CAP_DO) as u8,
@@ -182,7 +182,7 @@ impl<T: Family> Adapter<T> {
             // SAFETY: C passes a dump of generic netlink.
             let info = unsafe { bindings::genl_info_dump(cb) };
             // SAFETY: C has parsed the request by the policy for the command.
-            let request = unsafe { Request::new(info, Policy::table(T::GET_POLICY).1) };
+            let request = unsafe { Request::new(info, Policy::as_raw(T::GET_POLICY).1) };
             let state = KBox::new(T::start(&request)?, GFP_KERNEL)?;
             // SAFETY: C passes a valid dump.
             let place = unsafe { Self::state(cb) };
@@ -254,7 +254,7 @@ impl<T: Family> Adapter<T> {
         info: *mut bindings::genl_info,
     ) -> c_int {
         // SAFETY: C has parsed the request by the policy for the command.
-        let mut request = unsafe { Request::new(info, Policy::table(T::SET_POLICY).1) };
+        let mut request = unsafe { Request::new(info, Policy::as_raw(T::SET_POLICY).1) };
         from_result(|| T::set(&mut request).map(|()| 0))
     }
 }
