@@ -26,3 +26,8 @@ __rust_helper int rust_helper_nla_len(const struct nlattr *nla)
 {
 	return nla_len(nla);
 }
+
+__rust_helper void rust_helper_nlmsg_free(struct sk_buff *skb)
+{
+	nlmsg_free(skb);
+}

@@ -13,19 +13,15 @@ use kernel::prelude::*;
 use wg_kernel::net::{
     genetlink::{
         Descriptor,
-        DumpMessage,
         Family,
-        Progress,
+        Operation,
         Request, //
     },
     netdevice::DeviceRef,
     netlink::Policy,
     rtnetlink, //
 };
-use wg_proto::{
-    secret,
-    uapi, //
-};
+use wg_proto::uapi;
 
 /// An interface that a request is about.
 type Interface = DeviceRef<WireGuard>;
@@ -88,35 +84,16 @@ static SET_POLICY: [Policy; uapi::WGDEVICE_A_MAX as usize + 1] = Policy::table([
     (uapi::WGDEVICE_A_PEERS, Policy::nested_array(&PEER_POLICY)),
 ]);
 
-#[vtable]
 impl Family for Genl {
     const NAME: &'static CStr = c"wireguard";
     const VERSION: u8 = uapi::WG_GENL_VERSION;
-    const GET_COMMAND: u8 = uapi::WG_CMD_GET_DEVICE;
-    const GET_POLICY: &'static [Policy] = &GET_POLICY;
-    const SET_COMMAND: u8 = uapi::WG_CMD_SET_DEVICE;
-    const SET_POLICY: &'static [Policy] = &SET_POLICY;
-
-    type Dump = get::Dump;
+    const OPERATIONS: &'static [Operation] = &[
+        Operation::dump::<get::Dump>(),
+        Operation::doit::<set::Set>(),
+    ];
 
     fn descriptor() -> &'static Descriptor<Self> {
         &DESCRIPTOR
-    }
-
-    fn start(request: &Request<'_>) -> Result<get::Dump> {
-        Ok(get::Dump::new(interface(request)?))
-    }
-
-    fn dump(state: &mut get::Dump, message: &mut DumpMessage<'_>) -> Result<Progress> {
-        state.fill(message)
-    }
-
-    fn set(request: &mut Request<'_>) -> Result {
-        let result = set::set(request);
-        secret::wipe_stack();
-        request.wipe(uapi::WGDEVICE_A_PRIVATE_KEY);
-        request.wipe_nested(uapi::WGDEVICE_A_PEERS, uapi::WGPEER_A_PRESHARED_KEY);
-        result
     }
 }
 

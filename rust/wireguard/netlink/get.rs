@@ -7,8 +7,10 @@
 //! nothing that may be removed meanwhile is held, but for the interface.
 
 use super::{
+    interface,
     with_config,
-    Interface, //
+    Interface,
+    GET_POLICY, //
 };
 use crate::{
     config::{
@@ -22,9 +24,13 @@ use wg_kernel::{
     net::{
         addr::SocketAddr,
         genetlink::{
+            self,
             DumpMessage,
-            Progress, //
-        }, //
+            Message,
+            Progress,
+            Request, //
+        },
+        netlink::Policy, //
     },
     sync::rcu, //
 };
@@ -62,25 +68,26 @@ enum Fit {
     Cut(Position),
 }
 
-impl Dump {
-    /// Begins a dump.
-    pub(super) fn new(interface: Interface) -> Self {
-        Self {
-            interface,
+impl genetlink::Dump for Dump {
+    const COMMAND: u8 = uapi::WG_CMD_GET_DEVICE;
+    const POLICY: &'static [Policy] = &GET_POLICY;
+
+    fn start(request: &Request<'_>) -> Result<Self> {
+        Ok(Self {
+            interface: interface(request)?,
             last_peer: None,
             next_allowed_ip: None,
-        }
+        })
     }
 
-    /// Fills a message.
-    pub(super) fn fill(&mut self, message: &mut DumpMessage<'_>) -> Result<Progress> {
+    fn fill(&mut self, message: &mut DumpMessage<'_>) -> Result<Progress> {
         let Self {
             interface,
             last_peer,
             next_allowed_ip,
         } = self;
         with_config(interface, |config| {
-            message.begin(uapi::WG_CMD_GET_DEVICE, config.generation())?;
+            let message = message.begin(Self::COMMAND, config.generation())?;
             if last_peer.is_none() {
                 put_device(message, interface, config)?;
             }
@@ -96,7 +103,7 @@ impl Dump {
 }
 
 /// Adds what is known of the interface itself.
-fn put_device(message: &mut DumpMessage<'_>, interface: &Interface, config: &Config) -> Result {
+fn put_device(message: &mut Message<'_>, interface: &Interface, config: &Config) -> Result {
     let device: &Device = interface.data();
 
     message.put_u16(uapi::WGDEVICE_A_LISTEN_PORT, config.port())?;
@@ -115,7 +122,7 @@ fn put_device(message: &mut DumpMessage<'_>, interface: &Interface, config: &Con
 
 /// Adds the peers that fit.
 fn put_peers(
-    message: &mut DumpMessage<'_>,
+    message: &mut Message<'_>,
     config: &mut Config,
     last_peer: &mut Option<u64>,
     next_allowed_ip: &mut Option<Position>,
@@ -149,7 +156,7 @@ fn put_peers(
 /// Adds a peer or, if some of it is in the message before, the rest of it. `sequence` is the state of
 /// the table of allowed IPs.
 fn put_peer(
-    message: &mut DumpMessage<'_>,
+    message: &mut Message<'_>,
     sequence: u64,
     peer_config: &mut PeerConfig,
     from: Option<Position>,
@@ -207,7 +214,7 @@ fn put_peer(
 }
 
 /// Adds an address as the C structure that stands for it.
-fn put_endpoint(message: &mut DumpMessage<'_>, endpoint: SocketAddr) -> Result {
+fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
     match endpoint {
         SocketAddr::V4 { addr, port } => {
             let family = uapi::AF_INET.to_ne_bytes();
@@ -241,7 +248,7 @@ fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
 }
 
 /// Adds an allowed IP.
-fn put_allowed_ip(message: &mut DumpMessage<'_>, prefix: &Prefix) -> Result {
+fn put_allowed_ip(message: &mut Message<'_>, prefix: &Prefix) -> Result {
     message.nest(0, |message| {
         message.put_u8(uapi::WGALLOWEDIP_A_CIDR_MASK, prefix.len)?;
         match &prefix.addr {

@@ -8,7 +8,8 @@ use super::{
     interface,
     u16_attr,
     u32_attr,
-    with_config, //
+    with_config,
+    SET_POLICY, //
 };
 use crate::{
     config::Config,
@@ -27,22 +28,45 @@ use wg_kernel::{
     error,
     net::{
         addr::SocketAddr,
-        genetlink::Request, //
+        genetlink::{
+            Do,
+            Request, //
+        },
+        netlink::Policy, //
     },
     sync::rcu::RcuArc, //
 };
-use wg_proto::uapi::{
-    self,
-    AllowedIpRequest,
-    EndpointRequest,
-    PeerRequest, //
+use wg_proto::{
+    secret,
+    uapi::{
+        self,
+        AllowedIpRequest,
+        EndpointRequest,
+        PeerRequest, //
+    }, //
 };
+
+/// The operation.
+pub(super) struct Set;
+
+impl Do for Set {
+    const COMMAND: u8 = uapi::WG_CMD_SET_DEVICE;
+    const POLICY: &'static [Policy] = &SET_POLICY;
+
+    fn doit(request: &mut Request<'_>) -> Result {
+        let result = set(request);
+        secret::wipe_stack();
+        request.wipe(uapi::WGDEVICE_A_PRIVATE_KEY);
+        request.wipe_nested(uapi::WGDEVICE_A_PEERS, uapi::WGPEER_A_PRESHARED_KEY);
+        result
+    }
+}
 
 /// Carries out a request.
 ///
 /// Not inlined, so that all it leaves on the stack lies below the one that wipes that.
 #[inline(never)]
-pub(super) fn set(request: &Request<'_>) -> Result {
+fn set(request: &Request<'_>) -> Result {
     let interface = interface(request)?;
     let device = interface.data();
     let (result, grave) = with_config(&interface, |config| {

@@ -56,7 +56,7 @@ at a ip link set lo up
 note 'objects, timers and packets'
 log_mark
 insmod "$MODULE"
-results 45
+results 47
 
 note 'packets on their way'
 at a ip link add contract0 type contract
@@ -69,8 +69,14 @@ results 4
 read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
 is 'what is sent, and is not whole, is dropped' "$dropped" 2
 
+note 'generic netlink'
+adopt at a python3 "$HERE/contract.py"
+
 note 'the end'
+log_mark
 check 'it is unloaded when nothing is left' rmmod contract
+# Of both namespaces.
+results 2
 log_mark
 insmod "$MODULE" keep=4
 start=$SECONDS

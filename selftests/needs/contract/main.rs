@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod device;
+mod netlink;
 mod packets;
 
 use crate::device::Contract;
@@ -19,6 +20,7 @@ use kernel::{
 use wg_kernel::{
     module::End,
     net::{
+        genetlink,
         namespace::{
             Net,
             PernetOperations,
@@ -107,19 +109,21 @@ impl PmNotifier for Sleeper {
 }
 
 impl PernetOperations for Sleeper {
-    fn exit_rtnl(_net: &Net, _rtnl: &rtnetlink::Guard) {}
+    fn exit_rtnl(net: &Net, _rtnl: &rtnetlink::Guard) {
+        netlink::gone(net);
+    }
 }
 
 fn queue() -> Result<OwnedQueue> {
     OwnedQueue::new(c"contract", c"", Flags::UNBOUND, 0)
 }
 
-fn fails_with<T>(result: Result<T>, error: Error) -> bool {
+pub(crate) fn fails_with<T>(result: Result<T>, error: Error) -> bool {
     result.err() == Some(error)
 }
 
 /// What cannot be made before there is an end, or in the wrong place.
-fn without_end() {
+fn without_end(module: &'static ThisModule) {
     check("no object", fails_with(Object::new(), ENODEV));
     check("no queue", fails_with(queue(), ENODEV));
     let notifier = PmRegistration::<Sleeper>::new();
@@ -131,6 +135,8 @@ fn without_end() {
     );
     let kind = netdevice::Registration::<Contract>::new();
     check("no kind of devices", fails_with(kind, ENODEV));
+    let family = genetlink::Registration::<netlink::Contract>::new(module);
+    check("no family", fails_with(family, ENODEV));
     check(
         "no end on the heap",
         fails_with(KBox::pin_init(End::new(), GFP_KERNEL), EINVAL),
@@ -172,6 +178,7 @@ fn keep(seconds: u8) -> Result {
 /// All that is registered, in the order in which it has to go.
 #[pin_data]
 struct Module {
+    _family: genetlink::Registration<netlink::Contract>,
     _kind: netdevice::Registration<Contract>,
     _operations: PernetRegistration<Sleeper>,
     #[pin]
@@ -179,13 +186,15 @@ struct Module {
 }
 
 impl InPlaceModule for Module {
-    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _: { without_end() },
+            _: { without_end(module) },
             _end <- End::new(),
             _operations: PernetRegistration::new()?,
             _kind: netdevice::Registration::new()?,
+            _family: genetlink::Registration::new(module)?,
             _: {
+                netlink::again(module);
                 without_owner()?;
                 packets::lengths();
                 // A reference on Linux 7.2, and a value since.

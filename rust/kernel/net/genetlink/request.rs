@@ -2,6 +2,10 @@
 
 //! Requests.
 
+use super::{
+    message,
+    Message, //
+};
 use crate::{
     net::{
         namespace::Net,
@@ -19,7 +23,11 @@ use core::{
     ptr::NonNull,
     slice, //
 };
-use kernel::prelude::*;
+use kernel::{
+    bindings::GFP_KERNEL,
+    error::to_result,
+    prelude::*, //
+};
 use wg_bindings as bindings;
 
 /// Length of the headers of a request.
@@ -112,6 +120,25 @@ impl Request<'_> {
                 });
             });
         });
+    }
+
+    /// Answers by a message that `fill` fills.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fill`, [`ENOMEM`] if there is no memory for the message, and others if it cannot be
+    /// delivered.
+    pub fn reply(&self, command: u8, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
+        // SAFETY: The request is valid by the type invariants.
+        let family = unsafe { (*self.info).family };
+        // SAFETY: As above.
+        let portid = unsafe { (*self.info).snd_portid };
+        // SAFETY: As above.
+        let seq = unsafe { (*self.info).snd_seq };
+        // SAFETY: The request came in by the family, so that it was registered.
+        let skb = unsafe { message::fill(family, (portid, seq), command, GFP_KERNEL, fill) }?;
+        // SAFETY: The request is valid by the type invariants. The buffer is ours, and is given up.
+        to_result(unsafe { bindings::genlmsg_reply(skb, self.info.cast_mut()) })
     }
 
     /// Returns the namespace that the request came from.
