@@ -8,7 +8,9 @@ that; its second by more than fits.
 
 import errno
 import os
+import socket
 import struct
+import subprocess
 
 import tap
 from wgnl import *  # noqa: F403
@@ -86,6 +88,19 @@ def as_nobody():
     return Contract().join(b"numbers") != errno.EPERM
 
 
+def send():
+    """Has a device send a packet, and returns the number of the device."""
+    for command in (
+        "ip link add contract1 type contract",
+        "ip addr add 10.9.8.1/24 dev contract1",
+        "ip link set contract1 up",
+    ):
+        subprocess.run(command.split(), check=True)
+    ping = "ping -q -c 1 -W 1 10.9.8.2".split()
+    subprocess.run(ping, stdout=subprocess.DEVNULL, check=False)
+    return socket.if_nametoindex("contract1")
+
+
 def main():
     contract = Contract()
     tap.equal("it has its groups", sorted(contract.groups), [b"nothing", b"numbers"])
@@ -105,6 +120,8 @@ def main():
     tap.ok("in another namespace, too", apart(elsewhere))
     tap.equal("the group hears of that in its own", member.heard(), [9])
     tap.equal("and the other of none", other.heard(), [])
+    index = send()
+    tap.equal("it hears of what is told as a packet is sent", member.heard(), [index])
     tap.ok("not all may join", apart(as_nobody))
     tap.equal("who has left does not matter", member.close() or contract.ask(NUMBER, u32(2, 1)), [1])
 

@@ -4,6 +4,7 @@
 
 use crate::{
     check,
+    netlink,
     packets, //
 };
 use kernel::{
@@ -194,6 +195,7 @@ impl Operations for Contract {
         }
         *data.kept.lock() = packets::flow(&mut skb.detach());
         data.link.schedule_napi(0, bh);
+        netlink::sent(dev, rcu)?;
         data.send(dev, rcu, bh)
     }
 

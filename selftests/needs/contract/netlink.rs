@@ -8,24 +8,28 @@ use crate::{
     fails_with, //
 };
 use kernel::prelude::*;
-use wg_kernel::net::{
-    genetlink::{
-        Descriptor,
-        Do,
-        Dump,
-        DumpMessage,
-        Family,
-        Group,
-        Operation,
-        Progress,
-        Registration,
-        Request, //
+use wg_kernel::{
+    net::{
+        genetlink::{
+            Descriptor,
+            Do,
+            Dump,
+            DumpMessage,
+            Family,
+            Group,
+            Operation,
+            Progress,
+            Registration,
+            Request, //
+        },
+        namespace::{
+            Net,
+            NetRef, //
+        },
+        netdevice::Device,
+        netlink::Policy, //
     },
-    namespace::{
-        Net,
-        NetRef, //
-    },
-    netlink::Policy, //
+    sync::rcu, //
 };
 
 /// The command that is answered by the number in it, or by a dump of all numbers below that.
@@ -124,6 +128,14 @@ impl Do for TooMuch {
             message.put(A_NUMBER, &[0; 1024])?;
         })
     }
+}
+
+/// Tells the group, in the namespace of the device, that this has sent something.
+pub(crate) fn sent(dev: &Device, rcu: &rcu::Guard) -> Result {
+    let net = NetRef::new(dev.net(rcu)).ok_or(ENODEV)?;
+    DESCRIPTOR.notify::<NUMBERS>(&net, NUMBER, |message| {
+        message.put_u32(A_NUMBER, dev.ifindex())
+    })
 }
 
 /// A family can be registered once.
