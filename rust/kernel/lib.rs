@@ -5,10 +5,10 @@
 //! All `unsafe` code of the project is here. Modules lie where they would lie in `rust/kernel/`,
 //! so that moving one upstream is a rename:
 //!
-//! - [`cpu`]: CPU numbers.
+//! - [`compat`]: what Linux 7.2 has otherwise.
+//! - [`cpu`]: CPUs that are online.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
-//! - [`error`]: numbers of errors.
 //! - [`mm`]: memory of the machine.
 //! - [`module`]: the end of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
@@ -20,15 +20,14 @@
 //! - [`timer`]: timers that belong to an RCU-freed object.
 //! - [`workqueue`]: workqueues of one's own.
 
+pub mod compat;
 pub mod cpu;
 pub mod crypto;
 pub mod debug;
-pub mod error;
 pub mod mm;
 pub mod module;
 pub mod net;
 pub mod notifier;
-mod num;
 pub mod random;
 pub mod sync;
 pub mod task;

@@ -89,10 +89,10 @@ impl PinnedDrop for End {
         LOADED.xchg(0, Full);
         // For functions that C may have called, and that have no callback.
         rcu::synchronize_net();
-        rcu::barrier();
+        rcu::rcu_barrier();
         wait_until_none(|| LIVE.fetch_add(0, Full));
         // The last callback may not have returned yet.
-        rcu::barrier();
+        rcu::rcu_barrier();
     }
 }
 
@@ -109,7 +109,7 @@ pub fn wait_until_none(left: impl Fn() -> i64) {
         if left == 0 {
             return;
         }
-        rcu::barrier();
+        rcu::rcu_barrier();
         round = round.wrapping_add(1);
         if round < QUICK_ROUNDS {
             continue;

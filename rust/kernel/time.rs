@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 use wg_bindings as bindings;
 
 /// Number of jiffies in a second.

@@ -13,7 +13,10 @@
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
 use crate::{
-    num::u32_as_usize,
+    compat::{
+        smp_mb,
+        u32_as_usize, //
+    },
     sync::rcu::{
         Borrow,
         Inner,
@@ -30,7 +33,6 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
-            Full,
             Relaxed,
             Release, //
         }, //
@@ -170,8 +172,8 @@ impl<T: Object, const N: usize> Timers<T, N> {
             // SAFETY: The entry was initialised by `new` and is pinned.
             unsafe { bindings::wg_timer_expire_in(self.entry.get(), u32_as_usize(first)) };
             armed = first;
-            // Changes nothing, but pairs with the barrier in `wg_timer_arm`.
-            self.used.xchg(true, Full);
+            // Pairs with the barrier in `wg_timer_arm`.
+            smp_mb();
         }
     }
 
@@ -220,9 +222,8 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
     };
 
     // The entry is not pending any more: who arms a timer from here on arms it again, and who did
-    // so before has written its deadline. The exchange, which changes nothing, is a barrier that
-    // pairs with the one in `wg_timer_arm`.
-    timers.used.xchg(true, Full);
+    // so before has written its deadline. Pairs with the barrier in `wg_timer_arm`.
+    smp_mb();
     for (timer, deadline) in timers.deadlines.iter().enumerate() {
         // SAFETY: May be called from any context.
         let now = unsafe { bindings::wg_timer_now() };

@@ -43,6 +43,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
+    compat::param,
     cpu,
     module,
     net::{
@@ -202,8 +203,8 @@ impl Device {
                 fwmark: Atomic::new(0),
                 inboxes,
                 parallel: Parallel::from_parameter(),
-                outer_gso: !matches!(crate::module_parameters::outer_gso.value(), 0),
-                outer_gro: !matches!(crate::module_parameters::outer_gro.value(), 0),
+                outer_gso: param(crate::module_parameters::outer_gso.value()) != 0,
+                outer_gro: param(crate::module_parameters::outer_gro.value()) != 0,
                 last_cpu: Atomic::new(0),
                 jobs_out: Atomic::new(0),
                 messages_in: Atomic::new(0),
@@ -400,7 +401,7 @@ impl Device {
         self.inboxes.iter().for_each(|inbox| inbox.clear());
         module::wait_until_none(|| self.live_peers.load(Relaxed));
         // The last of them has been counted, but may not have dropped its reference to us yet.
-        rcu::barrier();
+        rcu::rcu_barrier();
     }
 }
 

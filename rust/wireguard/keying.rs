@@ -20,6 +20,7 @@ use wg_kernel::{
     sync::bh,
     time, //
 };
+use wg_kernel::compat::ENOKEY;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
@@ -93,10 +94,7 @@ impl Keying {
         let active = self.active.insert(active);
         if active.handshake.identity().is_none() {
             // Whoever changes it does so before `forget_identity` takes the lock that is held here.
-            let identity = peer
-                .device()
-                .identity()
-                .ok_or_else(wg_kernel::error::no_key)?;
+            let identity = peer.device().identity().ok_or(ENOKEY)?;
             active.handshake.set_identity::<Kernel>(Some(identity));
         }
         Ok(active)

@@ -10,16 +10,19 @@ use crate::{
     device::WireGuard, //
 };
 use kernel::prelude::*;
-use wg_kernel::net::{
-    genetlink::{
-        Descriptor,
-        Family,
-        Operation,
-        Request, //
-    },
-    netdevice::DeviceRef,
-    netlink::Policy,
-    rtnetlink, //
+use wg_kernel::{
+    compat::EBADR,
+    net::{
+        genetlink::{
+            Descriptor,
+            Family,
+            Operation,
+            Request, //
+        },
+        netdevice::DeviceRef,
+        netlink::Policy,
+        rtnetlink, //
+    }, //
 };
 use wg_proto::uapi;
 
@@ -107,7 +110,7 @@ fn interface(request: &Request<'_>) -> Result<Interface> {
     let index = u32_attr(request, uapi::WGDEVICE_A_IFINDEX);
     let name = request.attr(uapi::WGDEVICE_A_IFNAME);
     if index.is_some() == name.is_some() {
-        return Err(wg_kernel::error::bad_request());
+        return Err(EBADR);
     }
     request.device(index, name)
 }

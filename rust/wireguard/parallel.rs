@@ -7,7 +7,10 @@ use crate::{
     meter::Meter, //
 };
 use kernel::sync::atomic::Relaxed;
-use wg_kernel::cpu;
+use wg_kernel::{
+    compat::param,
+    cpu, //
+};
 
 /// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk
 /// transfer, which come as one large packet, and not those of a conversation.
@@ -42,7 +45,7 @@ pub(crate) enum Parallel {
 impl Parallel {
     /// Returns what the module's parameter says.
     pub(crate) fn from_parameter() -> Self {
-        match crate::module_parameters::parallel.value() {
+        match param(crate::module_parameters::parallel.value()) {
             0 => Self::Never,
             1 => Self::IfLoaded,
             _ => Self::Always,

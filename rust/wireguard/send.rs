@@ -24,8 +24,12 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
+    compat::{
+        EDESTADDRREQ,
+        ENOKEY,
+        EPROTONOSUPPORT, //
+    },
     cpu,
-    error,
     net::{
         netdevice,
         skbuff::{
@@ -119,7 +123,7 @@ impl Device {
         if protocol == 0 || protocol != skb.real_protocol() {
             pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
             return Err(Refusal {
-                error: error::unknown_protocol(),
+                error: EPROTONOSUPPORT,
                 skb,
                 unreachable: false,
             });
@@ -140,7 +144,7 @@ impl Device {
         };
         let table = self.allowed_ips().load(guard);
         let Some(header) = header else {
-            return Err(refused(error::no_key(), skb));
+            return Err(refused(ENOKEY, skb));
         };
         let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination()))
         else {
@@ -149,7 +153,7 @@ impl Device {
                 self.name(),
                 crate::allowed_ips::AddrForLog(header.destination())
             );
-            return Err(refused(error::no_key(), skb));
+            return Err(refused(ENOKEY, skb));
         };
         if peer.endpoint(guard).is_none() {
             pr_debug_ratelimited!(
@@ -157,7 +161,7 @@ impl Device {
                 self.name(),
                 peer.id()
             );
-            return Err(refused(error::destination_required(), skb));
+            return Err(refused(EDESTADDRREQ, skb));
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());

@@ -18,7 +18,10 @@ use kernel::{
     sync::Arc, //
 };
 use wg_kernel::{
-    error,
+    compat::{
+        EADDRINUSE,
+        ENONET, //
+    },
     net::{
         addr::SocketAddr,
         family::{
@@ -79,10 +82,7 @@ impl Sockets {
     ///
     /// [`ENONET`] if the namespace is gone, [`EADDRINUSE`] if the port is taken.
     fn bind(device: &Arc<Device>, port: u16) -> Result<(RcuArc<Self>, u16)> {
-        let net = device
-            .transport_net()
-            .upgrade()
-            .ok_or_else(error::no_network)?;
+        let net = device.transport_net().upgrade().ok_or(ENONET)?;
         let mut retries = 0;
         loop {
             let v4 = Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
@@ -95,17 +95,14 @@ impl Sockets {
                 true => {
                     match Socket::<_, Inet6>::bind(&net, bound, device.outer_gro, device.clone()) {
                         Ok(v6) => Some(v6),
-                        Err(failure) => {
+                        Err(error) => {
                             v4.close();
-                            if failure == error::address_in_use()
-                                && port == 0
-                                && retries < BIND_RETRIES
-                            {
+                            if error == EADDRINUSE && port == 0 && retries < BIND_RETRIES {
                                 retries = retries.wrapping_add(1);
                                 continue;
                             }
                             pr_err!("{}: Could not create IPv6 socket\n", device.name());
-                            return Err(failure);
+                            return Err(error);
                         }
                     }
                 }
@@ -170,11 +167,7 @@ impl Device {
     ) -> Result<u32> {
         let len = skb.len();
         let netdev = self.link().get(guard).ok_or(ENODEV)?;
-        let sockets = self
-            .sockets()
-            .load(guard)
-            .ok_or_else(error::no_network)?
-            .into_ref();
+        let sockets = self.sockets().load(guard).ok_or(ENONET)?.into_ref();
         let path = Path {
             device: self,
             netdev,
@@ -322,7 +315,7 @@ impl Path<'_> {
         mut flow: Flow<F>,
     ) -> Result {
         let sender = socket.and_then(|socket| socket.sender(self.guard));
-        let sender = sender.ok_or_else(error::no_network)?;
+        let sender = sender.ok_or(ENONET)?;
         let cached = self
             .cache()
             .and_then(|cache| cache.get(&sender, &mut flow, self.bh));

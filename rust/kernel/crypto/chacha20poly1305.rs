@@ -9,11 +9,11 @@
 mod one_pass;
 
 use crate::{
+    compat::u32_as_usize, //
     net::skbuff::{
         SkBuff,
         MAX_HEADROOM, //
     },
-    num::u32_as_usize, //
 };
 use core::{
     mem::MaybeUninit,

@@ -47,7 +47,7 @@ use super::{
     rtnetlink, //
 };
 use crate::{
-    error,
+    compat::EOPNOTSUPP,
     sync::bh, //
 };
 use core::{
@@ -280,7 +280,7 @@ impl<T: Operations> DeviceRef<T> {
         if !core::ptr::eq(ops, T::link_ops().as_raw()) {
             // SAFETY: There is a reference to give up.
             unsafe { bindings::dev_put(dev.as_ptr()) };
-            return Err(error::not_supported());
+            return Err(EOPNOTSUPP);
         }
         // INVARIANT: The reference is ours, and the device has the link operations of `T`.
         Ok(Self(dev, PhantomData))

@@ -11,7 +11,7 @@ pub(super) mod raw;
 pub use dst_cache::DstCache;
 
 use crate::{
-    error,
+    compat::ENETUNREACH,
     net::{
         family::Family,
         netdevice::Device,
@@ -80,7 +80,7 @@ impl<'g, F: Family> Route<'g, F> {
         let dst = unsafe { F::look_up(sender.as_raw(), flow, sender.port_be()) }?;
         // INVARIANT: The function has returned a reference. This is under RCU while the sender lives.
         Ok(Self {
-            dst: NonNull::new(dst).ok_or_else(error::unreachable)?,
+            dst: NonNull::new(dst).ok_or(ENETUNREACH)?,
             sender: *sender,
         })
     }

@@ -47,7 +47,7 @@ pub use pages::{
     MAX_PAGES_LEN, //
 };
 
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 use core::{
     mem::ManuallyDrop,
     ptr::{

@@ -44,6 +44,7 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
+pub use crate::compat::rcu_barrier;
 pub use kernel::sync::rcu::{
     read_lock,
     Guard, //
@@ -483,14 +484,4 @@ pub fn synchronize_net() {
     might_sleep();
     // SAFETY: An FFI call that may sleep, as documented.
     unsafe { bindings::synchronize_net() };
-}
-
-/// Waits until the callbacks of all objects whose last reference is gone have run.
-///
-/// Process context only. One call frees one level: the objects that these referred to are freed by
-/// the next.
-pub fn barrier() {
-    might_sleep();
-    // SAFETY: An FFI call that may sleep, as documented.
-    unsafe { bindings::rcu_barrier() };
 }

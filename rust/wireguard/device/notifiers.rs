@@ -66,8 +66,8 @@ impl PmNotifier for WireGuard {
             device.cookies.lock().forget();
         });
         // For the entries of the indices, and then for the sessions, which these refer to.
-        rcu::barrier();
-        rcu::barrier();
+        rcu::rcu_barrier();
+        rcu::rcu_barrier();
     }
 
     fn finish(rest: Rest) {

@@ -25,7 +25,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
-    error,
+    compat::EPFNOSUPPORT,
     net::{
         addr::SocketAddr,
         genetlink::{
@@ -200,6 +200,6 @@ fn address(endpoint: EndpointRequest) -> SocketAddr {
 fn errno(error: uapi::Error) -> Error {
     match error {
         uapi::Error::Invalid => EINVAL,
-        uapi::Error::ProtocolVersion => error::unknown_family(),
+        uapi::Error::ProtocolVersion => EPFNOSUPPORT,
     }
 }

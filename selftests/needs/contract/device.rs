@@ -18,7 +18,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
-    error,
+    compat::ENONET,
     net::{
         family::Inet,
         namespace::{
@@ -166,7 +166,7 @@ impl Operations for Contract {
     }
 
     fn open(data: &Arc<Data>, _dev: &Device, _rtnl: &rtnetlink::Guard) -> Result {
-        let net = data.net.upgrade().ok_or_else(error::no_network)?;
+        let net = data.net.upgrade().ok_or(ENONET)?;
         let open = Open {
             socket: Socket::<_, Inet>::bind(&net, 0, false, data.clone())?,
             cache: DstCache::new()?,

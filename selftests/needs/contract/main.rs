@@ -18,6 +18,7 @@ use kernel::{
     InPlaceModule, //
 };
 use wg_kernel::{
+    compat::param,
     module::End,
     net::{
         genetlink,
@@ -197,8 +198,7 @@ impl InPlaceModule for Module {
                 netlink::again(module);
                 without_owner()?;
                 packets::lengths();
-                // A reference on Linux 7.2, and a value since.
-                match module_parameters::keep.value().clone() {
+                match param(module_parameters::keep.value()) {
                     0 => (),
                     seconds => keep(seconds)?,
                 }

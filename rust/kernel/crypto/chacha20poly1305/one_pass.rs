@@ -15,8 +15,8 @@ use super::{
     TAG_LEN, //
 };
 use crate::{
+    compat::u32_as_usize, //
     crypto,
-    num::u32_as_usize, //
 };
 use core::mem::MaybeUninit;
 use wg_bindings as bindings;

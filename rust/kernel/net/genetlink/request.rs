@@ -7,6 +7,7 @@ use super::{
     Message, //
 };
 use crate::{
+    compat::u32_as_usize, //
     net::{
         namespace::Net,
         netdevice::{
@@ -16,7 +17,6 @@ use crate::{
         },
         netlink, //
     },
-    num::u32_as_usize, //
 };
 use core::{
     marker::PhantomData,

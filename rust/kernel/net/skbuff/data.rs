@@ -3,7 +3,7 @@
 //! The data of a packet, and the room around them.
 
 use super::SkBuff;
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 use core::{
     ptr::NonNull,
     slice, //

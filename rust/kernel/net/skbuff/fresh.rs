@@ -11,7 +11,7 @@ use super::{
     SkBuff,
     CB_WORDS, //
 };
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 use core::{
     ops::Deref,
     ptr::NonNull,

@@ -3,7 +3,7 @@
 //! What a packet says about itself in its network header.
 
 use super::SkBuff;
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 
 /// [`SkBuff::protocol`] of an IPv4 packet.
 pub const IPV4: u16 = 0x0800;

@@ -3,7 +3,7 @@
 //! Memory that is filled first, and becomes the data of packets then.
 
 use super::NewSkBuff;
-use crate::num::u32_as_usize;
+use crate::compat::u32_as_usize;
 use core::{
     ptr::NonNull,
     slice, //

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What Linux 7.2 has otherwise, as Linux 7.3 has it.
+//!
+//! Nothing else depends on the series. When 7.2 is supported no longer, this file goes, as does the line
+//! about `linux_7_2` in `Kbuild.include`, and what is imported from here is imported from the `kernel`
+//! crate.
+
+#[cfg(not(linux_7_2))]
+mod series {
+    pub(crate) use kernel::num::casts::u32_as_usize;
+    pub use kernel::{
+        error::code::{
+            EADDRINUSE,
+            EBADR,
+            EDESTADDRREQ,
+            ENETUNREACH,
+            ENOKEY,
+            ENONET,
+            EOPNOTSUPP,
+            EPFNOSUPPORT,
+            EPROTONOSUPPORT, //
+        },
+        sync::rcu::rcu_barrier, //
+    };
+
+    /// `kernel::sync::barrier::smp_mb(Full)`.
+    #[inline]
+    pub(crate) fn smp_mb() {
+        kernel::sync::barrier::smp_mb(kernel::sync::barrier::Full);
+    }
+
+    /// Returns the value of a module's parameter, as its `value` returns that.
+    #[inline]
+    pub fn param<T: Copy>(value: T) -> T {
+        value
+    }
+}
+
+#[cfg(linux_7_2)]
+mod series {
+    use core::num::NonZeroI32;
+    use kernel::{
+        bindings,
+        prelude::*, //
+    };
+
+    macro_rules! errors {
+        ($($name:ident),* $(,)?) => {
+            $(
+                #[doc = concat!("`", stringify!($name), "`.")]
+                pub const $name: Error = errno(bindings::$name);
+            )*
+        };
+    }
+
+    errors! {
+        EADDRINUSE,
+        EBADR,
+        EDESTADDRREQ,
+        ENETUNREACH,
+        ENOKEY,
+        ENONET,
+        EOPNOTSUPP,
+        EPFNOSUPPORT,
+        EPROTONOSUPPORT,
+    }
+
+    /// Returns the error of that number, of which constants are made only.
+    const fn errno(number: u32) -> Error {
+        assert!(0 < number && number <= bindings::MAX_ERRNO);
+        let Some(number) = NonZeroI32::new(-(number as i32)) else {
+            unreachable!();
+        };
+        // SAFETY: In this series an `Error` is such a number and nothing else, and this one is in the
+        // range that it has to be in.
+        unsafe { core::mem::transmute::<NonZeroI32, Error>(number) }
+    }
+
+    /// Returns `value` as a `usize`, which is at least as large.
+    #[inline]
+    pub(crate) const fn u32_as_usize(value: u32) -> usize {
+        const { assert!(size_of::<usize>() >= size_of::<u32>()) };
+        // CAST: This was just asserted.
+        value as usize
+    }
+
+    /// Waits until the callbacks that were given to RCU have run.
+    #[inline]
+    pub fn rcu_barrier() {
+        // SAFETY: An FFI call that may sleep, as documented.
+        unsafe { wg_bindings::rcu_barrier() };
+    }
+
+    /// A full memory barrier.
+    #[inline]
+    pub(crate) fn smp_mb() {
+        kernel::sync::barrier::smp_mb();
+    }
+
+    /// Returns the value of a module's parameter, a reference to which its `value` returns.
+    #[inline]
+    pub fn param<T: Copy>(value: &T) -> T {
+        *value
+    }
+}
+
+pub use self::series::*;
