@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour places)
 
 cd "$WG_TOP" || exit
 
@@ -101,6 +101,23 @@ check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
 }
 
+# The checkout can be where guests, and builds, have directories of their own.
+check_places() {
+	local place directory status=0
+	for place in /tmp /run /mnt /dev/shm; do
+		directory=$(mktemp -d "$place/rust-wireguard.XXXXXX") || return
+		# shellcheck disable=SC2016
+		unshare --mount --propagation private sh -euc '
+			mount --bind "$1" "$2"
+			cd "$2"
+			[ "$(scripts/in-root.sh pwd)" = "$2" ]
+			[ "$(qemu-test/vm --kernel uml --driver none -- sh -c "test -e qemu-test/vm && pwd")" = "$2" ]' \
+			sh "$WG_TOP" "$directory" || { echo "$place: not there"; status=1; }
+		rmdir "$directory"
+	done
+	return "$status"
+}
+
 [ $# -gt 0 ] || set -- "${CHECKS[@]}"
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
@@ -109,7 +126,7 @@ case " $* " in
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac
-case " $* " in *' objects '* | *' secrets '*) scripts/prepare-kernel.sh uml >/dev/null ;; esac
+case " $* " in *' objects '* | *' secrets '* | *' places '*) scripts/prepare-kernel.sh uml >/dev/null ;; esac
 echo "TAP version 13"
 for check; do
 	declare -F "check_$check" >/dev/null || die "no such check: $check; there are: ${CHECKS[*]}"

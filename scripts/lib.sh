@@ -126,12 +126,12 @@ WG_ENTER='
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+	mount -t tmpfs tmpfs "$root/run"
 	for path in "$cache" "$top" ${WG_BINDS:-}; do
 		mkdir -p "$root$path"
 		mount --bind "$path" "$root$path"
 	done
 	# The way to the network, and whom to trust there, is as on the host.
-	mount -t tmpfs tmpfs "$root/run"
 	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
 		[ -e "$file" ] || continue
 		target=$root$file
