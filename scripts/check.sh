@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour docs places)
 
 cd "$WG_TOP" || exit
 
@@ -101,6 +101,13 @@ check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
 }
 
+# Names in the documentation are those of something that exists.
+check_docs() {
+	local kernel
+	kernel=$(scripts/prepare-kernel.sh stock)/kdir/source
+	scripts/in-root.sh python3 scripts/check-docs.py "$kernel"
+}
+
 # The checkout can be where guests, and builds, have directories of their own.
 check_places() {
 	local place directory status=0
@@ -122,7 +129,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' docs '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""check-docs.py KERNEL: do the names in Documentation and README.md exist?
+
+Looks at ``literals``, for names of code and of files; at all of the text, for files; and at commands,
+for targets of make and checks of check.sh. A name has to occur in the project's sources, outside of
+comments, or in scripts/names, which says in which file of the kernel's source, in KERNEL, it is found.
+`Type::name` has to occur in a file that says what `Type` is, or adds to it.
+
+Before that, each kind of error is shown to be found.
+"""
+
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WORD = re.compile(r'[A-Za-z_]\w*')
+DIRECTORIES = r'(?:rust|scripts|selftests|qemu-test|Documentation)'
+PATH = re.compile(r'(?<![\w/.~$}-])' + DIRECTORIES + r'/[\w./*+-]*')
+FILE = re.compile(r'(?<![\w/.*-])(?:[\w-]+/)*[\w-]+\.(?:rst|rs|sh|py|c|h|config|patch|toml|md|txt)\b(?![\w/])')
+# Where a document stands for any name.
+ANY = re.compile(r'\b(?:NAME|PROGRAM|KERNEL|X)\b')
+
+
+def read(name):
+    with open(os.path.join(TOP, name), errors='replace') as file:
+        return file.read()
+
+
+def without_comments(name, text):
+    if name.endswith(('.rs', '.c', '.h')):
+        text = re.sub(r'//.*', '', text)
+    if name.endswith(('.c', '.h')):
+        text = re.sub(r'/\*.*?\*/', '', text, flags=re.DOTALL)
+    return text
+
+
+class Sources:
+    """What there is."""
+
+    def __init__(self, kernel):
+        listed = subprocess.run(
+            ['git', '-c', 'safe.directory=*', '-C', TOP, 'ls-files', '--cached', '--others', '--exclude-standard'],
+            check=True, stdout=subprocess.PIPE, text=True).stdout.split('\n')
+        self.files = [name for name in listed if name and os.path.exists(os.path.join(TOP, name))]
+        self.documents = [name for name in self.files if name.endswith('.rst') or name == 'README.md']
+        self.texts = {name: without_comments(name, read(name)) for name in self.files
+                      if name not in self.documents and name != 'scripts/names'
+                      and name != os.path.relpath(__file__, TOP) and os.path.isfile(os.path.join(TOP, name))}
+        self.words = set()
+        for name, text in self.texts.items():
+            self.words.update(WORD.findall(text), WORD.findall(name))
+        self.targets = re.findall(r'^([a-z_-]+):', read('Makefile'), re.MULTILINE)
+        self.checks = re.findall(r'^check_([a-z-]+)\(', read('scripts/check.sh'), re.MULTILINE)
+        self.wrong = []
+        self.foreign = self.read_names(kernel)
+        self.used = set()
+        self.homes = {}
+
+    def read_names(self, kernel):
+        """The names that others have, and whether they do."""
+        names = {}
+        for line in read('scripts/names').split('\n'):
+            if not line or line.startswith('#'):
+                continue
+            name, where = line.split(None, 1)
+            names[name] = where
+            if where.startswith('('):
+                continue
+            try:
+                with open(os.path.join(kernel, where), errors='replace') as file:
+                    found = re.search(r'\b' + re.escape(name.removeprefix('CONFIG_')) + r'\b', file.read()) or \
+                        where.endswith('/' + name)
+            except OSError:
+                found = False
+            if not found:
+                self.wrong.append(f'scripts/names: {name}: is not in {where} of the kernel')
+        return names
+
+    def is_foreign(self, name):
+        if name in self.foreign:
+            self.used.add(name)
+        return name in self.foreign
+
+    def has_word(self, word):
+        """Is there this word, or one that begins or ends like it?"""
+        if word.endswith('_'):
+            return any(known.startswith(word) for known in self.words)
+        if word.startswith('_'):
+            return any(known.endswith(word) for known in self.words)
+        return word in self.words or self.is_foreign(word)
+
+    def has_file(self, name):
+        """Is there a file of this name, or whose path ends in it, or a directory?"""
+        if self.is_foreign(name):
+            return True
+        name = ANY.sub('*', name).rstrip('/')
+        return any(fnmatch.fnmatchcase(path, name) or fnmatch.fnmatchcase(path, '*/' + name) or
+                   fnmatch.fnmatchcase(path, name + '/*') for path in self.files)
+
+    def has_member(self, outer, name):
+        """Does a file that has to do with `outer` have `name`?"""
+        if outer not in self.homes:
+            defines = re.compile(r'\b(?:struct|enum|trait|union|type|mod)\s+' + outer + r'\b'
+                                 r'|\bimpl\b[^{};]*\b' + outer + r'\b|"' + outer + '::')
+            homes = set()
+            for path, text in self.texts.items():
+                stem = os.path.splitext(os.path.basename(path))[0]
+                if path.endswith('.rs') and (stem == outer or defines.search(text)):
+                    homes.update(WORD.findall(text))
+            self.homes[outer] = homes
+        return name in self.homes[outer]
+
+
+def literals(name, text):
+    """What stands in quotation marks for code."""
+    if name.endswith('.md'):
+        return re.findall(r'`([^`\n]+)`', text)
+    return re.findall(r'``(.+?)``', text, re.DOTALL)
+
+
+def blocks(text):
+    """Lines that are indented, as examples are."""
+    return re.findall(r'^(?:    |       )\S.*$', text, re.MULTILINE)
+
+
+def check_literal(sources, literal):
+    """What is wrong with one."""
+    if re.search(r'\s', literal) or literal.startswith(('-', '/', '~', '<')) or \
+            FILE.fullmatch(literal) or PATH.fullmatch(literal):
+        return
+    path = WORD.findall(literal) if '::' in literal else []
+    for word in WORD.findall(literal):
+        if not sources.has_word(word):
+            yield f'``{literal}``: there is no {word}'
+            return
+    if len(path) > 1 and path[0] not in ('kernel', 'core', 'alloc', 'bindings') and not sources.is_foreign(path[0]):
+        outer, name = re.search(r'(\w+)::(\w+)', literal[literal.rfind('::', 0, literal.rfind('::')) + 1:]).groups()
+        if not sources.has_member(outer, name):
+            yield f'``{literal}``: {outer} has no {name}'
+
+
+def check_document(sources, name, text):
+    """What is wrong in one."""
+    for literal in literals(name, text):
+        yield from check_literal(sources, literal)
+    for path in PATH.findall(text) + FILE.findall(text):
+        path = path.rstrip('.')
+        if not sources.has_file(path):
+            yield f'there is no file {path}'
+    for command in literals(name, text) + blocks(text):
+        for target in re.findall(r'\bmake ([a-z][a-z_-]*)\b', command):
+            if target not in sources.targets:
+                yield f'there is no make {target}'
+        for check in re.findall(r'\bCHECK="?([a-z][a-z -]*)', command):
+            yield from (f'there is no check {one}' for one in check.split() if one not in sources.checks)
+    titles = re.findall(r'^(.+)\n(?:=+|-+)$', text, re.MULTILINE)
+    for title in re.findall(r'(?<!`)`([^`<]+)`_', text):
+        if ' '.join(title.split()) not in titles:
+            yield f'there is no section "{title}"'
+
+
+def check(sources):
+    for name in sources.documents:
+        for wrong in check_document(sources, name, read(name)):
+            yield f'{name}: {wrong}'
+    # Sources refer to documents.
+    for name in sources.texts:
+        for document in re.findall(r'[\w-]+\.rst\b', read(name)):
+            if not sources.has_file(document):
+                yield f'{name}: there is no {document}'
+    yield from sources.wrong
+    yield from (f'scripts/names: {name}: no document has it'
+                for name in sources.foreign if name not in sources.used)
+
+
+WRONG = {
+    '``clear_handshakes_at_noon``': 'there is no clear_handshakes_at_noon',
+    '``Peer::expire_claims``': 'there is no expire_claims',
+    '``Peer::open_in_place``': 'Peer has no open_in_place',
+    'see noon.rst': 'there is no file noon.rst',
+    '``proto/noon.rs`` has': 'there is no file proto/noon.rs',
+    '``rust/noon/``': 'there is no file rust/noon/',
+    'in selftests/guest/noon*.sh': 'there is no file selftests/guest/noon*.sh',
+    '``make noon``': 'there is no make noon',
+    '``make check CHECK="docs noon"``': 'there is no check noon',
+    '`At noon`_': 'there is no section "At noon"',
+}
+RIGHT = ('``SkBuff`` and ``Peer::send_initiation()``, see locking.rst, ``proto/crypto.rs``, ``rust/net/``, '
+         'selftests/guest/NAME.sh\n\n    make check CHECK=docs\n\nTitle\n=====\n\nAs in `Title`_.\n')
+
+
+def self_check(sources):
+    for text, wrong in WRONG.items():
+        found = list(check_document(sources, 'noon.rst', f'Before {text} after.\n'))
+        if len(found) != 1 or wrong not in found[0]:
+            yield f'{text}: is to be found wrong, as {wrong}, and what is found is {found}'
+    for found in check_document(sources, 'noon.rst', RIGHT):
+        yield f'is not wrong: {found}'
+
+
+def main():
+    sources = Sources(sys.argv[1])
+    wrong = sorted(set(self_check(sources)) or set(check(sources)))
+    print('\n'.join(wrong) if wrong else f'{len(sources.documents)} documents')
+    return bool(wrong)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
