@@ -6,7 +6,6 @@
 #
 # kernels: uml
 # timeout: 120
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

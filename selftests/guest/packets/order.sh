@@ -8,7 +8,6 @@
 # excuse: no
 # timeout: 300
 # slow: debug
-# module: own
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

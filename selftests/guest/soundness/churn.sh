@@ -7,7 +7,6 @@
 # kernels: uml debug
 # timeout: 1200
 # slow: yes
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

@@ -9,7 +9,6 @@
 # kernels: debug
 # timeout: 600
 # slow: yes
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

@@ -11,7 +11,6 @@
 # kernels: uml
 # timeout: 300
 # slow: uml/c
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/hog.sh"

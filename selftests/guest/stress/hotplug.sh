@@ -8,7 +8,6 @@
 # kernels: stock
 # timeout: 400
 # slow: yes
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

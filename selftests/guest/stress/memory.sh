@@ -6,7 +6,6 @@
 #
 # kernels: uml
 # timeout: 180
-# module: own
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

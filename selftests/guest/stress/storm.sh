@@ -8,7 +8,6 @@
 #
 # kernels: uml debug
 # timeout: 400
-# module: own
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

@@ -9,7 +9,6 @@
 # kernels: uml
 # timeout: 240
 # slow: uml/c
-# module: own
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
