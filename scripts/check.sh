@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour docs places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -108,6 +108,11 @@ check_docs() {
 	scripts/in-root.sh python3 scripts/check-docs.py "$kernel"
 }
 
+# What editors are told of the crates can be made, and names files that exist.
+check_editor() {
+	scripts/rust-analyzer.sh stock build-stock/rust-project.checked.json
+}
+
 # The checkout can be where guests, and builds, have directories of their own.
 check_places() {
 	local place directory status=0
@@ -129,7 +134,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' docs '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' docs '* | *' editor '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac
