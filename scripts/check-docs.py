@@ -70,12 +70,11 @@ class Sources:
             names[name] = where
             if where.startswith('('):
                 continue
-            try:
-                with open(os.path.join(kernel, where), errors='replace') as file:
-                    found = re.search(r'\b' + re.escape(name.removeprefix('CONFIG_')) + r'\b', file.read()) or \
-                        where.endswith('/' + name)
-            except OSError:
-                found = False
+            path = os.path.join(kernel, where)
+            found = os.path.exists(path) and ('/' + where).endswith('/' + name.rstrip('/'))
+            if not found and os.path.isfile(path):
+                with open(path, errors='replace') as file:
+                    found = re.search(r'\b' + re.escape(name.removeprefix('CONFIG_')) + r'\b', file.read())
             if not found:
                 self.wrong.append(f'scripts/names: {name}: is not in {where} of the kernel')
         return names
@@ -143,8 +142,25 @@ def check_literal(sources, literal):
             yield f'``{literal}``: {outer} has no {name}'
 
 
+def tables(text):
+    """Lines of simple tables that stand between columns."""
+    columns, before = None, ''
+    for line in text.split('\n'):
+        is_border = re.fullmatch(r' *=+(?: +=+)+', line)
+        if is_border and not columns:
+            columns = [match.span() for match in re.finditer(' +', line) if match.start()]
+        elif not line and re.match(' *==', before):
+            # A border ends the table if nothing follows it.
+            columns = None
+        elif columns and any(line[start:end].strip() for start, end in columns):
+            yield line
+        before = line
+
+
 def check_document(sources, name, text):
     """What is wrong in one."""
+    if name.endswith('.rst'):
+        yield from (f'a line of a table is in two columns: {line}' for line in tables(text))
     for literal in literals(name, text):
         yield from check_literal(sources, literal)
     for path in PATH.findall(text) + FILE.findall(text):
@@ -157,6 +173,9 @@ def check_document(sources, name, text):
                 yield f'there is no make {target}'
         for check in re.findall(r'\bCHECK="?([a-z][a-z -]*)', command):
             yield from (f'there is no check {one}' for one in check.split() if one not in sources.checks)
+    for path in re.findall(r'\]\(([^):#]+)\)', text):
+        if not sources.has_file(path):
+            yield f'there is no file {path}'
     titles = re.findall(r'^(.+)\n(?:=+|-+)$', text, re.MULTILINE)
     for title in re.findall(r'(?<!`)`([^`<]+)`_', text):
         if ' '.join(title.split()) not in titles:
@@ -187,6 +206,8 @@ WRONG = {
     'in selftests/guest/noon*.sh': 'there is no file selftests/guest/noon*.sh',
     '``make noon``': 'there is no make noon',
     '``make check CHECK="docs noon"``': 'there is no check noon',
+    'table\n\n==== ====\nnoon noon\n==== ====\nnoonnoon\n==== ====\n\n': 'a line of a table is in two columns: noonnoon',
+    '[Noon](noon)': 'there is no file noon',
     '`At noon`_': 'there is no section "At noon"',
 }
 RIGHT = ('``SkBuff`` and ``Peer::send_initiation()``, see locking.rst, ``proto/crypto.rs``, ``rust/net/``, '
