@@ -103,30 +103,13 @@ impl<F: Family, V> Table<F, V> {
         }
     }
 
-    /// Returns whether there are no prefixes.
-    pub const fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
-
     /// Returns the value of the longest prefix that `addr` belongs to.
     #[inline]
     pub fn lookup(&self, addr: &Addr) -> Option<&V> {
         match addr {
-            Addr::V4(addr) => self.lookup_v4(addr),
-            Addr::V6(addr) => self.lookup_v6(addr),
+            Addr::V4(addr) => self.v4.lookup(u32::from_be_bytes(*addr)),
+            Addr::V6(addr) => self.v6.lookup(V6::from_be_bytes(*addr)),
         }
-    }
-
-    /// Returns the value of the longest prefix that an IPv4 address belongs to.
-    #[inline]
-    pub fn lookup_v4(&self, addr: &[u8; 4]) -> Option<&V> {
-        self.v4.lookup(u32::from_be_bytes(*addr))
-    }
-
-    /// Returns the value of the longest prefix that an IPv6 address belongs to.
-    #[inline]
-    pub fn lookup_v6(&self, addr: &[u8; 16]) -> Option<&V> {
-        self.v6.lookup(V6::from_be_bytes(*addr))
     }
 
     /// Returns the value of the longest prefix that `addr` belongs to, of those with a value that is

@@ -182,16 +182,6 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         *self.preshared_key.as_mut_bytes() = *preshared_key;
     }
 
-    /// Returns the preshared key.
-    pub fn preshared_key(&self) -> &[u8; 32] {
-        self.preshared_key.as_bytes()
-    }
-
-    /// Returns the peer's public key.
-    pub fn remote_static(&self) -> &[u8; 32] {
-        &self.remote_static
-    }
-
     /// Returns our identity.
     pub fn identity(&self) -> Option<&I> {
         self.local.as_ref()

@@ -64,13 +64,6 @@ impl Identity {
         &self.first_mac
     }
 
-    /// Returns whether the first MAC of `message` is right.
-    ///
-    /// The MACs are the last 32 bytes of `message`.
-    pub fn check_mac1<S: Suite>(&self, message: &[u8]) -> bool {
-        self.first_mac.is_right::<S>(message)
-    }
-
     /// Returns the private key as it is kept.
     pub(crate) fn private_key(&self) -> &Secret<32> {
         &self.private
@@ -161,10 +154,12 @@ mod tests {
         let other = identity(&vectors::INITIATOR).unwrap();
         let message = vectors::INITIATION;
 
-        assert!(responder.check_mac1::<RustCrypto>(&message));
-        assert!(other.check_mac1::<RustCrypto>(&vectors::RESPONSE));
-        assert!(!other.check_mac1::<RustCrypto>(&message));
-        assert!(!responder.check_mac1::<RustCrypto>(&vectors::RESPONSE));
+        assert!(responder.first_mac().is_right::<RustCrypto>(&message));
+        assert!(other.first_mac().is_right::<RustCrypto>(&vectors::RESPONSE));
+        assert!(!other.first_mac().is_right::<RustCrypto>(&message));
+        assert!(!responder
+            .first_mac()
+            .is_right::<RustCrypto>(&vectors::RESPONSE));
 
         for (position, _) in message.iter().enumerate() {
             let mut message = message;
@@ -172,12 +167,14 @@ mod tests {
             message[position] ^= 0x10;
             // It covers all but the second.
             assert_eq!(
-                responder.check_mac1::<RustCrypto>(&message),
+                responder.first_mac().is_right::<RustCrypto>(&message),
                 position >= 132
             );
         }
         for len in 0..message.len() {
-            assert!(!responder.check_mac1::<RustCrypto>(&message[..len]));
+            assert!(!responder
+                .first_mac()
+                .is_right::<RustCrypto>(&message[..len]));
         }
     }
 }

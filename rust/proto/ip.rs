@@ -5,24 +5,22 @@
 use crate::allowed_ips::Addr;
 
 /// Bytes of an IPv4 header without options.
-pub const V4_HEADER_LEN: usize = 20;
+const V4_HEADER_LEN: usize = 20;
 /// Bytes of an IPv6 header without extensions.
 pub const V6_HEADER_LEN: usize = 40;
 
 /// Bits of the DS field that are congestion notification.
-pub const ECN_MASK: u8 = 0b11;
-/// The sender does not understand congestion notification.
-pub const ECN_NOT_ECT: u8 = 0b00;
+const ECN_MASK: u8 = 0b11;
 /// The sender understands congestion notification, second form.
-pub const ECN_ECT_1: u8 = 0b01;
+const ECN_ECT_1: u8 = 0b01;
 /// The sender understands congestion notification.
-pub const ECN_ECT_0: u8 = 0b10;
+const ECN_ECT_0: u8 = 0b10;
 /// There was congestion.
-pub const ECN_CE: u8 = 0b11;
+const ECN_CE: u8 = 0b11;
 
 /// Returns the version of the packet whose first byte is given.
 #[inline]
-pub const fn version(first: u8) -> u8 {
+const fn version(first: u8) -> u8 {
     first >> 4
 }
 
@@ -332,7 +330,7 @@ mod tests {
     #[test]
     fn outer_header_shows_congestion_notification_alone() {
         for inner in 0..=255 {
-            let expected = [ECN_NOT_ECT, ECN_ECT_1, ECN_ECT_0, ECN_ECT_0];
+            let expected = [0, ECN_ECT_1, ECN_ECT_0, ECN_ECT_0];
 
             assert_eq!(ecn_encap(inner), expected[usize::from(inner & 3)]);
         }

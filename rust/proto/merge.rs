@@ -164,12 +164,6 @@ impl Flow {
         self.layout.tcp
     }
 
-    /// Returns the length of the network header.
-    #[inline]
-    pub fn ip_len(&self) -> usize {
-        self.layout.ip
-    }
-
     /// Returns whether it has CWR set, as all its packets have then.
     #[inline]
     pub fn has_cwr(&self) -> bool {

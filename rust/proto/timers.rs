@@ -33,16 +33,7 @@ impl Timer {
     /// Number of timers.
     pub const COUNT: usize = 5;
 
-    /// Every timer, in the order of [`Self::index`].
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::RetransmitHandshake,
-        Self::SendKeepalive,
-        Self::NewHandshake,
-        Self::ZeroKeyMaterial,
-        Self::PersistentKeepalive,
-    ];
-
-    /// Returns the place of this timer in [`Self::ALL`].
+    /// Returns the number of this timer, less than [`Self::COUNT`].
     #[inline]
     pub const fn index(self) -> usize {
         match self {
@@ -54,7 +45,7 @@ impl Timer {
         }
     }
 
-    /// Returns the timer at a place in [`Self::ALL`].
+    /// Returns the timer of that number.
     #[inline]
     pub const fn from_index(index: usize) -> Option<Self> {
         match index {
@@ -149,20 +140,20 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delay {
     /// Seconds.
-    pub seconds: u32,
+    seconds: u32,
     /// Whether jitter is to be added, lest two peers collide for ever.
-    pub jitter: bool,
+    jitter: bool,
 }
 
 impl Delay {
     /// Until an initiation is sent again.
-    pub const RETRANSMIT_HANDSHAKE: Self = Self::new(REKEY_TIMEOUT, true);
+    const RETRANSMIT_HANDSHAKE: Self = Self::new(REKEY_TIMEOUT, true);
     /// Until what was received is answered.
-    pub const SEND_KEEPALIVE: Self = Self::new(KEEPALIVE_TIMEOUT, false);
+    const SEND_KEEPALIVE: Self = Self::new(KEEPALIVE_TIMEOUT, false);
     /// Until silence is answered by a handshake.
-    pub const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
+    const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
     /// Until keys are forgotten.
-    pub const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
+    const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
 
     /// Makes a delay of constants of the protocol, which are small.
     const fn new(seconds: u64, jitter: bool) -> Self {

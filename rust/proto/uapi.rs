@@ -8,7 +8,10 @@
 //!
 //! C header: [`include/uapi/linux/wireguard.h`](srctree/include/uapi/linux/wireguard.h)
 
-use core::iter::FusedIterator;
+use core::{
+    ffi::CStr,
+    iter::FusedIterator, //
+};
 
 use crate::allowed_ips::{
     Addr,
@@ -16,7 +19,7 @@ use crate::allowed_ips::{
 };
 
 /// Name of the generic netlink family.
-pub const WG_GENL_NAME: &str = "wireguard";
+pub const WG_GENL_NAME: &CStr = c"wireguard";
 /// Version of the generic netlink family.
 pub const WG_GENL_VERSION: u8 = 1;
 /// Length of every key.
@@ -28,8 +31,6 @@ pub const WG_PROTOCOL_VERSION: u32 = 1;
 pub const WG_CMD_GET_DEVICE: u8 = 0;
 /// Command that changes a device and its peers.
 pub const WG_CMD_SET_DEVICE: u8 = 1;
-/// Last command.
-pub const WG_CMD_MAX: u8 = WG_CMD_SET_DEVICE;
 
 /// Removes all peers before anything else is done.
 pub const WGDEVICE_F_REPLACE_PEERS: u32 = 1;
@@ -51,8 +52,6 @@ pub const WGALLOWEDIP_F_REMOVE_ME: u32 = 1;
 /// Every flag of an allowed IP.
 pub const WGALLOWEDIP_F_ALL: u32 = WGALLOWEDIP_F_REMOVE_ME;
 
-/// Padding that aligns 64-bit values in answers.
-pub const WGDEVICE_A_UNSPEC: u16 = 0;
 /// `u32`: index of the interface.
 pub const WGDEVICE_A_IFINDEX: u16 = 1;
 /// String with its zero: name of the interface.
@@ -97,8 +96,6 @@ pub const WGPEER_A_PROTOCOL_VERSION: u16 = 10;
 /// Last attribute of a peer.
 pub const WGPEER_A_MAX: u16 = WGPEER_A_PROTOCOL_VERSION;
 
-/// Padding that aligns 64-bit values in answers.
-pub const WGALLOWEDIP_A_UNSPEC: u16 = 0;
 /// `u16`: [`AF_INET`] or [`AF_INET6`].
 pub const WGALLOWEDIP_A_FAMILY: u16 = 1;
 /// 4 or 16 bytes: address.

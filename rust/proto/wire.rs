@@ -17,8 +17,6 @@ pub const DATA_HEADER_LEN: usize = 16;
 pub const TAG_LEN: usize = 16;
 /// Length of a data message that carries nothing.
 pub const DATA_MIN_LEN: usize = DATA_HEADER_LEN + TAG_LEN;
-/// Length of the two MACs that end both handshake messages.
-pub const MACS_LEN: usize = 32;
 /// What the length of a plaintext is padded to a multiple of.
 pub const PADDING_MULTIPLE: u32 = 16;
 /// DS field of the outer header of both handshake messages: AF41.

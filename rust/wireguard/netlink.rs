@@ -88,7 +88,7 @@ static SET_POLICY: [Policy; uapi::WGDEVICE_A_MAX as usize + 1] = Policy::table([
 ]);
 
 impl Family for Genl {
-    const NAME: &'static CStr = c"wireguard";
+    const NAME: &'static CStr = uapi::WG_GENL_NAME;
     const VERSION: u8 = uapi::WG_GENL_VERSION;
     const OPERATIONS: &'static [Operation] = &[
         Operation::dump::<get::Dump>(),

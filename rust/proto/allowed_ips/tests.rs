@@ -96,8 +96,8 @@ fn prefixes(table: &TestTable) -> Vec<(Prefix, u32)> {
         }
     });
 
+    // Nothing is left if there are none.
     assert!(nodes <= (2 * prefixes.len()).saturating_sub(1));
-    assert_eq!(table.is_empty(), prefixes.is_empty());
     prefixes
 }
 
@@ -169,7 +169,7 @@ fn is_robust_against_prefixes_made_by_hand() {
 fn starts_empty() {
     let table = TestTable::default();
 
-    assert!(table.is_empty());
+    assert!(prefixes(&table).is_empty());
     assert_eq!(table.lookup(&Addr::V4([0; 4])), None);
     assert_eq!(table.lookup(&Addr::V6([0; 16])), None);
     assert_eq!(table.get(&v4(0, 0, 0, 0, 0)), None);
@@ -218,7 +218,7 @@ fn leaves_no_node_without_need() {
     assert_eq!(LIVE.get(), 1);
     table = table.remove(&v4(10, 0, 0, 0, 9)).unwrap().unwrap();
     assert_eq!(LIVE.get(), 0);
-    assert!(table.is_empty());
+    assert!(prefixes(&table).is_empty());
 }
 
 #[test]

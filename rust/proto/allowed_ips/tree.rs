@@ -28,11 +28,6 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
         Self(None)
     }
 
-    /// Returns whether there are no prefixes.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Returns the value of the longest prefix that `key` begins with.
     #[inline]
     pub(super) fn lookup(&self, key: K) -> Option<&V> {

@@ -277,14 +277,14 @@ fn a_claim_names_the_sender() {
 fn knows_who_is_who() {
     let mut handshake = Pair::new().initiator;
 
-    assert_eq!(handshake.remote_static(), &vectors::RESPONDER_PUBLIC);
+    assert_eq!(&handshake.remote_static, &vectors::RESPONDER_PUBLIC);
     assert_eq!(
         handshake.identity().unwrap().public(),
         &vectors::INITIATOR_PUBLIC
     );
-    assert_eq!(handshake.preshared_key(), &PRESHARED_KEY);
+    assert_eq!(handshake.preshared_key.as_bytes(), &PRESHARED_KEY);
     handshake.set_preshared_key(&[7; 32]);
-    assert_eq!(handshake.preshared_key(), &[7; 32]);
+    assert_eq!(handshake.preshared_key.as_bytes(), &[7; 32]);
     handshake.set_identity::<RustCrypto>(None);
     assert!(handshake.identity().is_none());
     assert!(handshake.static_static.is_zero::<RustCrypto>());

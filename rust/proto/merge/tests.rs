@@ -92,7 +92,7 @@ proptest! {
 
         // Segmented again, it is what it was.
         let mut large = flow.headers().to_vec();
-        let transport = flow.ip_len();
+        let transport = flow.layout.ip;
         large.extend(&got);
         let how = Segmentation { tcp: true, size, transport, keep_cwr: true };
         let plan = Plan::new(&large, large.len(), how).unwrap();

@@ -44,9 +44,8 @@ fn jittery(seconds: u32) -> Delay {
 
 #[test]
 fn timers_have_places() {
-    for (i, timer) in Timer::ALL.into_iter().enumerate() {
-        assert_eq!(timer.index(), i);
-        assert_eq!(Timer::from_index(i), Some(timer));
+    for i in 0..Timer::COUNT {
+        assert_eq!(Timer::from_index(i).map(Timer::index), Some(i));
     }
     assert_eq!(Timer::from_index(Timer::COUNT), None);
 }

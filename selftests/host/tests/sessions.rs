@@ -318,7 +318,7 @@ fn private_key_can_change() {
     assert!(world.reaches(B, SECOND));
     assert!(!world.reaches(A, 20 * SECOND));
     let public = *world.devices[A].public();
-    let psk = *world.devices[A].peers[0].handshake.preshared_key();
+    let psk = world.devices[A].peers[0].preshared_key;
 
     world.act(B, |device| {
         let peer = device.add_peer(&public, &psk, None);
@@ -352,9 +352,8 @@ fn peers_must_share_a_key() {
     assert_eq!(world.received(A), []);
     assert_eq!(world.received(B), []);
 
-    let psk = *world.devices[A].peers[0].handshake.preshared_key();
     world.act(B, |device| {
-        device.peers[0].handshake.set_preshared_key(&psk)
+        device.peers[0].handshake.set_preshared_key(&[1; 32])
     });
     world.run(10 * SECOND);
     assert!(world.agree());

@@ -51,8 +51,12 @@ struct Keys {
 }
 
 impl Keys {
+    fn their_public(&self) -> [u8; 32] {
+        *identity::<RustCrypto>(&self.theirs).unwrap().public()
+    }
+
     fn us(&self) -> Handshake<Arc<Identity>> {
-        let public = *identity::<RustCrypto>(&self.theirs).unwrap().public();
+        let public = self.their_public();
 
         Handshake::new::<RustCrypto>(&public, &self.preshared, identity::<RustCrypto>(&self.ours))
     }
@@ -171,7 +175,7 @@ fn they_initiate(keys: &Keys, time: Timestamp) {
 
     claim.open::<RustCrypto>().unwrap();
 
-    assert_eq!(claim.remote_static(), us.remote_static());
+    assert_eq!(claim.remote_static(), &keys.their_public());
     assert_eq!(us.consume_initiation::<RustCrypto>(&mut claim, 0), Ok(()));
 
     let response = us

@@ -182,6 +182,8 @@ impl Device {
         endpoint: Option<Endpoint>,
     ) -> usize {
         self.peers.push(Peer {
+            public_key: *public,
+            preshared_key: *psk,
             handshake: Handshake::new::<RustCrypto>(public, psk, self.identity.clone()),
             maker: Maker::new::<RustCrypto>(public),
             keypairs: Keypairs::new(),
@@ -307,7 +309,7 @@ impl Device {
     /// Fires the timers whose time has come.
     pub(super) fn fire(&mut self) {
         for peer in 0..self.peers.len() {
-            for timer in Timer::ALL {
+            for timer in (0..Timer::COUNT).filter_map(Timer::from_index) {
                 let deadline = &mut self.peers[peer].deadlines[timer.index()];
 
                 if deadline.take_if(|at| *at <= self.now).is_some() {

@@ -57,6 +57,10 @@ pub struct Session {
 
 /// A peer.
 pub struct Peer {
+    /// Its public key.
+    pub public_key: [u8; 32],
+    /// The preshared key, as it was added.
+    pub preshared_key: [u8; 32],
     /// Its handshake.
     pub handshake: Handshake<Arc<Identity>>,
     /// MACs and cookies of what is sent to it.

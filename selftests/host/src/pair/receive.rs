@@ -122,8 +122,7 @@ impl Device {
 
                 claim.open::<RustCrypto>()?;
                 let mut peers = self.peers.iter();
-                let peer = peers
-                    .position(|peer| peer.handshake.remote_static() == claim.remote_static())?;
+                let peer = peers.position(|peer| &peer.public_key == claim.remote_static())?;
                 let handshake = &mut self.peers[peer].handshake;
 
                 handshake
