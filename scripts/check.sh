@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unsafe behaviour docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -82,6 +82,11 @@ check_misuse() {
 	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/misuse.sh build-stock
 }
 
+# All of the protocol that is tested runs.
+check_unused() {
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/unused.sh build-stock
+}
+
 # All unsafe code of the module is in two crates, and each piece of it says why it is sound.
 check_unsafe() {
 	local found blocks comments
@@ -134,7 +139,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' docs '* | *' editor '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' unused '* | *' docs '* | *' editor '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac
