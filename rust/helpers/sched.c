@@ -7,8 +7,3 @@ __rust_helper void rust_helper_cond_resched(void)
 {
 	cond_resched();
 }
-
-__rust_helper void rust_helper_might_sleep(void)
-{
-	might_sleep();
-}

@@ -8,7 +8,6 @@
 
 #[cfg(not(linux_7_2))]
 mod series {
-    pub(crate) use kernel::num::casts::u32_as_usize;
     pub use kernel::{
         error::code::{
             EADDRINUSE,
@@ -21,6 +20,7 @@ mod series {
             EPFNOSUPPORT,
             EPROTONOSUPPORT, //
         },
+        num::casts::u32_as_usize,
         sync::rcu::rcu_barrier, //
     };
 
@@ -79,7 +79,7 @@ mod series {
 
     /// Returns `value` as a `usize`, which is at least as large.
     #[inline]
-    pub(crate) const fn u32_as_usize(value: u32) -> usize {
+    pub const fn u32_as_usize(value: u32) -> usize {
         const { assert!(size_of::<usize>() >= size_of::<u32>()) };
         // CAST: This was just asserted.
         value as usize

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPU numbers.
+//! CPUs that are online.
 //!
 //! C header: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h)
 
+use kernel::cpu::nr_cpu_ids;
 use wg_bindings as bindings;
 
 /// The number of a CPU that was online a moment ago.
@@ -16,7 +17,7 @@ impl Online {
     /// Returns the online CPU that follows `cpu`, going round.
     #[inline]
     pub fn after(cpu: u32) -> Self {
-        let ids = ids();
+        let ids = nr_cpu_ids();
         // CAST: Numbers of CPUs are small.
         let last = if cpu < ids { cpu as i32 } else { -1 };
         // SAFETY: The number is one below the bound, or -1.
@@ -40,18 +41,4 @@ impl Online {
 pub fn online_count() -> u32 {
     // SAFETY: An FFI call without requirements.
     unsafe { bindings::wg_num_online_cpus() }
-}
-
-/// Returns a bound that all CPU numbers of this boot are below.
-#[inline]
-pub fn ids() -> u32 {
-    // SAFETY: An FFI call without requirements.
-    unsafe { bindings::wg_nr_cpu_ids() }
-}
-
-/// Returns the CPU this runs on, or, if it can be moved, has run on a moment ago.
-#[inline]
-pub fn current() -> u32 {
-    // SAFETY: An FFI call without requirements.
-    unsafe { bindings::wg_current_cpu() }
 }

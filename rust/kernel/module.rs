@@ -9,17 +9,15 @@
 //! C headers: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h),
 //! [`include/linux/delay.h`](srctree/include/linux/delay.h)
 
-use crate::{
-    sync::rcu,
-    task, //
-};
+use crate::sync::rcu;
 use core::marker::PhantomPinned;
 use kernel::{
     prelude::*,
     sync::atomic::{
         Atomic,
         Full, //
-    }, //
+    },
+    task::might_sleep, //
 };
 use wg_bindings as bindings;
 
@@ -102,7 +100,7 @@ impl PinnedDrop for End {
 /// If something was leaked, this takes forever, and the log says every ten seconds how much there is
 /// left. Process context only.
 pub fn wait_until_none(left: impl Fn() -> i64) {
-    task::might_sleep();
+    might_sleep();
     let mut round: u32 = 0;
     loop {
         let left = left();

@@ -4,10 +4,10 @@
 //!
 //! C header: [`include/linux/random.h`](srctree/include/linux/random.h)
 
-use crate::task::might_sleep;
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    task::might_sleep, //
 };
 use wg_bindings as bindings;
 

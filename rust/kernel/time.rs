@@ -33,10 +33,3 @@ pub fn real_time() -> (i64, u32) {
     unsafe { bindings::ktime_get_real_ts64(&mut time) };
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
-
-/// Returns the number of jiffies that `ms` milliseconds last, rounded up.
-#[inline]
-pub const fn msecs(ms: u32) -> usize {
-    // CAST: All are numbers of 32 bits, and the result is as there are at most 1000 jiffies a second.
-    (ms as u64).wrapping_mul(HZ as u64).div_ceil(1000) as usize
-}

@@ -12,14 +12,15 @@ use crate::{
     sync::rcu::{
         Object,
         RcuArc, //
-    },
-    task::might_sleep, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::{
     ffi::c_int,
+    impl_flags,
     prelude::*,
     sync::Arc,
+    task::might_sleep,
     workqueue::{
         HasWork,
         RawWorkItem,
@@ -30,27 +31,26 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// How the items of a queue are run.
-#[derive(Clone, Copy)]
-pub struct Flags(u32);
+impl_flags!(
+    /// How the items of a queue are run.
+    #[derive(Clone, Copy)]
+    pub struct Flags(u32);
 
-impl Flags {
-    /// Not bound to the CPU that enqueued the item.
-    pub const UNBOUND: Self = Self(bindings::wq_flags_WQ_UNBOUND);
-    /// Frozen during suspend.
-    pub const FREEZABLE: Self = Self(bindings::wq_flags_WQ_FREEZABLE);
-    /// Has a rescuer: may be needed to reclaim memory.
-    pub const MEM_RECLAIM: Self = Self(bindings::wq_flags_WQ_MEM_RECLAIM);
-    /// Items use much CPU and do not hold up others of the same CPU.
-    pub const CPU_INTENSIVE: Self = Self(bindings::wq_flags_WQ_CPU_INTENSIVE);
-    /// Items run on the CPU they were enqueued on.
-    pub const PERCPU: Self = Self(bindings::wq_flags_WQ_PERCPU);
-
-    /// Returns the union of both sets.
-    pub const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    /// One of the [`Flags`].
+    #[derive(Clone, Copy)]
+    pub enum Flag {
+        /// Not bound to the CPU that enqueued the item.
+        Unbound = bindings::wq_flags_WQ_UNBOUND,
+        /// Frozen during suspend.
+        Freezable = bindings::wq_flags_WQ_FREEZABLE,
+        /// Has a rescuer: may be needed to reclaim memory.
+        MemReclaim = bindings::wq_flags_WQ_MEM_RECLAIM,
+        /// Items use much CPU and do not hold up others of the same CPU.
+        CpuIntensive = bindings::wq_flags_WQ_CPU_INTENSIVE,
+        /// Items run on the CPU they were enqueued on.
+        PerCpu = bindings::wq_flags_WQ_PERCPU,
     }
-}
+);
 
 /// An owned workqueue.
 ///

@@ -29,6 +29,7 @@ use crate::{
     socket::Sockets, //
 };
 use kernel::{
+    cpu::nr_cpu_ids,
     new_mutex,
     prelude::*,
     str::CString,
@@ -43,7 +44,10 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
-    compat::param,
+    compat::{
+        param,
+        u32_as_usize, //
+    },
     cpu,
     module,
     net::{
@@ -77,7 +81,7 @@ use wg_kernel::{
         SpinLockBh, //
     },
     workqueue::{
-        Flags,
+        Flag,
         OwnedQueue, //
     }, //
 };
@@ -112,15 +116,15 @@ pub(crate) struct Queues {
 
 impl Queues {
     fn new(name: &CStr) -> Result<Self> {
-        let exclusive = Flags::PERCPU.or(Flags::CPU_INTENSIVE);
-        let anywhere = Flags::UNBOUND.or(Flags::FREEZABLE);
-        let rescue = Flags::UNBOUND.or(Flags::MEM_RECLAIM);
+        let exclusive = Flag::PerCpu | Flag::CpuIntensive;
+        let anywhere = Flag::Unbound | Flag::Freezable;
+        let rescue = Flag::Unbound | Flag::MemReclaim;
         // One for each CPU, and one more, should one of them be kept from its work.
         let workers = cpu::online_count().saturating_add(1) as i32;
         Ok(Self {
             receive: OwnedQueue::new(c"wg-kex", name, anywhere, workers)?,
             send: OwnedQueue::new(c"wg-kex", name, anywhere, 0)?,
-            crypt: OwnedQueue::new(c"wg-crypt", name, exclusive.or(Flags::MEM_RECLAIM), 1)?,
+            crypt: OwnedQueue::new(c"wg-crypt", name, exclusive | Flag::MemReclaim, 1)?,
             rescue: OwnedQueue::new(c"wg-crypt", name, rescue, workers)?,
         })
     }
@@ -179,8 +183,8 @@ impl Device {
     fn new(link: Link, net: &Net, name: Name) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}", name))?;
         let queues = Queues::new(&name)?;
-        let mut inboxes = KVec::with_capacity(cpu::ids() as usize, GFP_KERNEL)?;
-        for _ in 0..cpu::ids() {
+        let mut inboxes = KVec::with_capacity(u32_as_usize(nr_cpu_ids()), GFP_KERNEL)?;
+        for _ in 0..nr_cpu_ids() {
             let inbox = KBox::pin_init(Inbox::new(), GFP_KERNEL)?;
             inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
         }

@@ -6,7 +6,10 @@ use crate::{
     device::Device,
     meter::Meter, //
 };
-use kernel::sync::atomic::Relaxed;
+use kernel::{
+    cpu::CpuId,
+    sync::atomic::Relaxed, //
+};
 use wg_kernel::{
     compat::param,
     cpu, //
@@ -104,7 +107,7 @@ impl Device {
     /// scheduler is to find one.
     pub(crate) fn next_cpu(&self, now_ns: u64) -> Option<cpu::Online> {
         let mut cpu = cpu::Online::after(self.last_cpu().load(Relaxed));
-        let this = cpu::current();
+        let this = CpuId::current().as_u32();
         for _ in 0..cpu::online_count() {
             let stuck = self
                 .backlog(cpu)

@@ -17,6 +17,7 @@ use crate::{
     seal::Sealing, //
 };
 use kernel::{
+    cpu::CpuId,
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -25,11 +26,11 @@ use kernel::{
 };
 use wg_kernel::{
     compat::{
+        u32_as_usize,
         EDESTADDRREQ,
         ENOKEY,
         EPROTONOSUPPORT, //
     },
-    cpu,
     net::{
         netdevice,
         skbuff::{
@@ -313,7 +314,7 @@ impl Peer {
             return;
         }
         let device = this.device();
-        let instance = cpu::current() as usize;
+        let instance = u32_as_usize(CpuId::current().as_u32());
         let count = sealing.count();
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH

@@ -18,11 +18,12 @@ use super::{
     skbuff::SkBuff, //
 };
 use crate::{
-    cpu,
+    compat::u32_as_usize,
     sync::bh, //
 };
 use core::marker::PhantomData;
 use kernel::{
+    cpu::nr_cpu_ids,
     ffi::{
         c_int,
         c_ulong, //
@@ -116,7 +117,7 @@ unsafe impl Sync for NapiSet {}
 impl NapiSet {
     /// Allocates an instance per possible CPU.
     pub(super) fn new() -> Result<Self> {
-        let count = cpu::ids() as usize;
+        let count = u32_as_usize(nr_cpu_ids());
         let mut instances = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             instances

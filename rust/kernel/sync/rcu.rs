@@ -13,10 +13,7 @@
 
 pub mod hash;
 
-use crate::{
-    module::Live,
-    task::might_sleep, //
-};
+use crate::module::Live;
 use core::{
     marker::PhantomData,
     mem::{
@@ -40,6 +37,7 @@ use kernel::{
         },
         Refcount, //
     },
+    task::might_sleep,
     types::Opaque, //
 };
 use wg_bindings as bindings;
@@ -451,12 +449,6 @@ impl<T: Object> Slot<T> {
     #[inline]
     pub fn holds(&self, object: Borrow<'_, T>) -> bool {
         dereference(&self.0) == object.0.as_ptr()
-    }
-
-    /// Returns whether the slot holds nothing.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        dereference(&self.0).is_null()
     }
 
     /// Puts `value` in the slot and returns what it held.

@@ -48,7 +48,7 @@ use wg_kernel::{
         Timers, //
     },
     workqueue::{
-        Flags,
+        Flag,
         OwnedQueue, //
     }, //
 };
@@ -116,7 +116,7 @@ impl PernetOperations for Sleeper {
 }
 
 fn queue() -> Result<OwnedQueue> {
-    OwnedQueue::new(c"contract", c"", Flags::UNBOUND, 0)
+    OwnedQueue::new(c"contract", c"", Flag::Unbound.into(), 0)
 }
 
 pub(crate) fn fails_with<T>(result: Result<T>, error: Error) -> bool {

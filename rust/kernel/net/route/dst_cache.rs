@@ -14,8 +14,7 @@ use crate::{
         namespace::Residence,
         udp_tunnel::Sender, //
     },
-    sync::bh,
-    task::might_sleep, //
+    sync::bh, //
 };
 use core::{
     marker::PhantomData,
@@ -28,6 +27,7 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
+    task::might_sleep,
     types::Opaque, //
 };
 use wg_bindings as bindings;
@@ -114,12 +114,6 @@ impl<F: Family> DstCache<F> {
     fn reside(&self, sender: &Sender<'_, F>, _bh: &bh::Guard) -> bool {
         // SAFETY: This is under RCU while the sender lives, and its socket resides in the namespace.
         unsafe { self.residence.take_up(sender.net()) }
-    }
-
-    /// Has what is remembered forgotten, on each CPU when that looks for it.
-    pub fn reset(&self) {
-        // SAFETY: By the type invariants, the cache is valid.
-        unsafe { bindings::dst_cache_reset(self.cache.get()) };
     }
 
     /// Lets nothing more be remembered, nor be returned: the cache is to be released.

@@ -22,13 +22,11 @@ use super::{
     Guard, //
 };
 use crate::{
+    crypto::siphash,
     module::Live,
     new_spinlock_bh,
     sync::SpinLockBh,
-    task::{
-        cond_resched,
-        might_sleep, //
-    }, //
+    task::cond_resched, //
 };
 use core::ptr::null_mut;
 use kernel::{
@@ -42,7 +40,8 @@ use kernel::{
         },
         Mutex, //
     },
-    types::Opaque,
+    task::might_sleep,
+    types::Opaque, //
 };
 use wg_bindings as bindings;
 
@@ -123,7 +122,7 @@ struct OldBuckets<K, V> {
 ///   is changed by the holder of `insertion`.
 #[pin_data(PinnedDrop)]
 pub struct HashTable<K: Key, V: Send + Sync + 'static> {
-    seed: bindings::siphash_key_t,
+    seed: siphash::Key,
     buckets: Atomic<*mut Buckets<K, V>>,
     /// Serialises insertions, which may sleep.
     #[pin]
@@ -155,11 +154,8 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
     ///
     /// [`ENOMEM`] if there is no memory for it.
     pub fn new() -> impl PinInit<Self, Error> {
-        let mut seed = [0u64; 2];
-        // SAFETY: `seed` is valid for writes of its size.
-        unsafe { bindings::get_random_bytes((&raw mut seed).cast(), size_of_val(&seed)) };
         try_pin_init!(Self {
-            seed: bindings::siphash_key_t { key: seed },
+            seed: siphash::Key::random(),
             buckets: Atomic::new(Buckets::new(INITIAL_BUCKETS, 0)?.as_ptr()),
             insertion <- new_mutex!(
                 OldBuckets { buckets: null_mut(), cookie: 0 },
@@ -289,10 +285,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
 
     #[inline]
     fn hash(&self, key: &K) -> u64 {
-        key.with_bytes(|bytes| {
-            // SAFETY: `bytes` is valid for reads of its length, and so is the seed.
-            unsafe { bindings::wg_siphash(bytes.as_ptr().cast(), bytes.len(), &self.seed) }
-        })
+        key.with_bytes(|bytes| self.seed.hash(bytes))
     }
 
     /// Returns the buckets in use.
