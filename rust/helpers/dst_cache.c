@@ -2,11 +2,6 @@
 
 #include <net/dst_cache.h>
 
-__rust_helper void rust_helper_dst_cache_reset(struct dst_cache *cache)
-{
-	dst_cache_reset(cache);
-}
-
 __rust_helper struct dst_entry *rust_helper_dst_cache_get_ip6(struct dst_cache *cache,
 							      struct in6_addr *saddr)
 {

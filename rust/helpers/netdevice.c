@@ -13,11 +13,6 @@ __rust_helper struct net *rust_helper_dev_net_rcu(const struct net_device *dev)
 	return dev_net_rcu(dev);
 }
 
-__rust_helper bool rust_helper_netif_running(const struct net_device *dev)
-{
-	return netif_running(dev);
-}
-
 __rust_helper void rust_helper_dev_put(struct net_device *dev)
 {
 	dev_put(dev);
@@ -101,16 +96,6 @@ __rust_helper void rust_helper_wg_dev_rx_add(struct net_device *dev, u64 packets
 	u64_stats_update_begin(&tstats->syncp);
 	u64_stats_add(&tstats->rx_packets, packets);
 	u64_stats_add(&tstats->rx_bytes, bytes);
-	u64_stats_update_end(&tstats->syncp);
-}
-
-__rust_helper void rust_helper_wg_dev_tx_add(struct net_device *dev, u64 packets, u64 bytes)
-{
-	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
-
-	u64_stats_update_begin(&tstats->syncp);
-	u64_stats_add(&tstats->tx_packets, packets);
-	u64_stats_add(&tstats->tx_bytes, bytes);
 	u64_stats_update_end(&tstats->syncp);
 }
 

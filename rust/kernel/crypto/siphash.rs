@@ -22,15 +22,6 @@ impl Key {
         Self(bindings::siphash_key_t { key })
     }
 
-    /// Returns the key that has this value, as a number of 128 bits in little-endian byte order.
-    pub const fn new(key: [u8; 16]) -> Self {
-        let key = u128::from_le_bytes(key);
-        Self(bindings::siphash_key_t {
-            // CAST: The two halves.
-            key: [key as u64, (key >> 64) as u64],
-        })
-    }
-
     /// Returns the SipHash-2-4 value of `data`.
     #[inline]
     pub fn hash(&self, data: &[u8]) -> u64 {

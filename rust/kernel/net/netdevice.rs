@@ -133,15 +133,6 @@ impl Device {
         index as u32
     }
 
-    /// Returns whether the device is up.
-    ///
-    /// While it is being opened it is, and while it is being stopped it is not.
-    #[inline]
-    pub fn is_running(&self) -> bool {
-        // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::netif_running(self.as_raw()) }
-    }
-
     /// Returns the namespace that the device is in at present.
     pub fn net<'g>(&'g self, _guard: &'g rcu::Guard) -> &'g Net {
         // SAFETY: The device is valid by the type invariants.
@@ -216,13 +207,6 @@ impl Device {
     pub fn sw_rx_add(&self, packets: u64, bytes: u64, _bh: &bh::Guard) {
         // SAFETY: The device has statistics by the type invariants, and bottom halves are disabled.
         unsafe { bindings::wg_dev_rx_add(self.as_raw(), packets, bytes) };
-    }
-
-    /// Counts packets that were sent well, and their bytes.
-    #[inline]
-    pub fn sw_tx_add(&self, packets: u64, bytes: u64, _bh: &bh::Guard) {
-        // SAFETY: The device has statistics by the type invariants, and bottom halves are disabled.
-        unsafe { bindings::wg_dev_tx_add(self.as_raw(), packets, bytes) };
     }
 }
 

@@ -101,29 +101,6 @@ impl Drop for SkBuff {
     }
 }
 
-/// A buffer that has served its purpose once it is dropped, which is then not counted as a drop.
-pub struct Served(Option<SkBuff>);
-
-impl Served {
-    /// Wraps a buffer.
-    pub fn new(skb: SkBuff) -> Self {
-        Self(Some(skb))
-    }
-
-    /// Returns the buffer.
-    pub fn get(&self) -> Option<&SkBuff> {
-        self.0.as_ref()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if let Some(skb) = self.0.take() {
-            skb.consume();
-        }
-    }
-}
-
 /// Room that the stack likes to have before the headers of a packet, in bytes.
 pub const NET_SKB_PAD: usize = match bindings::RUST_CONST_HELPER_L1_CACHE_BYTES {
     bytes if bytes > 32 => bytes,

@@ -126,7 +126,7 @@ impl SkBuffList {
 
     /// Calls `f` with each buffer in order, and frees those for which it returns false.
     #[inline]
-    pub fn retain(&mut self, mut f: impl FnMut(&mut SkBuff) -> bool) {
+    fn retain(&mut self, mut f: impl FnMut(&mut SkBuff) -> bool) {
         // Each is on no list while `f` has it, so that `f` may even replace it.
         let mut rest = mem::take(self);
         while let Some(mut skb) = rest.pop_front() {
