@@ -3,6 +3,7 @@
 #include <linux/bottom_half.h>
 #include <linux/netdevice.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 
 __rust_helper void rust_helper_local_bh_disable(void)
 {
