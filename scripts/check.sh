@@ -110,7 +110,7 @@ check_behaviour() {
 check_docs() {
 	local kernel
 	kernel=$(scripts/prepare-kernel.sh stock)/kdir/source
-	scripts/in-root.sh python3 scripts/check-docs.py "$kernel"
+	scripts/in-root.sh python3 scripts/checks/docs.py "$kernel"
 }
 
 # What editors are told of the crates can be made, and names files that exist.

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""check-docs.py KERNEL: do the names in Documentation and README.md exist?
+"""docs.py KERNEL: do the names in Documentation and README.md exist?
 
 Looks at ``literals``, for names of code and of files; at all of the text, for files; and at commands,
 for targets of make and checks of check.sh. A name has to occur in the project's sources, outside of
-comments, or in scripts/names, which says in which file of the kernel's source, in KERNEL, it is found.
+comments, or in scripts/checks/names, which says in which file of the kernel's source, in KERNEL, it is found.
 `Type::name` has to occur in a file that says what `Type` is, or adds to it.
 
 Before that, each kind of error is shown to be found.
@@ -16,13 +16,13 @@ import re
 import subprocess
 import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '../..'))
 WORD = re.compile(r'[A-Za-z_]\w*')
 DIRECTORIES = r'(?:rust|scripts|selftests|qemu-test|Documentation)'
 PATH = re.compile(r'(?<![\w/.~$}-])' + DIRECTORIES + r'/[\w./*+-]*')
 FILE = re.compile(r'(?<![\w/.*-])(?:[\w-]+/)*[\w-]+\.(?:rst|rs|sh|py|c|h|config|patch|toml|md|txt)\b(?![\w/])')
 # Where a document stands for any name.
-ANY = re.compile(r'\b(?:NAME|PROGRAM|KERNEL|X)\b')
+ANY = re.compile(r'\b(?:NAME|ROOM|PROGRAM|KERNEL|X)\b')
 
 
 def read(name):
@@ -48,7 +48,7 @@ class Sources:
         self.files = [name for name in listed if name and os.path.exists(os.path.join(TOP, name))]
         self.documents = [name for name in self.files if name.endswith('.rst') or name == 'README.md']
         self.texts = {name: without_comments(name, read(name)) for name in self.files
-                      if name not in self.documents and name != 'scripts/names'
+                      if name not in self.documents and name != 'scripts/checks/names'
                       and name != os.path.relpath(__file__, TOP) and os.path.isfile(os.path.join(TOP, name))}
         self.words = set()
         for name, text in self.texts.items():
@@ -63,7 +63,7 @@ class Sources:
     def read_names(self, kernel):
         """The names that others have, and whether they do."""
         names = {}
-        for line in read('scripts/names').split('\n'):
+        for line in read('scripts/checks/names').split('\n'):
             if not line or line.startswith('#'):
                 continue
             name, where = line.split(None, 1)
@@ -76,7 +76,7 @@ class Sources:
                 with open(path, errors='replace') as file:
                     found = re.search(r'\b' + re.escape(name.removeprefix('CONFIG_')) + r'\b', file.read())
             if not found:
-                self.wrong.append(f'scripts/names: {name}: is not in {where} of the kernel')
+                self.wrong.append(f'scripts/checks/names: {name}: is not in {where} of the kernel')
         return names
 
     def is_foreign(self, name):
@@ -192,7 +192,7 @@ def check(sources):
             if not sources.has_file(document):
                 yield f'{name}: there is no {document}'
     yield from sources.wrong
-    yield from (f'scripts/names: {name}: no document has it'
+    yield from (f'scripts/checks/names: {name}: no document has it'
                 for name in sources.foreign if name not in sources.used)
 
 
