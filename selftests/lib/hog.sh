@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A CPU that a real-time task has for good, for tests of what waits for it. To be sourced after lib.sh.
+# CPUs that a real-time task has for good, for tests of what waits for them. To be sourced after lib.sh.
 
 # Nothing but the hog is to run where the hog runs: neither by the allowance that the scheduler
 # keeps back from real-time tasks, nor by the one that it gives to all others.
 declare -A hog_saved=()
-hog_pid=
+hogs=()
 
 # hog_rules: so it is from now on, until hog_end.
 hog_rules() {
@@ -24,24 +24,37 @@ hog_rules() {
 	done
 }
 
-# hog, unhog: takes the last CPU, and gives it back.
+# hog [CPU...]: takes these CPUs, or the last one.
 hog() {
-	local cpu=$(($(nproc) - 1)) policy
-	chrt -f 50 taskset -c "$cpu" sh -c 'while :; do :; done' &
-	hog_pid=$!
+	local one policy
+	for one in "${@:-$(($(nproc) - 1))}"; do
+		chrt -f 50 taskset -c "$one" sh -c 'while :; do :; done' > /dev/null 2>&1 &
+		hogs+=($!)
+	done
 	sleep 0.2
-	policy=$(chrt -p "$hog_pid" 2>&1) || true
-	[[ $policy == *SCHED_FIFO* ]] || not_ok "a task has CPU $cpu for good" "$policy"
+	for one in "${hogs[@]}"; do
+		policy=$(chrt -p "$one" 2>&1) || true
+		[[ $policy == *SCHED_FIFO* ]] || not_ok 'a task has a CPU for good' "$policy"
+	done
 }
+
+# hogged: is any CPU taken?
+hogged() {
+	((${#hogs[@]}))
+}
+
+# unhog: gives them back.
 unhog() {
-	[[ ! $hog_pid ]] || stop_busy 'the hog' "$hog_pid"
-	hog_pid=
+	! hogged || stop_busy 'the hog' "${hogs[@]}"
+	hogs=()
 }
 
 # hog_end: all is as it was.
 hog_end() {
-	local file
-	[[ ! $hog_pid ]] || stop "$hog_pid"
+	local one file
+	for one in "${hogs[@]}"; do
+		stop "$one"
+	done
 	for file in "${!hog_saved[@]}"; do
 		echo "${hog_saved[$file]}" > "$file"
 	done

@@ -33,7 +33,7 @@ if [[ ! ${WG_MODULE-} && $DRIVER == rust && -e /mnt/job/wireguard.ko ]]; then
 fi
 # Long enough for anything that is going to happen at all.
 PATIENCE=${PATIENCE:-60}
-export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LIB WG_DRIVER=$DRIVER
+export LIB PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LIB WG_DRIVER=$DRIVER
 readonly HERE LIB TOP TMP RUN DRIVER PATIENCE
 # shellcheck source=nonces.sh
 . "$LIB/nonces.sh"

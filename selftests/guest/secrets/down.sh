@@ -8,31 +8,18 @@
 # kernels: stock
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/hog.sh"
 
 PEERS=300
 
 undo() {
+	hog_end
 	debug off
 }
 
 # initiations: how many were begun since the log was marked.
 initiations() {
 	log | grep -c 'wg0: Sending handshake initiation' || true
-}
-
-# hog, stop_hogs: all processors but the first are busy with something that is more important than
-# workqueues are, and so is the first while the interface goes up and down.
-hogs=()
-hog() {
-	local cpu
-	for ((cpu = 1; cpu < $(nproc); cpu++)); do
-		taskset -c "$cpu" chrt -f 50 bash -c 'while :; do :; done' &
-		hogs+=($!)
-	done
-}
-stop_hogs() {
-	stop_busy 'the hogs' "${hogs[@]}"
-	hogs=()
 }
 
 cable
@@ -55,12 +42,14 @@ debug off
 echo 0 > /proc/sys/net/core/message_cost
 echo 'module wireguard format "Sending handshake initiation" +p' > /sys/kernel/debug/dynamic_debug/control
 
+# All CPUs but the first are busy with something that is more important than workqueues are, and so is the
+# first while the interface goes up and down.
 late=0
 for _ in 1 2 3; do
-	hog
+	(($(nproc) < 2)) || hog $(seq 1 $(($(nproc) - 1)))
 	at a chrt -f 60 ip -batch - <<< $'link set wg0 up\nlink set wg0 down'
 	log_mark
-	stop_hogs
+	unhog
 	sleep 2
 	late=$((late + $(initiations)))
 done

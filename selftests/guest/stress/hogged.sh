@@ -51,7 +51,7 @@ left() {
 	none() {
 		(($(count created) > 0 && $(count created) == $(count destroyed)))
 	}
-	if [[ ! $hog_pid ]]; then
+	if ! hogged; then
 		skip "no keys are left $1" 'no CPU is hogged any more'
 	elif eventually none; then
 		ok "no keys are left $1"
@@ -110,7 +110,7 @@ if (($(nproc) > 1)); then
 		hog
 		burst "$wait"
 		bounded 'a peer is removed' at a wg set wg0 peer "$PUB_B" remove
-		[[ ! $hog_pid ]] || bounded 'another one is' at b wg set wg0 peer "$PUB_A" remove
+		! hogged || bounded 'another one is' at b wg set wg0 peer "$PUB_A" remove
 		[[ $DRIVER == c ]] || left 'when both peers are removed'
 		unhog
 		at a wg set wg0 peer "$PUB_B" allowed-ips 192.168.241.2/32 endpoint 10.0.0.2:51822
