@@ -80,28 +80,38 @@ bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
 	return wg_dst_takes_large(dst, &large, headers_len + skb_shinfo(skb)->gso_size);
 }
 
-/* Sends each of the datagrams that @skb, which has all its headers, stands for by itself. */
-static int wg_egress_output_cut(struct net *net, struct sock *sk, struct sk_buff *skb)
+/* Returns how long the headers of @skb are, which has all of them. */
+static unsigned int wg_headers_len(const struct sk_buff *skb)
 {
+	return skb_transport_offset(skb) + sizeof(struct udphdr);
+}
+
+/* Sends each of the datagrams that @skb, which has all its headers, stands for by itself. */
+static struct wg_sent wg_egress_output_cut(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	const unsigned int headers_len = wg_headers_len(skb);
 	struct sk_buff *segs, *next;
-	int err = 0;
+	struct wg_sent sent = {};
 
 	segs = skb_gso_segment(skb, NETIF_F_SG | NETIF_F_HW_CSUM);
 	if (IS_ERR_OR_NULL(segs)) {
 		kfree_skb(skb);
-		return -ENOMEM;
+		return sent;
 	}
 	skb_list_walk_safe(segs, segs, next) {
-		int ret;
+		const unsigned int bytes = segs->len - headers_len;
+		int err;
 
 		skb_mark_not_on_list(segs);
 		wg_skb_pass_owner(segs, skb, !next);
-		ret = dst_output(net, sk, segs);
-		if (ret && !err)
-			err = ret;
+		err = dst_output(net, sk, segs);
+		if (likely(!net_xmit_eval(err))) {
+			sent.packets++;
+			sent.bytes += bytes;
+		}
 	}
 	consume_skb(skb);
-	return err;
+	return sent;
 }
 
 static struct in6_addr wg_destination(const struct sk_buff *skb, bool v6)
@@ -118,37 +128,46 @@ static struct in6_addr wg_destination(const struct sk_buff *skb, bool v6)
 /*
  * As ip_local_out() and ip6_local_out(), for @skb that has been asked about, with all its headers
  * complete.  If its destination is translated, it goes elsewhere, be it by the same route, and
- * nobody has asked about that.  Returns in @whole whether it was sent as it is.
+ * nobody has asked about that.
  */
-int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6,
-			bool *whole)
+struct wg_sent wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6)
 {
 	/* Only looked at by its address, which is nobody else's as long as RCU is held. */
 	const struct dst_entry *asked = skb_dst(skb);
 	const struct in6_addr daddr = wg_destination(skb, v6);
-	struct in6_addr now;
+	struct wg_sent sent = {
+		.whole = true,
+		.packets = skb_shinfo(skb)->gso_segs,
+		.bytes = skb->len - wg_headers_len(skb),
+	};
 	struct dst_entry *dst;
-	unsigned int size;
 	struct wg_large large;
+	struct in6_addr now;
 	int err;
 
 	err = nf_hook(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, sk, skb, NULL,
 		      skb_dst_dev_rcu(skb), dst_output);
-	*whole = true;
 	if (err != 1)
-		return err;
+		goto out;
 	dst = skb_dst(skb);
 	now = wg_destination(skb, v6);
-	if (likely(dst == asked && ipv6_addr_equal(&now, &daddr)))
-		return dst_output(net, sk, skb);
-	large = wg_large_of(skb, 0, v6);
-	if (v6)
-		large.daddr6 = &ipv6_hdr(skb)->daddr;
-	else
-		large.daddr = ip_hdr(skb)->daddr;
-	size = skb_transport_offset(skb) + sizeof(struct udphdr) + skb_shinfo(skb)->gso_size;
-	*whole = wg_dst_takes_large(dst, &large, size);
-	return *whole ? dst_output(net, sk, skb) : wg_egress_output_cut(net, sk, skb);
+	if (unlikely(dst != asked || !ipv6_addr_equal(&now, &daddr))) {
+		large = wg_large_of(skb, 0, v6);
+		if (v6)
+			large.daddr6 = &ipv6_hdr(skb)->daddr;
+		else
+			large.daddr = ip_hdr(skb)->daddr;
+		if (!wg_dst_takes_large(dst, &large,
+					wg_headers_len(skb) + skb_shinfo(skb)->gso_size))
+			return wg_egress_output_cut(net, sk, skb);
+	}
+	err = dst_output(net, sk, skb);
+out:
+	if (unlikely(net_xmit_eval(err))) {
+		sent.packets = 0;
+		sent.bytes = 0;
+	}
+	return sent;
 }
 
 /*

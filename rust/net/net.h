@@ -65,11 +65,17 @@ struct wg_slice {
 	unsigned int offset;
 };
 
+/* What became of a packet that stands for many datagrams. */
+struct wg_sent {
+	bool whole;		/* it was sent as it is, or could have been */
+	unsigned int packets;	/* datagrams that were sent */
+	unsigned int bytes;	/* of their payload */
+};
+
 bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, __be32 daddr);
 bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
 			    const struct in6_addr *daddr);
-int wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6,
-			bool *whole);
+struct wg_sent wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6);
 struct sk_buff *wg_egress_slice(struct sk_buff *skb, struct wg_slice *at, unsigned int headroom);
 
 /* genetlink.c */

@@ -87,15 +87,17 @@ static void udp_tunnel_push_header(struct sk_buff *skb, __be16 sport, __be16 dpo
 	uh->len = htons(skb->len);
 }
 
-/* Counts the datagrams that were sent. */
-static void udp_tunnel_count(struct net_device *dev, unsigned int packets, unsigned int bytes)
+/* Counts the datagrams that were sent for @dev, and returns how many of @segs were not. */
+static unsigned int udp_tunnel_count(struct net_device *dev, unsigned int segs,
+				     const struct wg_sent *sent)
 {
 	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
 
 	u64_stats_update_begin(&tstats->syncp);
-	u64_stats_add(&tstats->tx_packets, packets);
-	u64_stats_add(&tstats->tx_bytes, bytes);
+	u64_stats_add(&tstats->tx_packets, sent->packets);
+	u64_stats_add(&tstats->tx_bytes, sent->bytes);
 	u64_stats_update_end(&tstats->syncp);
+	return segs - sent->packets;
 }
 
 /*
@@ -108,10 +110,9 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	const unsigned int segs = skb_shinfo(skb)->gso_segs;
 	struct net *net = dev_net_rcu(rt->dst.dev);
 	struct net_device *dev = skb->dev;
-	const unsigned int len = skb->len;
+	struct wg_sent sent;
+	unsigned int lost;
 	struct iphdr *iph;
-	bool whole;
-	int err;
 
 	if (!udp_tunnel_enter(skb, dev)) {
 		ip_rt_put(rt);
@@ -141,13 +142,12 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	skb->protocol = htons(ETH_P_IP);
 
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
-	err = wg_egress_local_out(net, sk, skb, false, &whole);
-	if (dev && likely(!net_xmit_eval(err)))
-		udp_tunnel_count(dev, segs, len);
-	else if (dev)
-		DEV_STATS_ADD(dev, tx_dropped, segs);
+	sent = wg_egress_local_out(net, sk, skb, false);
+	lost = dev ? udp_tunnel_count(dev, segs, &sent) : 0;
+	if (unlikely(lost))
+		DEV_STATS_ADD(dev, tx_dropped, lost);
 	dev_xmit_recursion_dec();
-	return whole;
+	return sent.whole;
 }
 
 /* Takes the next datagram off @skb, which stands for many, and readies it to be sent to @dst. */
@@ -226,10 +226,9 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 {
 	const unsigned int segs = skb_shinfo(skb)->gso_segs;
 	struct net_device *dev = skb->dev;
-	const unsigned int len = skb->len;
 	struct ipv6hdr *ip6h;
-	bool whole;
-	int err;
+	struct wg_sent sent;
+	unsigned int lost;
 
 	skb_dst_set(skb, dst);
 	if (!udp_tunnel_enter(skb, dev))
@@ -251,15 +250,14 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
 	skb->protocol = htons(ETH_P_IPV6);
 
-	err = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true, &whole);
-	if (dev && likely(!net_xmit_eval(err))) {
-		udp_tunnel_count(dev, segs, len);
-	} else if (dev) {
-		DEV_STATS_ADD(dev, tx_errors, segs);
-		DEV_STATS_ADD(dev, tx_aborted_errors, segs);
+	sent = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true);
+	lost = dev ? udp_tunnel_count(dev, segs, &sent) : 0;
+	if (unlikely(lost)) {
+		DEV_STATS_ADD(dev, tx_errors, lost);
+		DEV_STATS_ADD(dev, tx_aborted_errors, lost);
 	}
 	dev_xmit_recursion_dec();
-	return whole;
+	return sent.whole;
 }
 
 /* As udp_tunnel_xmit_slices(), by IPv6. */
