@@ -8,13 +8,13 @@
 //! for as many datagrams, which a network card, or the kernel as late as possible, takes apart.
 
 use crate::{
-    keypair::Keypair,
-    send::{
+    control::{
         mtu,
         set_dsfield,
         set_mtu,
         HEADROOM, //
-    }, //
+    },
+    keypair::Keypair, //
 };
 use wg_kernel::{
     crypto::chacha20poly1305,

@@ -12,6 +12,11 @@ use crate::{
     admission::Doorkeeper,
     allowed_ips::AllowedIps,
     config::Config,
+    control::{
+        HEADROOM,
+        OUTER_HEADERS,
+        TAILROOM, //
+    },
     crypto::Identity,
     globals::{
         self,
@@ -19,13 +24,12 @@ use crate::{
         Place, //
     },
     inbox::Inbox,
+    load::Load,
     lookup::{
         Indices,
         Peers, //
     },
-    parallel::Parallel,
     peer::Peer,
-    send,
     socket::Sockets, //
 };
 use kernel::{
@@ -90,8 +94,8 @@ use wg_proto::{
     wire, //
 };
 
-/// What our headers and those below add to a packet: UDP and IPv6.
-const OVERHEAD: u32 = wire::DATA_MIN_LEN as u32 + 8 + 40;
+/// What our headers and those below add to a packet.
+const OVERHEAD: u32 = (wire::DATA_MIN_LEN + OUTER_HEADERS) as u32;
 
 /// MTU of Ethernet.
 const ETHERNET_MTU: u32 = 1500;
@@ -160,16 +164,11 @@ pub(crate) struct Device {
     sockets: Slot<Sockets>,
     fwmark: Atomic<u32>,
     inboxes: KVec<Pin<KBox<Inbox>>>,
-    parallel: Parallel,
+    load: Load,
     /// Whether the messages of a large packet are sent as one large datagram.
     pub(crate) outer_gso: bool,
     /// Whether large datagrams are received as they are.
     pub(crate) outer_gro: bool,
-    last_cpu: Atomic<u32>,
-    /// Number of jobs that encrypt.
-    jobs_out: Atomic<u32>,
-    /// Number of messages in jobs that decrypt.
-    messages_in: Atomic<u32>,
 
     epochs: Epochs,
     /// Number of handshake messages that came in and are not answered yet.
@@ -206,12 +205,9 @@ impl Device {
                 sockets: Slot::new(None),
                 fwmark: Atomic::new(0),
                 inboxes,
-                parallel: Parallel::from_parameter(),
+                load: Load::new(),
                 outer_gso: param(crate::module_parameters::outer_gso.value()) != 0,
                 outer_gro: param(crate::module_parameters::outer_gro.value()) != 0,
-                last_cpu: Atomic::new(0),
-                jobs_out: Atomic::new(0),
-                messages_in: Atomic::new(0),
                 epochs: Epochs::new(),
                 handshakes_queued: Atomic::new(0),
                 queues,
@@ -328,36 +324,28 @@ impl Device {
         self.fwmark.store(mark, Relaxed);
     }
 
-    /// Returns the inboxes, one for each NAPI instance.
+    /// Returns the inbox of a NAPI instance, of which there is one for each CPU.
     #[inline]
-    pub(crate) fn inboxes(&self) -> &[Pin<KBox<Inbox>>] {
-        &self.inboxes
+    pub(crate) fn inbox(&self, instance: usize) -> Option<&Inbox> {
+        let inbox = self.inboxes.get(instance)?;
+        Some(inbox)
     }
 
-    /// Returns when other CPUs are used for encryption.
+    /// Returns how many instances there are.
     #[inline]
-    pub(crate) fn parallel(&self) -> Parallel {
-        self.parallel
+    pub(crate) fn instances(&self) -> usize {
+        self.inboxes.len()
     }
 
-    /// Returns the CPU that was given a job last.
-    pub(crate) fn last_cpu(&self) -> &Atomic<u32> {
-        &self.last_cpu
+    /// Returns how much there is to do.
+    #[inline]
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
     }
 
     /// Returns the number of handshake messages that are not answered yet.
     pub(crate) fn handshakes_queued(&self) -> &Atomic<i32> {
         &self.handshakes_queued
-    }
-
-    /// Returns the number of jobs that encrypt.
-    pub(crate) fn jobs_out(&self) -> &Atomic<u32> {
-        &self.jobs_out
-    }
-
-    /// Returns the number of messages in jobs that decrypt.
-    pub(crate) fn messages_in(&self) -> &Atomic<u32> {
-        &self.messages_in
     }
 
     /// Returns the workqueues.
@@ -427,7 +415,7 @@ impl Operations for WireGuard {
 
     fn setup(setup: &mut Setup<'_>) {
         setup.ip_tunnel();
-        setup.room(send::HEADROOM as u16, send::TAILROOM as u16);
+        setup.room(HEADROOM as u16, TAILROOM as u16);
         setup.mtu(ETHERNET_MTU - OVERHEAD, MAX_MTU);
     }
 

@@ -8,11 +8,11 @@
 //! The kernel would merge such packets itself (GRO), at a higher price for each.
 
 use crate::{
-    device::Device,
-    inbox::{
-        message_count,
+    control::{
+        set_message_bytes,
         set_message_count, //
     },
+    device::Device,
     keypair::Keypair,
 };
 use wg_kernel::{
@@ -382,19 +382,4 @@ fn refuse(mut skb: SkBuff) {
 #[inline]
 fn length(range: &core::ops::Range<usize>) -> usize {
     range.end.wrapping_sub(range.start)
-}
-
-/// Notes how many bytes the messages had that a packet was put together from.
-#[inline]
-fn set_message_bytes(skb: &mut SkBuff, bytes: usize) {
-    let [_, _, _, word, ..] = skb.cb_mut();
-    // There is no room for more in a packet.
-    *word = bytes as u32;
-}
-
-/// Returns how many messages a packet was put together from, and how many bytes they had.
-#[inline]
-pub(crate) fn messages(skb: &SkBuff) -> (u64, u64) {
-    let [_, _, _, bytes, ..] = skb.cb();
-    (message_count(skb) as u64, u64::from(*bytes))
 }

@@ -4,7 +4,11 @@
 
 use crate::{
     backlog::Backlog,
-    meter::Meter,
+    control::{
+        message_count,
+        set_message_count, //
+    },
+    load::Meter,
     queue::{
         Batch,
         Ordered, //
@@ -170,28 +174,4 @@ impl Inbox {
         }
         (taken, messages, waiting.messages)
     }
-}
-
-/// Notes how many messages a datagram holds, or how many a packet was put together from.
-#[inline]
-pub(crate) fn set_message_count(skb: &mut SkBuff, count: usize) {
-    let [_, _, word, ..] = skb.cb_mut();
-    // There is no room for more in a datagram.
-    *word = count as u32;
-}
-
-/// Returns what [`set_message_count`] noted.
-#[inline]
-pub(crate) fn message_count(skb: &SkBuff) -> usize {
-    let [_, _, word, ..] = skb.cb();
-    *word as usize
-}
-
-/// Returns the sum of these.
-#[inline]
-pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
-    packets
-        .iter()
-        .map(message_count)
-        .fold(0, usize::wrapping_add)
 }

@@ -17,10 +17,10 @@ use crate::{
 };
 use kernel::prelude::*;
 use wg_kernel::{
+    compat::ENOKEY,
     sync::bh,
     time, //
 };
-use wg_kernel::compat::ENOKEY;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,

@@ -20,6 +20,7 @@ use crate::{
         Device,
         Epoch, //
     },
+    inbox::Inbox,
     keypair::Keypair,
     peer::DRAIN,
     seal::Sealing, //
@@ -75,7 +76,7 @@ pub(crate) enum Task {
         /// How, and the nonces to do so with.
         sealing: Sealing,
         /// Number of the CPU that they were sent on.
-        instance: usize,
+        cpu: usize,
     },
     /// Decrypt them, and deliver them in the order of a NAPI instance.
     Decrypt {
@@ -157,7 +158,11 @@ impl Job {
             order.rescue_stuck(device, now_ns);
             return false;
         };
-        let cpu = device.next_cpu(now_ns);
+        let cpu = device.load().next_cpu(|cpu| {
+            device
+                .backlog(cpu)
+                .is_some_and(|backlog| backlog.is_stuck(now_ns))
+        });
         let session = keypair.clone();
         let job = ListArc::pin_init(
             try_pin_init!(Self {
@@ -247,11 +252,12 @@ impl Job {
         let device = self.share.device();
         let now_ns = time::boottime_coarse_ns();
         match task {
-            Task::Encrypt { sealing, instance } => {
-                let mut packets =
-                    device.measure_encryption(instance, || keypair.seal(packets, sealing));
+            Task::Encrypt { sealing, cpu } => {
+                let seal = || keypair.seal(packets, sealing);
+                let meter = device.inbox(cpu).map(Inbox::encryption);
+                let mut packets = device.load().parallel.measure_encryption(meter, seal);
                 // All that a CPU sends, it or others, takes the same queue of a card: that of the CPU.
-                packets.for_each_mut(|skb| skb.set_sender_cpu(instance));
+                packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
                 let peer = keypair.peer().clone();
                 self.finish(Batch {
                     keypair,
@@ -264,7 +270,7 @@ impl Job {
             Task::Decrypt { instance } => {
                 let mut packets = packets;
                 let merge = device.merges_packets();
-                let inbox = device.inboxes().get(instance);
+                let inbox = device.inbox(instance);
                 if let Some(inbox) = inbox {
                     inbox.meter().measure(|| keypair.open(&mut packets, merge));
                 }
@@ -341,7 +347,7 @@ impl WorkItem<RESCUE> for Job {
 impl Device {
     /// Returns the jobs that wait on a CPU.
     pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
-        let inbox = self.inboxes().get(cpu.as_raw() as usize)?;
+        let inbox = self.inbox(cpu.as_raw() as usize)?;
         Some(inbox.backlog())
     }
 
@@ -354,7 +360,7 @@ impl Device {
             let _ = self.queues().rescue.enqueue::<_, DRAIN>(peer.clone());
         }
         let instance = self.instance_of(keypair.local_index());
-        let inbox = self.inboxes().get(instance);
+        let inbox = self.inbox(instance);
         if inbox.is_some_and(|inbox| inbox.order().cancel_if_over()) {
             // For those that wait behind the cancelled ones.
             self.link().schedule_napi(instance, &bh::disable());

@@ -5,10 +5,14 @@
 use crate::{
     allowed_ips::AllowedIps,
     backlog::Share,
+    control::{
+        count_messages,
+        message_bytes,
+        message_count, //
+    },
     device::Device,
     endpoint,
     gather,
-    inbox::count_messages,
     keypair::Keypair,
     lookup::Entry,
     peer::Peer,
@@ -136,7 +140,7 @@ impl Device {
             return;
         }
         let instance = self.instance_of(receiver);
-        if let Some(inbox) = self.inboxes().get(instance) {
+        if let Some(inbox) = self.inbox(instance) {
             inbox.push(skb, count);
             self.link().schedule_napi(instance, bh);
         }
@@ -145,13 +149,13 @@ impl Device {
     /// Returns the number of the inbox, and of the NAPI instance, of a session.
     #[inline]
     pub(crate) fn instance_of(&self, Index(index): Index) -> usize {
-        let count = self.inboxes().len();
+        let count = self.instances();
         (index as usize).checked_rem(count).unwrap_or(0)
     }
 
     /// Decrypts and delivers up to `budget` packets, and returns how many that were.
     pub(crate) fn poll(self: &Arc<Self>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize {
-        let Some(inbox) = self.inboxes().get(instance) else {
+        let Some(inbox) = self.inbox(instance) else {
             return 0;
         };
         if !self.is_running() {
@@ -194,7 +198,10 @@ impl Device {
 
         let (mut packets, count, left) = inbox.take(budget.wrapping_sub(done));
         done = done.saturating_add(count);
-        let mut alone = self.messages_decrypted_alone(left, inbox.meter());
+        let mut alone = self
+            .load()
+            .parallel
+            .messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             let messages = count_messages(&run);
             // Those that come later must not overtake those of their session that are under way. Without
@@ -271,10 +278,10 @@ impl<'a> Delivery<'a> {
         let mut count = 0u64;
         let mut bytes = 0u64;
         while let Some(skb) = packets.pop_front() {
-            let (of_one, bytes_of_one) = gather::messages(&skb);
-            total = total.wrapping_add(of_one as usize);
-            if self.deliver_one(keypair, table, skb, of_one).is_some() {
-                count = count.wrapping_add(of_one);
+            let (of_one, bytes_of_one) = (message_count(&skb), message_bytes(&skb));
+            total = total.wrapping_add(of_one);
+            if self.deliver_one(keypair, table, skb, of_one as u64).is_some() {
+                count = count.wrapping_add(of_one as u64);
                 bytes = bytes.wrapping_add(bytes_of_one);
             }
         }

@@ -4,12 +4,12 @@
 
 use crate::{
     bundle::Bundle,
-    keypair::Keypair,
-    send::{
+    control::{
         mtu,
         set_dsfield,
         HEADROOM, //
-    }, //
+    },
+    keypair::Keypair, //
 };
 use wg_kernel::{
     crypto::chacha20poly1305,

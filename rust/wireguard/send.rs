@@ -4,7 +4,13 @@
 
 use crate::{
     bundle::Bundle,
+    control::{
+        dsfield,
+        set_mtu,
+        HEADROOM, //
+    },
     device::Device,
+    inbox::Inbox,
     keypair::Keypair,
     peer::{
         Peer,
@@ -36,9 +42,7 @@ use wg_kernel::{
         skbuff::{
             OutgoingSkBuff,
             SkBuff,
-            SkBuffList,
-            CB_WORDS,
-            NET_SKB_PAD, //
+            SkBuffList, //
         }, //
     },
     pr_debug_ratelimited,
@@ -59,13 +63,6 @@ use wg_proto::{
     timers::Occasion,
     wire, //
 };
-
-/// Room that a packet needs in front: our header, UDP, IPv6, and what the stack wants.
-pub(crate) const HEADROOM: usize =
-    (wire::DATA_HEADER_LEN + 8 + 40 + NET_SKB_PAD).next_multiple_of(4);
-
-/// Room that a packet needs behind: padding and the tag.
-pub(crate) const TAILROOM: usize = wire::PADDING_MULTIPLE as usize + wire::TAG_LEN;
 
 /// Length of the start of a packet that is looked at.
 const HEAD_LEN: usize = ip::V6_HEADER_LEN;
@@ -314,21 +311,23 @@ impl Peer {
             return;
         }
         let device = this.device();
-        let instance = u32_as_usize(CpuId::current().as_u32());
+        let parallel = device.load().parallel;
+        let cpu = u32_as_usize(CpuId::current().as_u32());
+        let meter = device.inbox(cpu).map(Inbox::encryption);
         let count = sealing.count();
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
-            && !device.wants_parallel_encryption(count, instance)
+            && !parallel.wants_encryption(count, meter)
             && !this.outbox.is_for_task(&sealing, bh);
         if inline {
             // What is little is not worth to be measured.
             let sealed = match count {
                 1 => keypair.seal(packets, sealing),
-                _ => device.measure_encryption(instance, || keypair.seal(packets, sealing)),
+                _ => parallel.measure_encryption(meter, || keypair.seal(packets, sealing)),
             };
             Self::transmit(this, sealed, guard, bh);
         } else if let Some(keypair) = keypair.get() {
-            let task = Task::Encrypt { sealing, instance };
+            let task = Task::Encrypt { sealing, cpu };
             Job::submit(device, this.outbox.order(), task, keypair, packets);
         }
     }
@@ -405,33 +404,4 @@ impl Peer {
             let _ = device.queues().send.enqueue::<_, INITIATE>(peer);
         }
     }
-}
-
-/// Notes the MTU of the route that a packet takes inside the tunnel.
-#[inline]
-pub(crate) fn set_mtu(cb: &mut [u32; CB_WORDS], mtu: u32) {
-    let [word, ..] = cb;
-    *word = mtu;
-}
-
-/// Returns what [`set_mtu`] noted.
-#[inline]
-pub(crate) fn mtu(skb: &SkBuff) -> u32 {
-    let [word, ..] = skb.cb();
-    *word
-}
-
-/// Notes the DS field that a message is to be sent with.
-#[inline]
-pub(crate) fn set_dsfield(skb: &mut SkBuff, ds: u8) {
-    let [_, word, ..] = skb.cb_mut();
-    *word = u32::from(ds);
-}
-
-/// Returns what [`set_dsfield`] noted.
-#[inline]
-fn dsfield(skb: &SkBuff) -> u8 {
-    let [_, word, ..] = skb.cb();
-    let [.., ds] = word.to_be_bytes();
-    ds
 }

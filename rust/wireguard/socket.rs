@@ -4,6 +4,7 @@
 
 use crate::{
     config::Config,
+    control::MESSAGE_HEADROOM,
     device::Device,
     endpoint::{
         answer_to,
@@ -37,8 +38,7 @@ use wg_kernel::{
         },
         skbuff::{
             Outer,
-            SkBuff,
-            NET_SKB_PAD, //
+            SkBuff, //
         },
         udp_tunnel::{
             self,
@@ -433,11 +433,8 @@ impl Device {
     }
 }
 
-/// Room for the headers below ours: IPv6, UDP, and what the stack wants in front.
-const HEADROOM: usize = 40 + 8 + NET_SKB_PAD;
-
 /// Makes a packet of the bytes of a message.
 fn message_skb(message: &[u8]) -> Option<SkBuff> {
-    let mut skb = SkBuff::alloc(HEADROOM, message.len())?;
+    let mut skb = SkBuff::alloc(MESSAGE_HEADROOM, message.len())?;
     skb.put_data(message).then(|| skb.into())
 }

@@ -161,7 +161,7 @@ impl Peer {
         }
         for index in this.sessions.indices_with_jobs().into_iter().flatten() {
             left = true;
-            if let Some(inbox) = device.inboxes().get(device.instance_of(index)) {
+            if let Some(inbox) = device.inbox(device.instance_of(index)) {
                 inbox.order().rescue_stuck(device, now_ns);
             }
         }

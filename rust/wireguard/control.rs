@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What goes with a packet through the driver: the words of its control block (`skb->cb`), and the room
+//! around it.
+//!
+//! The MTU and the DS field are of packets on their way out, the counts of messages of those on their way
+//! in.
+
+use wg_kernel::net::skbuff::{
+    SkBuff,
+    SkBuffList,
+    CB_WORDS,
+    NET_SKB_PAD, //
+};
+use wg_proto::wire;
+
+/// Length of the headers in front of a message: IPv6 and UDP.
+pub(crate) const OUTER_HEADERS: usize = 40 + 8;
+
+/// Room in front of a message: the headers, and what the stack wants.
+pub(crate) const MESSAGE_HEADROOM: usize = OUTER_HEADERS + NET_SKB_PAD;
+
+/// Room in front of a packet that becomes a message.
+pub(crate) const HEADROOM: usize = (wire::DATA_HEADER_LEN + MESSAGE_HEADROOM).next_multiple_of(4);
+
+/// Room behind a packet that becomes a message: padding and the tag.
+pub(crate) const TAILROOM: usize = wire::PADDING_MULTIPLE as usize + wire::TAG_LEN;
+
+/// Notes the MTU of the route that a packet takes inside the tunnel.
+#[inline]
+pub(crate) fn set_mtu(cb: &mut [u32; CB_WORDS], mtu: u32) {
+    let [word, ..] = cb;
+    *word = mtu;
+}
+
+/// Returns what [`set_mtu`] noted.
+#[inline]
+pub(crate) fn mtu(skb: &SkBuff) -> u32 {
+    let [word, ..] = skb.cb();
+    *word
+}
+
+/// Notes the DS field that a message is to be sent with.
+#[inline]
+pub(crate) fn set_dsfield(skb: &mut SkBuff, ds: u8) {
+    let [_, word, ..] = skb.cb_mut();
+    *word = u32::from(ds);
+}
+
+/// Returns what [`set_dsfield`] noted.
+#[inline]
+pub(crate) fn dsfield(skb: &SkBuff) -> u8 {
+    let [_, word, ..] = skb.cb();
+    let [.., ds] = word.to_be_bytes();
+    ds
+}
+
+/// Notes how many messages a datagram holds, or how many a packet was put together from.
+#[inline]
+pub(crate) fn set_message_count(skb: &mut SkBuff, count: usize) {
+    let [_, _, word, ..] = skb.cb_mut();
+    // There is no room for more in a datagram.
+    *word = count as u32;
+}
+
+/// Returns what [`set_message_count`] noted.
+#[inline]
+pub(crate) fn message_count(skb: &SkBuff) -> usize {
+    let [_, _, word, ..] = skb.cb();
+    *word as usize
+}
+
+/// Returns the sum of what [`set_message_count`] noted of each packet.
+#[inline]
+pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
+    packets
+        .iter()
+        .map(message_count)
+        .fold(0, usize::wrapping_add)
+}
+
+/// Notes how many bytes the messages had that a packet was put together from.
+#[inline]
+pub(crate) fn set_message_bytes(skb: &mut SkBuff, bytes: usize) {
+    let [_, _, _, word, ..] = skb.cb_mut();
+    // There is no room for more in a packet.
+    *word = bytes as u32;
+}
+
+/// Returns what [`set_message_bytes`] noted.
+#[inline]
+pub(crate) fn message_bytes(skb: &SkBuff) -> u64 {
+    let [_, _, _, word, ..] = skb.cb();
+    u64::from(*word)
+}
