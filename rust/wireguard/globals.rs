@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What all devices share: the list of them, the load of handshakes, and the limiter of their rate.
+//! What all devices share: the list of them, and the limiter of handshakes.
 
-use crate::device::Device;
+use crate::{
+    device::Device,
+    limiter::Limiter, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -21,7 +24,6 @@ use kernel::{
 };
 use wg_kernel::{
     net::addr::SocketAddr,
-    new_spinlock_bh,
     notifier::Rest,
     rcu_object,
     sync::{
@@ -31,19 +33,13 @@ use wg_kernel::{
             RcuArc,
             Release,
             Slot, //
-        },
-        SpinLockBh, //
+        }, //
     },
     time,
     timer::{
         Expire,
         Timers, //
     }, //
-};
-use wg_proto::ratelimit::{
-    self,
-    Bucket,
-    Load, //
 };
 
 /// The one instance, while the module is loaded.
@@ -55,13 +51,6 @@ static SUSPENDING: Atomic<bool> = Atomic::new(false);
 /// Whether it is about to hibernate.
 static HIBERNATING: Atomic<bool> = Atomic::new(false);
 
-/// How many sources are looked at in one go when idle ones are forgotten.
-const SWEEP: usize = 512;
-
-/// A source of handshake messages: the namespace of the interface, the family, and the address,
-/// of which IPv6 ones only count by the upper half.
-type Source = (usize, bool, u64);
-
 /// Memory for a place in the list of devices.
 pub(crate) type Place = RBTreeNodeReservation<u64, Arc<Device>>;
 
@@ -72,19 +61,8 @@ pub(crate) struct Globals {
     timers: Timers<Globals, 1>,
     #[pin]
     devices: Mutex<RBTree<u64, Arc<Device>>>,
-    /// When there were too many handshake messages, as [`Load`] has it.
-    load: Atomic<u64>,
     #[pin]
-    sources: SpinLockBh<Sources>,
-    max_sources: usize,
-}
-
-/// The sources that the limiter knows.
-struct Sources {
-    buckets: RBTree<Source, Bucket>,
-    count: usize,
-    /// Where to go on with looking for idle ones.
-    cursor: Source,
+    limiter: Limiter,
 }
 
 rcu_object!(Globals, timers: timers);
@@ -101,16 +79,7 @@ impl Globals {
             try_pin_init!(Self {
                 timers <- Timers::new(),
                 devices <- new_mutex!(RBTree::new(), "Globals::devices"),
-                load: Atomic::new(0),
-                sources <- new_spinlock_bh!(
-                    Sources {
-                        buckets: RBTree::new(),
-                        count: 0,
-                        cursor: (0, false, 0),
-                    },
-                    "Globals::sources"
-                ),
-                max_sources: ratelimit::max_sources(wg_kernel::mm::total_ram()),
+                limiter <- Limiter::new(),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -144,93 +113,32 @@ impl Globals {
         }
     }
 
-    /// Returns whether handshakes come in faster than they are answered, on whatever device, given
-    /// how many of them wait on one.
+    /// Returns what [`Limiter::is_under_load`] does.
     pub(crate) fn is_under_load(queued: usize, now_ns: u64) -> bool {
         let guard = rcu::read_lock();
-        let Some(globals) = GLOBALS.load(&guard) else {
-            return false;
-        };
-        let before = Load {
-            last_ns: globals.load.load(Relaxed),
-        };
-        let mut load = before;
-        let high = load.is_high(queued, now_ns);
-        // Whoever else does so at this moment writes much the same. Usually there is nothing to write.
-        if load != before {
-            globals.load.store(load.last_ns, Relaxed);
-        }
-        high
+        let globals = GLOBALS.load(&guard);
+        globals.is_some_and(|globals| globals.limiter.is_under_load(queued, now_ns))
     }
 
-    /// Returns whether the limit of the rate allows a handshake message from `source`.
+    /// Returns what [`Limiter::allows`] does.
     pub(crate) fn allows(namespace: usize, source: &SocketAddr, now_ns: u64) -> bool {
         let guard = rcu::read_lock();
         let Some(globals) = GLOBALS.load(&guard) else {
             return false;
         };
-        let key = match source {
-            SocketAddr::V4 { addr, .. } => (namespace, false, ratelimit::source_v4(addr)),
-            SocketAddr::V6 { addr, .. } => (namespace, true, ratelimit::source_v6(addr)),
-        };
-        let mut sources = globals.sources.lock();
-        if let Some(bucket) = sources.buckets.get_mut(&key) {
-            return bucket.allow(now_ns);
-        }
-        if sources.count >= globals.max_sources {
-            return false;
-        }
-        let bucket = Bucket::new(now_ns);
-        let added = sources
-            .buckets
-            .try_create_and_insert(key, bucket, GFP_ATOMIC)
-            .is_ok();
-        if added {
-            sources.count = sources.count.wrapping_add(1);
+        globals.limiter.allows(namespace, source, now_ns, || {
             if !globals.timers.is_pending(0) {
                 globals.timers.arm(0, time::HZ);
             }
-        }
-        added
-    }
-}
-
-impl Sources {
-    /// Forgets idle sources among the next [`SWEEP`], and returns whether those were the last.
-    fn sweep(&mut self, now_ns: u64) -> bool {
-        let mut cursor = self.cursor;
-        for _ in 0..SWEEP {
-            let next = self.buckets.cursor_lower_bound(&cursor);
-            let Some((&key, bucket)) = next.as_ref().map(|next| next.current()) else {
-                self.cursor = (0, false, 0);
-                return true;
-            };
-            if bucket.is_idle(now_ns) {
-                self.buckets.remove(&key);
-                self.count = self.count.wrapping_sub(1);
-            }
-            let (namespace, family, addr) = key;
-            cursor = match addr.checked_add(1) {
-                Some(addr) => (namespace, family, addr),
-                None if !family => (namespace, true, 0),
-                None => (namespace.wrapping_add(1), false, 0),
-            };
-        }
-        self.cursor = cursor;
-        false
+        })
     }
 }
 
 impl Expire<1> for Globals {
     fn expired(this: Borrow<'_, Self>, _timer: usize) {
-        let now_ns = time::boottime_coarse_ns();
-        let mut sources = this.sources.lock();
-        let complete = sources.sweep(now_ns);
-        if sources.count > 0 {
-            // With much to do, go on at the next tick; else look again when they may be idle.
-            let delay = if complete { time::HZ } else { 1 };
+        this.limiter.sweep(time::boottime_coarse_ns(), |delay| {
             this.timers.arm(0, delay);
-        }
+        });
     }
 }
 

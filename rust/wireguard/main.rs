@@ -23,6 +23,7 @@ mod handshake;
 mod inbox;
 mod keying;
 mod keypair;
+mod limiter;
 mod load;
 mod lookup;
 mod netlink;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The load of handshakes, and the limit of their rate, whatever device they are for.
+
+use kernel::{
+    prelude::*,
+    rbtree::RBTree,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use wg_kernel::{
+    net::addr::SocketAddr,
+    new_spinlock_bh,
+    sync::SpinLockBh,
+    time, //
+};
+use wg_proto::ratelimit::{
+    self,
+    Bucket,
+    Load, //
+};
+
+/// How many sources are looked at in one go when idle ones are forgotten.
+const SWEEP: usize = 512;
+
+/// A source of handshake messages: the namespace of the interface, the family, and the address,
+/// of which IPv6 ones only count by the upper half.
+type Source = (usize, bool, u64);
+
+/// What says whether there is a load, and which sources are heard then.
+#[pin_data]
+pub(crate) struct Limiter {
+    /// When there were too many handshake messages, as [`Load`] has it.
+    load: Atomic<u64>,
+    #[pin]
+    sources: SpinLockBh<Sources>,
+    max_sources: usize,
+}
+
+/// The sources that the limiter knows.
+struct Sources {
+    buckets: RBTree<Source, Bucket>,
+    count: usize,
+    /// Where to go on with looking for idle ones.
+    cursor: Source,
+}
+
+impl Limiter {
+    /// Creates an initialiser for a limiter that knows no source yet.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            load: Atomic::new(0),
+            sources <- new_spinlock_bh!(
+                Sources {
+                    buckets: RBTree::new(),
+                    count: 0,
+                    cursor: (0, false, 0),
+                },
+                "Limiter::sources"
+            ),
+            max_sources: ratelimit::max_sources(wg_kernel::mm::total_ram()),
+        })
+    }
+
+    /// Returns whether handshakes come in faster than they are answered, on whatever device, given
+    /// how many of them wait on one.
+    pub(crate) fn is_under_load(&self, queued: usize, now_ns: u64) -> bool {
+        let before = Load {
+            last_ns: self.load.load(Relaxed),
+        };
+        let mut load = before;
+        let high = load.is_high(queued, now_ns);
+        // Another CPU that does so at this moment writes much the same. Usually there is nothing to write.
+        if load != before {
+            self.load.store(load.last_ns, Relaxed);
+        }
+        high
+    }
+
+    /// Returns whether the limit of the rate allows a handshake message from `source`. If that is new,
+    /// calls `added`, to have idle ones forgotten by [`Limiter::sweep`].
+    pub(crate) fn allows(
+        &self,
+        namespace: usize,
+        source: &SocketAddr,
+        now_ns: u64,
+        added: impl FnOnce(),
+    ) -> bool {
+        let key = match source {
+            SocketAddr::V4 { addr, .. } => (namespace, false, ratelimit::source_v4(addr)),
+            SocketAddr::V6 { addr, .. } => (namespace, true, ratelimit::source_v6(addr)),
+        };
+        let mut sources = self.sources.lock();
+        if let Some(bucket) = sources.buckets.get_mut(&key) {
+            return bucket.allow(now_ns);
+        }
+        if sources.count >= self.max_sources {
+            return false;
+        }
+        let bucket = Bucket::new(now_ns);
+        let inserted = sources
+            .buckets
+            .try_create_and_insert(key, bucket, GFP_ATOMIC)
+            .is_ok();
+        if inserted {
+            sources.count = sources.count.wrapping_add(1);
+            added();
+        }
+        inserted
+    }
+
+    /// Forgets some idle sources, and calls `again` with the jiffies until the next time, if any are left.
+    pub(crate) fn sweep(&self, now_ns: u64, again: impl FnOnce(usize)) {
+        let mut sources = self.sources.lock();
+        let complete = sources.sweep(now_ns);
+        if sources.count > 0 {
+            // With much to do, go on at the next tick; else look again when they may be idle.
+            again(if complete { time::HZ } else { 1 });
+        }
+    }
+}
+
+impl Sources {
+    /// Forgets idle sources among the next [`SWEEP`], and returns whether those were the last.
+    fn sweep(&mut self, now_ns: u64) -> bool {
+        let mut cursor = self.cursor;
+        for _ in 0..SWEEP {
+            let next = self.buckets.cursor_lower_bound(&cursor);
+            let Some((&key, bucket)) = next.as_ref().map(|next| next.current()) else {
+                self.cursor = (0, false, 0);
+                return true;
+            };
+            if bucket.is_idle(now_ns) {
+                self.buckets.remove(&key);
+                self.count = self.count.wrapping_sub(1);
+            }
+            let (namespace, family, addr) = key;
+            cursor = match addr.checked_add(1) {
+                Some(addr) => (namespace, family, addr),
+                None if !family => (namespace, true, 0),
+                None => (namespace.wrapping_add(1), false, 0),
+            };
+        }
+        self.cursor = cursor;
+        false
+    }
+}
