@@ -59,7 +59,7 @@ pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
 
 /// Returns when the last handshake message is to have been sent for another one to be allowed.
 #[inline]
-pub fn may_initiate_at_once(now_ns: u64) -> u64 {
+pub fn sent_long_enough_ago(now_ns: u64) -> u64 {
     now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * NSEC_PER_SEC)
 }
 
@@ -178,7 +178,7 @@ mod tests {
         assert!(!may_initiate(7, 5 * SECOND + 6));
         assert!(may_initiate(7, 5 * SECOND + 7));
         for now in [0, 3, SECOND, 1000 * SECOND] {
-            assert!(may_initiate(may_initiate_at_once(now), now));
+            assert!(may_initiate(sent_long_enough_ago(now), now));
         }
     }
 

@@ -467,7 +467,7 @@ impl Operations for WireGuard {
         rcu: &Guard,
         bh: &bh::Guard,
     ) -> Result {
-        data.transmit(dev, skb, rcu, bh)
+        data.start_xmit(dev, skb, rcu, bh)
     }
 
     #[inline]

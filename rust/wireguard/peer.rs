@@ -194,7 +194,7 @@ impl Peer {
                 dead: Atomic::new(false),
                 keying <- new_mutex!(Keying::new(), "Peer::keying"),
                 sessions <- Sessions::new(),
-                last_sent_handshake_ns: Atomic::new(session::may_initiate_at_once(
+                last_sent_handshake_ns: Atomic::new(session::sent_long_enough_ago(
                     time::boottime_coarse_ns()
                 )),
                 latest_handshake_ns: Atomic::new(0),
@@ -296,7 +296,7 @@ impl Peer {
     pub(crate) fn allow_initiation(&self, _keying: &Keying) {
         let now_ns = time::boottime_coarse_ns();
         self.last_sent_handshake_ns
-            .store(session::may_initiate_at_once(now_ns), Relaxed);
+            .store(session::sent_long_enough_ago(now_ns), Relaxed);
     }
 
     /// Notes that a handshake message is made now, to be sent.

@@ -64,8 +64,8 @@ use wg_proto::{
 };
 
 impl Device {
-    /// Takes in a datagram that one of the sockets has received. It is silent about what is not a
-    /// message.
+    /// Takes in a datagram that one of the sockets has received. Anything that is not a WireGuard message is
+    /// dropped silently.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
         if skb.pull_udp().is_err() {
@@ -97,7 +97,7 @@ impl Device {
             return self.queue_handshake(kind, skb);
         }
 
-        self.push(skb, 1, bh);
+        self.enqueue(skb, 1, bh);
     }
 
     /// Takes in a datagram that stands for several of `size` bytes each, save for the last.
@@ -106,7 +106,7 @@ impl Device {
         let count = (skb.len() as usize).div_ceil(size.max(1));
         if size <= gather::MAX_LEN && is_of_one_session(&skb, size) {
             if skb.pull_linear(wire::DATA_HEADER_LEN as u32) {
-                self.push(skb, count, bh);
+                self.enqueue(skb, count, bh);
             }
             return;
         }
@@ -130,7 +130,7 @@ impl Device {
     /// on whatever CPU they arrive, so that they stay in order. What belongs to no session is not
     /// worth a lock, and takes no place from those that do.
     #[inline]
-    fn push(&self, skb: SkBuff, count: usize, bh: &bh::Guard) {
+    fn enqueue(&self, skb: SkBuff, count: usize, bh: &bh::Guard) {
         let Some(receiver) = header(&skb).map(|header| header.receiver) else {
             return;
         };
@@ -217,7 +217,7 @@ impl Device {
             } else {
                 alone = alone.saturating_sub(messages);
                 let merge = netdev.merges_packets();
-                // What is little is not worth to be measured.
+                // Timing a single message costs more than it tells.
                 match count {
                     1 => keypair.open(&mut run, merge),
                     _ => inbox.meter().measure(|| keypair.open(&mut run, merge)),
@@ -331,8 +331,8 @@ impl<'a> Delivery<'a> {
                 Some(())
             }
             Ok(false) => None,
-            Err(dishonesty) => {
-                self.count(dishonesty, peer, count);
+            Err(refusal) => {
+                self.count_error(refusal, peer, count);
                 None
             }
         }
@@ -347,17 +347,17 @@ impl<'a> Delivery<'a> {
         table: Option<Borrow<'_, AllowedIps>>,
         skb: &mut SkBuff,
         outer_ds: u8,
-    ) -> Result<bool, Dishonesty> {
+    ) -> Result<bool, Refusal> {
         let mut head = [0; ip::V6_HEADER_LEN];
         let head_len = ip::V6_HEADER_LEN.min(skb.len() as usize);
         let head = head.get_mut(..head_len).unwrap_or_default();
         if !skb.pull_linear(head_len as u32) || !skb.copy_bits(0, head) {
-            return Err(Dishonesty::Type);
+            return Err(Refusal::Type);
         }
         let header =
             ip::Header::parse(head, skb.len() as usize).map_err(|malformed| match malformed {
-                Malformed::Type => Dishonesty::Type,
-                Malformed::Size => Dishonesty::Size,
+                Malformed::Type => Refusal::Type,
+                Malformed::Size => Refusal::Size,
             })?;
 
         if !skb.is_gso() {
@@ -378,19 +378,19 @@ impl<'a> Delivery<'a> {
         let owner = table.and_then(|table| table.into_ref().lookup(&source));
         match owner {
             Some(owner) if core::ptr::eq(&**owner, peer) => Ok(true),
-            _ => Err(Dishonesty::Source(source)),
+            _ => Err(Refusal::Source(source)),
         }
     }
 
-    /// Counts a dishonest packet that came in `count` messages.
+    /// Counts a packet that is refused and came in so many messages.
     #[cold]
-    fn count(&self, dishonesty: Dishonesty, peer: &Peer, count: u64) {
+    fn count_error(&self, refusal: Refusal, peer: &Peer, messages: u64) {
         let name = self.device.name();
         let (id, endpoint) = (peer.id(), peer.endpoint_for_log());
 
-        self.netdev.rx_errors_add(count);
-        match dishonesty {
-            Dishonesty::Source(source) => {
+        self.netdev.rx_errors_add(messages);
+        match refusal {
+            Refusal::Source(source) => {
                 pr_debug_ratelimited!(
                     "{}: Packet has unallowed src IP ({}) from peer {} ({})\n",
                     name,
@@ -398,25 +398,25 @@ impl<'a> Delivery<'a> {
                     id,
                     endpoint
                 );
-                self.netdev.rx_frame_errors_add(count);
+                self.netdev.rx_frame_errors_add(messages);
             }
-            Dishonesty::Type => {
+            Refusal::Type => {
                 pr_debug_ratelimited!(
                     "{}: Packet is neither ipv4 nor ipv6 from peer {} ({})\n",
                     name,
                     id,
                     endpoint
                 );
-                self.netdev.rx_frame_errors_add(count);
+                self.netdev.rx_frame_errors_add(messages);
             }
-            Dishonesty::Size => {
+            Refusal::Size => {
                 pr_debug_ratelimited!(
                     "{}: Packet has incorrect size from peer {} ({})\n",
                     name,
                     id,
                     endpoint
                 );
-                self.netdev.rx_length_errors_add(count);
+                self.netdev.rx_length_errors_add(messages);
             }
         }
     }
@@ -437,7 +437,7 @@ impl<'a> Delivery<'a> {
 }
 
 /// What is wrong with a packet that the peer has sent.
-enum Dishonesty {
+enum Refusal {
     /// It is not an IP packet.
     Type,
     /// It is not as long as it says.

@@ -87,7 +87,7 @@ impl Device {
     /// [`EPROTONOSUPPORT`] if it is not what it says it is, [`ENOKEY`] if it is for no peer,
     /// [`EDESTADDRREQ`] if it is not known where the peer is, and those of segmentation.
     #[inline]
-    pub(crate) fn transmit(
+    pub(crate) fn start_xmit(
         self: &Arc<Self>,
         netdev: &netdevice::Device,
         skb: OutgoingSkBuff<'_>,
@@ -168,7 +168,7 @@ impl Device {
         };
         let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
         packets.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
-        Peer::stage(peer.borrow(), packets, guard, bh);
+        Peer::send_or_stage(peer.borrow(), packets, guard, bh);
         Ok(())
     }
 }
@@ -176,10 +176,10 @@ impl Device {
 impl Peer {
     /// Sends packets, after those that wait for a session if there are any.
     #[inline]
-    fn stage(this: Borrow<'_, Self>, packets: SkBuffList, guard: &Guard, bh: &bh::Guard) {
+    fn send_or_stage(this: Borrow<'_, Self>, packets: SkBuffList, guard: &Guard, bh: &bh::Guard) {
         let packets = match this.has_staged.load(Relaxed) {
             true => packets,
-            false => match Self::encrypt(this, packets, guard, bh) {
+            false => match Self::try_send(this, packets, guard, bh) {
                 Ok(()) => return,
                 Err(packets) => packets,
             },
@@ -187,14 +187,14 @@ impl Peer {
         if !this.is_active(guard) {
             return this.device().count_tx_dropped(packets.len() as u64);
         }
-        this.stage_slow(packets);
+        this.stage(packets);
         Self::send_staged(this);
     }
 
     /// Puts packets with those that wait for a session, of which the oldest go if there are too
     /// many.
     #[cold]
-    fn stage_slow(&self, mut packets: SkBuffList) {
+    fn stage(&self, mut packets: SkBuffList) {
         let mut excess = SkBuffList::new();
         let mut staged = self.staged.lock();
         // Before the new ones are added, so that these are not cut short.
@@ -228,7 +228,7 @@ impl Peer {
             return;
         }
 
-        let Err(mut packets) = Self::encrypt(this, packets, &guard, &bh) else {
+        let Err(mut packets) = Self::try_send(this, packets, &guard, &bh) else {
             return;
         };
         // While they wait, their sockets may go on to send elsewhere.
@@ -256,7 +256,7 @@ impl Peer {
         let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
-        let Some((keypair, nonces)) = this.into_ref().session(bundle.count(), guard) else {
+        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(bundle.count(), guard) else {
             return Err(skb);
         };
         let sealing = Sealing::bundle(bundle, nonces);
@@ -264,9 +264,9 @@ impl Peer {
         Ok(())
     }
 
-    /// Encrypts and sends packets, or gives them back if there is no session to do so with.
+    /// Has packets encrypted and sent, or gives them back if there is no session to do so with.
     #[inline]
-    fn encrypt(
+    fn try_send(
         this: Borrow<'_, Self>,
         packets: SkBuffList,
         guard: &Guard,
@@ -275,16 +275,17 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        let Some((keypair, nonces)) = this.into_ref().session(packets.len(), guard) else {
+        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(packets.len(), guard) else {
             return Err(packets);
         };
         Self::dispatch(this, packets, keypair, Sealing::each(nonces), guard, bh);
         Ok(())
     }
 
-    /// Returns the session to send `count` messages with, and nonces for them.
+    /// Takes nonces for `count` messages, which are not to be had again, and returns the session that they
+    /// are of.
     #[inline]
-    fn session<'g>(
+    fn reserve_nonces<'g>(
         &'g self,
         count: usize,
         guard: &'g Guard,
@@ -320,7 +321,7 @@ impl Peer {
             && !parallel.wants_encryption(count, meter)
             && !this.outbox.is_for_task(&sealing, bh);
         if inline {
-            // What is little is not worth to be measured.
+            // Timing a single message costs more than it tells.
             let sealed = match count {
                 1 => keypair.seal(packets, sealing),
                 _ => parallel.measure_encryption(meter, || keypair.seal(packets, sealing)),

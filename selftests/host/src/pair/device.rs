@@ -30,7 +30,7 @@ use wg_proto::{
         Load, //
     },
     session::{
-        may_initiate_at_once,
+        sent_long_enough_ago,
         Keypairs, //
     },
     timers::{
@@ -194,7 +194,7 @@ impl Device {
             attempts: 0,
             need_another_keepalive: false,
             sent_lastminute_handshake: false,
-            last_sent_handshake: may_initiate_at_once(self.now),
+            last_sent_handshake: sent_long_enough_ago(self.now),
             latest_handshake: None,
             source_cleared: 0,
             rx_bytes: 0,
@@ -232,7 +232,7 @@ impl Device {
             self.purge(peer);
             self.peers[peer].deadlines = [None; Timer::COUNT];
             self.zero_keys(peer);
-            self.peers[peer].last_sent_handshake = may_initiate_at_once(self.now);
+            self.peers[peer].last_sent_handshake = sent_long_enough_ago(self.now);
         }
     }
 
@@ -254,7 +254,7 @@ impl Device {
             if let Some(index) = peer.handshake.clear() {
                 self.indices.remove(&index);
             }
-            peer.last_sent_handshake = may_initiate_at_once(self.now);
+            peer.last_sent_handshake = sent_long_enough_ago(self.now);
             for session in [&peer.keypairs.next, &peer.keypairs.current] {
                 session
                     .iter()
