@@ -12,9 +12,9 @@ use crate::{
     },
     device::Device,
     endpoint,
-    gather,
     keypair::Keypair,
     lookup::Entry,
+    open,
     peer::Peer,
     queue::{
         Batch,
@@ -104,7 +104,7 @@ impl Device {
     #[cold]
     fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, bh: &bh::Guard) {
         let count = (skb.len() as usize).div_ceil(size.max(1));
-        if size <= gather::MAX_LEN && is_of_one_session(&skb, size) {
+        if size <= open::MAX_LEN && is_of_one_session(&skb, size) {
             if skb.pull_linear(wire::DATA_HEADER_LEN as u32) {
                 self.enqueue(skb, count, bh);
             }

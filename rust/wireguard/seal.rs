@@ -2,8 +2,11 @@
 
 //! Encryption of what leaves: packets that become a message each, and large ones that become many.
 
+mod bundle;
+
+pub(crate) use self::bundle::Bundle;
+
 use crate::{
-    bundle::Bundle,
     control::{
         mtu,
         set_dsfield,

@@ -3,7 +3,6 @@
 //! A packet's way out: stage, encrypt, transmit.
 
 use crate::{
-    bundle::Bundle,
     control::{
         dsfield,
         set_mtu,
@@ -20,7 +19,10 @@ use crate::{
         Job,
         Task, //
     },
-    seal::Sealing, //
+    seal::{
+        Bundle,
+        Sealing, //
+    }, //
 };
 use kernel::{
     cpu::CpuId,
