@@ -33,6 +33,7 @@ mod receive;
 mod seal;
 mod send;
 mod socket;
+mod staged;
 mod timers;
 
 use crate::{

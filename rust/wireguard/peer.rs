@@ -18,6 +18,7 @@ use crate::{
     keying::Keying,
     keypair::Sessions,
     outbox::Outbox,
+    staged::Staged,
     timers::TIMERS, //
 };
 use kernel::{
@@ -115,9 +116,7 @@ pub(crate) struct Peer {
     endpoint_change: SpinLockBh<()>,
 
     #[pin]
-    pub(crate) staged: SpinLockBh<SkBuffList>,
-    /// Whether `staged` holds anything; a copy to be read without the lock.
-    pub(crate) has_staged: Atomic<bool>,
+    pub(crate) staged: Staged,
     #[pin]
     pub(crate) outbox: Outbox,
 
@@ -200,8 +199,7 @@ impl Peer {
                 latest_handshake_ns: Atomic::new(0),
                 endpoint: Slot::new(None),
                 endpoint_change <- new_spinlock_bh!((), "Peer::endpoint_change"),
-                staged <- new_spinlock_bh!(SkBuffList::new(), "Peer::staged"),
-                has_staged: Atomic::new(false),
+                staged <- Staged::new(),
                 outbox <- Outbox::new(),
                 rx_bytes: Atomic::new(0),
                 tx_bytes: Atomic::new(0),
@@ -342,12 +340,17 @@ impl Peer {
         u16::try_from(self.timer_state.persistent_keepalive.load(Relaxed)).unwrap_or(u16::MAX)
     }
 
+    /// Has packets wait for a session, and counts those that go in their place.
+    pub(crate) fn append_staged(&self, packets: SkBuffList) {
+        self.drop_staged(self.staged.append(packets));
+    }
+
     /// Drops all packets that wait for a session, and counts them.
     pub(crate) fn purge_staged(&self) {
-        let mut staged = self.staged.lock();
-        let dropped = core::mem::replace(&mut *staged, SkBuffList::new());
-        self.has_staged.store(false, Relaxed);
-        drop(staged);
+        self.drop_staged(self.staged.take());
+    }
+
+    fn drop_staged(&self, dropped: SkBuffList) {
         if !dropped.is_empty() {
             self.device().count_tx_dropped(dropped.len() as u64);
         }

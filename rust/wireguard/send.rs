@@ -60,7 +60,6 @@ use wg_kernel::{
 };
 use wg_proto::{
     ip,
-    limits,
     nonce::Nonces,
     timers::Occasion,
     wire, //
@@ -179,39 +178,25 @@ impl Peer {
     /// Sends packets, after those that wait for a session if there are any.
     #[inline]
     fn send_or_stage(this: Borrow<'_, Self>, packets: SkBuffList, guard: &Guard, bh: &bh::Guard) {
-        let packets = match this.has_staged.load(Relaxed) {
-            true => packets,
-            false => match Self::try_send(this, packets, guard, bh) {
+        let packets = match this.staged.is_empty() {
+            true => match Self::try_send(this, packets, guard, bh) {
                 Ok(()) => return,
                 Err(packets) => packets,
             },
+            false => packets,
         };
         if !this.is_active(guard) {
             return this.device().count_tx_dropped(packets.len() as u64);
         }
-        this.stage(packets);
-        Self::send_staged(this);
+        Self::stage(this, packets);
     }
 
     /// Puts packets with those that wait for a session, of which the oldest go if there are too
-    /// many.
+    /// many, and begins a handshake if there is still none.
     #[cold]
-    fn stage(&self, mut packets: SkBuffList) {
-        let mut excess = SkBuffList::new();
-        let mut staged = self.staged.lock();
-        // Before the new ones are added, so that these are not cut short.
-        while staged.len() > limits::MAX_STAGED_PACKETS {
-            match staged.pop_front() {
-                Some(skb) => excess.push_back(skb),
-                None => break,
-            }
-        }
-        staged.append(&mut packets);
-        self.has_staged.store(true, Relaxed);
-        drop(staged);
-        if !excess.is_empty() {
-            self.device().count_tx_dropped(excess.len() as u64);
-        }
+    fn stage(this: Borrow<'_, Self>, packets: SkBuffList) {
+        this.append_staged(packets);
+        Self::send_staged(this);
     }
 
     /// Sends the packets that wait for a session if there is one now, and otherwise begins a
@@ -222,10 +207,7 @@ impl Peer {
         if !this.is_active(&guard) {
             return;
         }
-        let mut staged = this.staged.lock();
-        let packets = core::mem::replace(&mut *staged, SkBuffList::new());
-        this.has_staged.store(false, Relaxed);
-        drop(staged);
+        let packets = this.staged.take();
         if packets.is_empty() {
             return;
         }
@@ -235,10 +217,7 @@ impl Peer {
         };
         // While they wait, their sockets may go on to send elsewhere.
         packets.for_each_mut(SkBuff::orphan);
-        let mut staged = this.staged.lock();
-        staged.prepend(&mut packets);
-        this.has_staged.store(true, Relaxed);
-        drop(staged);
+        this.staged.put_back(packets);
         Self::queue_initiation(this, false);
     }
 
@@ -251,7 +230,7 @@ impl Peer {
         guard: &Guard,
         bh: &bh::Guard,
     ) -> Result<(), OutgoingSkBuff<'a>> {
-        if !skb.is_gso() || !this.device().outer_gso || this.has_staged.load(Relaxed) {
+        if !skb.is_gso() || !this.device().outer_gso || !this.staged.is_empty() {
             return Err(skb);
         }
         set_mtu(skb.cb_mut(), mtu);
@@ -369,7 +348,7 @@ impl Peer {
         if !this.is_active(&guard) {
             return;
         }
-        if !this.has_staged.load(Relaxed) {
+        if this.staged.is_empty() {
             let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
                 return;
             };
@@ -377,11 +356,7 @@ impl Peer {
                 return;
             };
             set_mtu(skb.cb_mut(), netdev.mtu());
-
-            let mut staged = this.staged.lock();
-            staged.push_back(skb.into());
-            this.has_staged.store(true, Relaxed);
-            drop(staged);
+            this.append_staged(SkBuff::from(skb).into());
             pr_debug_ratelimited!(
                 "{}: Sending keepalive packet to peer {} ({})\n",
                 this.device().name(),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets that wait for a session.
+
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use wg_kernel::{
+    net::skbuff::SkBuffList,
+    new_spinlock_bh,
+    sync::SpinLockBh, //
+};
+use wg_proto::limits;
+
+/// The packets of a peer that wait for a session.
+#[pin_data]
+pub(crate) struct Staged {
+    #[pin]
+    packets: SpinLockBh<SkBuffList>,
+    /// Whether there are none; a copy, written under the lock, to be read without it.
+    empty: Atomic<bool>,
+}
+
+impl Staged {
+    /// Creates an initialiser for no packets.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            packets <- new_spinlock_bh!(SkBuffList::new(), "Peer::staged"),
+            empty: Atomic::new(true),
+        })
+    }
+
+    /// Returns whether no packets wait. Others may add some at the same time.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.empty.load(Relaxed)
+    }
+
+    /// Adds packets behind the others, and returns the oldest of these if there were too many.
+    pub(crate) fn append(&self, mut packets: SkBuffList) -> SkBuffList {
+        let mut excess = SkBuffList::new();
+        let mut staged = self.packets.lock();
+        // Before the new ones are added, so that these are not cut short.
+        while staged.len() > limits::MAX_STAGED_PACKETS {
+            match staged.pop_front() {
+                Some(skb) => excess.push_back(skb),
+                None => break,
+            }
+        }
+        staged.append(&mut packets);
+        self.note(&staged);
+        excess
+    }
+
+    /// Adds packets that were taken, before the others.
+    pub(crate) fn put_back(&self, mut packets: SkBuffList) {
+        let mut staged = self.packets.lock();
+        staged.prepend(&mut packets);
+        self.note(&staged);
+    }
+
+    /// Takes all packets.
+    pub(crate) fn take(&self) -> SkBuffList {
+        let mut staged = self.packets.lock();
+        let packets = core::mem::replace(&mut *staged, SkBuffList::new());
+        self.note(&staged);
+        packets
+    }
+
+    /// Repeats for readers what the lock holds.
+    fn note(&self, staged: &SkBuffList) {
+        self.empty.store(staged.is_empty(), Relaxed);
+    }
+}
