@@ -133,7 +133,7 @@ impl Device {
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
         peer.may_have_keys(epoch).then_some(())?;
-        let handshake = &mut keying.activate(&peer).ok()?.handshake;
+        let handshake = &mut peer.activate(&mut keying).ok()?.handshake;
         handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
             .ok()?;
@@ -267,7 +267,7 @@ impl Peer {
         let mut keying = this.keying.lock();
         this.may_have_keys(epoch).then_some(())?;
         this.note_handshake_sent(&keying);
-        let Active { handshake, cookies } = keying.activate(this).ok()?;
+        let Active { handshake, cookies } = this.activate(&mut keying).ok()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok()?;
         let (seconds, nanoseconds) = time::real_time();

@@ -6,6 +6,8 @@
 //! holds a reference. It dies in three steps: it is taken out of the tables and marked as dead, a
 //! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
 
+mod keys;
+
 use crate::{
     device::{
         Device,
