@@ -75,7 +75,10 @@ use wg_kernel::{
     pr_debug,
     random,
     sync::{
-        bh,
+        bh::{
+            self,
+            Softirq, //
+        },
         rcu::{
             self,
             hash::HashTable,
@@ -467,7 +470,7 @@ impl Operations for WireGuard {
         rcu: &Guard,
         bh: &bh::Guard,
     ) -> Result {
-        data.start_xmit(dev, skb, rcu, bh)
+        data.start_xmit(dev, skb, Softirq::new(rcu, bh))
     }
 
     #[inline]

@@ -24,7 +24,10 @@ use kernel::{
 };
 use wg_kernel::{
     sync::{
-        bh,
+        bh::{
+            self,
+            Softirq, //
+        },
         rcu::{
             self,
             RcuArc, //
@@ -107,7 +110,7 @@ impl Outbox {
             let guard = rcu::read_lock();
             let peer = keypair.peer();
             if peer.is_active_in(epoch, &guard) {
-                Peer::transmit(peer.borrow(), packets, &guard, &bh);
+                Peer::transmit(peer.borrow(), packets, Softirq::new(&guard, &bh));
             }
             drop(guard);
         }

@@ -40,12 +40,8 @@ use wg_kernel::{
     },
     pr_debug_ratelimited,
     sync::{
-        bh,
-        rcu::{
-            self,
-            Borrow,
-            Guard, //
-        }, //
+        bh::Softirq,
+        rcu::Borrow, //
     },
     time, //
 };
@@ -67,19 +63,19 @@ impl Device {
     /// Takes in a datagram that one of the sockets has received. Anything that is not a WireGuard message is
     /// dropped silently.
     #[inline]
-    pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
+    pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
         if skb.pull_udp().is_err() {
             return;
         }
         match skb.datagram_size() {
-            Some(size) => self.receive_many(skb, size as usize, bh),
-            None => self.receive_one(skb, bh),
+            Some(size) => self.receive_many(skb, size as usize, softirq),
+            None => self.receive_one(skb, softirq),
         }
     }
 
     /// Takes in the payload of a datagram, the headers of which are in the headroom.
     #[inline]
-    fn receive_one(self: &Arc<Self>, mut skb: SkBuff, bh: &bh::Guard) {
+    fn receive_one(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
         // The stack has made no more of it linear than the UDP header.
         if !skb.pull_linear(4) {
             return;
@@ -97,16 +93,16 @@ impl Device {
             return self.queue_handshake(kind, skb);
         }
 
-        self.enqueue(skb, 1, bh);
+        self.enqueue(skb, 1, softirq);
     }
 
     /// Takes in a datagram that stands for several of `size` bytes each, save for the last.
     #[cold]
-    fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, bh: &bh::Guard) {
+    fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, softirq: Softirq<'_>) {
         let count = (skb.len() as usize).div_ceil(size.max(1));
         if size <= open::MAX_LEN && is_of_one_session(&skb, size) {
             if skb.pull_linear(wire::DATA_HEADER_LEN as u32) {
-                self.enqueue(skb, count, bh);
+                self.enqueue(skb, count, softirq);
             }
             return;
         }
@@ -118,7 +114,7 @@ impl Device {
                 .alloc_inner(len)
                 .and_then(|mut datagram| datagram.put_from(&skb, offset, len).then_some(datagram))
             {
-                self.receive_one(datagram.into(), bh);
+                self.receive_one(datagram.into(), softirq);
             }
             offset = offset.wrapping_add(len as u32);
             rest = rest.wrapping_sub(len);
@@ -130,19 +126,18 @@ impl Device {
     /// on whatever CPU they arrive, so that they stay in order. What belongs to no session is not
     /// worth a lock, and takes no place from those that do.
     #[inline]
-    fn enqueue(&self, skb: SkBuff, count: usize, bh: &bh::Guard) {
+    fn enqueue(&self, skb: SkBuff, count: usize, softirq: Softirq<'_>) {
         let Some(receiver) = header(&skb).map(|header| header.receiver) else {
             return;
         };
-        let guard = rcu::read_lock();
-        let entry = self.indices().get(receiver, &guard);
+        let entry = self.indices().get(receiver, softirq.rcu());
         if !matches!(entry, Some(Entry::Keypair(_))) {
             return;
         }
         let instance = self.instance_of(receiver);
         if let Some(inbox) = self.inbox(instance) {
             inbox.push(skb, count);
-            self.link().schedule_napi(instance, bh);
+            self.link().schedule_napi(instance, softirq.bh());
         }
     }
 
@@ -162,16 +157,15 @@ impl Device {
             inbox.clear();
             return 0;
         }
-        let (guard, bh) = (napi.rcu(), napi.bh());
-        let Some(netdev) = self.link().get(guard) else {
+        let softirq = Softirq::new(napi.rcu(), napi.bh());
+        let Some(netdev) = self.link().get(softirq.rcu()) else {
             return 0;
         };
         let delivery = Delivery {
             device: self,
             netdev,
             napi,
-            guard,
-            bh,
+            softirq,
         };
         let mut done: usize = 0;
 
@@ -184,7 +178,7 @@ impl Device {
                 packets,
                 epoch,
             } = batch;
-            let count = match keypair.peer().is_active_in(epoch, guard) {
+            let count = match keypair.peer().is_active_in(epoch, softirq.rcu()) {
                 true => delivery.deliver(keypair.borrow(), packets),
                 false => 0,
             };
@@ -234,8 +228,7 @@ struct Delivery<'a> {
     device: &'a Device,
     netdev: &'a netdevice::Device,
     napi: &'a Napi<'a>,
-    guard: &'a Guard,
-    bh: &'a bh::Guard,
+    softirq: Softirq<'a>,
 }
 
 impl<'a> Delivery<'a> {
@@ -247,7 +240,7 @@ impl<'a> Delivery<'a> {
             let Some(index) = header(&first).map(|header| header.receiver) else {
                 continue;
             };
-            let entry = self.device.indices().get(index, self.guard);
+            let entry = self.device.indices().get(index, self.softirq.rcu());
             let Some(Entry::Keypair(keypair)) = entry else {
                 continue;
             };
@@ -273,20 +266,23 @@ impl<'a> Delivery<'a> {
             return 0;
         }
         let peer = keypair.peer();
-        let table = self.device.allowed_ips().load(self.guard);
+        let table = self.device.allowed_ips().load(self.softirq.rcu());
         let mut total = 0usize;
         let mut count = 0u64;
         let mut bytes = 0u64;
         while let Some(skb) = packets.pop_front() {
             let (of_one, bytes_of_one) = (message_count(&skb), message_bytes(&skb));
             total = total.wrapping_add(of_one);
-            if self.deliver_one(keypair, table, skb, of_one as u64).is_some() {
+            if self
+                .deliver_one(keypair, table, skb, of_one as u64)
+                .is_some()
+            {
                 count = count.wrapping_add(of_one as u64);
                 bytes = bytes.wrapping_add(bytes_of_one);
             }
         }
         if count > 0 {
-            self.netdev.sw_rx_add(count, bytes, self.bh);
+            self.netdev.sw_rx_add(count, bytes, self.softirq.bh());
             peer.add_rx_bytes(bytes);
         }
         total
@@ -429,7 +425,10 @@ impl<'a> Delivery<'a> {
             return;
         }
         let now_ns = time::boottime_coarse_ns();
-        if peer.sessions.is_stale_for_receiving(now_ns, self.guard) {
+        if peer
+            .sessions
+            .is_stale_for_receiving(now_ns, self.softirq.rcu())
+        {
             sent.store(true, Relaxed);
             Peer::queue_initiation(peer, false);
         }

@@ -49,7 +49,10 @@ use wg_kernel::{
     },
     pr_debug_ratelimited,
     sync::{
-        bh,
+        bh::{
+            self,
+            Softirq, //
+        },
         rcu::{
             self,
             Borrow,
@@ -92,10 +95,9 @@ impl Device {
         self: &Arc<Self>,
         netdev: &netdevice::Device,
         skb: OutgoingSkBuff<'_>,
-        guard: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result {
-        self.route(netdev, skb, guard, bh).map_err(|refusal| {
+        self.route(netdev, skb, softirq).map_err(|refusal| {
             let Refusal {
                 error,
                 mut skb,
@@ -115,8 +117,7 @@ impl Device {
         &self,
         netdev: &netdevice::Device,
         skb: OutgoingSkBuff<'a>,
-        guard: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result<(), Refusal<'a>> {
         let protocol = skb.protocol();
         if protocol == 0 || protocol != skb.real_protocol() {
@@ -141,7 +142,7 @@ impl Device {
             skb,
             unreachable: true,
         };
-        let table = self.allowed_ips().load(guard);
+        let table = self.allowed_ips().load(softirq.rcu());
         let Some(header) = header else {
             return Err(refused(ENOKEY, skb));
         };
@@ -154,7 +155,7 @@ impl Device {
             );
             return Err(refused(ENOKEY, skb));
         };
-        if peer.endpoint(guard).is_none() {
+        if peer.endpoint(softirq.rcu()).is_none() {
             pr_debug_ratelimited!(
                 "{}: No valid endpoint has been configured or discovered for peer {}\n",
                 self.name(),
@@ -164,12 +165,12 @@ impl Device {
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());
-        let Err(skb) = Peer::send_large(peer.borrow(), skb, mtu, guard, bh) else {
+        let Err(skb) = Peer::send_large(peer.borrow(), skb, mtu, softirq) else {
             return Ok(());
         };
         let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
         packets.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
-        Peer::send_or_stage(peer.borrow(), packets, guard, bh);
+        Peer::send_or_stage(peer.borrow(), packets, softirq);
         Ok(())
     }
 }
@@ -177,15 +178,15 @@ impl Device {
 impl Peer {
     /// Sends packets, after those that wait for a session if there are any.
     #[inline]
-    fn send_or_stage(this: Borrow<'_, Self>, packets: SkBuffList, guard: &Guard, bh: &bh::Guard) {
+    fn send_or_stage(this: Borrow<'_, Self>, packets: SkBuffList, softirq: Softirq<'_>) {
         let packets = match this.staged.is_empty() {
-            true => match Self::try_send(this, packets, guard, bh) {
+            true => match Self::try_send(this, packets, softirq) {
                 Ok(()) => return,
                 Err(packets) => packets,
             },
             false => packets,
         };
-        if !this.is_active(guard) {
+        if !this.is_active(softirq.rcu()) {
             return this.device().count_tx_dropped(packets.len() as u64);
         }
         Self::stage(this, packets);
@@ -212,7 +213,7 @@ impl Peer {
             return;
         }
 
-        let Err(mut packets) = Self::try_send(this, packets, &guard, &bh) else {
+        let Err(mut packets) = Self::try_send(this, packets, Softirq::new(&guard, &bh)) else {
             return;
         };
         // While they wait, their sockets may go on to send elsewhere.
@@ -227,8 +228,7 @@ impl Peer {
         this: Borrow<'_, Self>,
         mut skb: OutgoingSkBuff<'a>,
         mtu: u32,
-        guard: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result<(), OutgoingSkBuff<'a>> {
         if !skb.is_gso() || !this.device().outer_gso || !this.staged.is_empty() {
             return Err(skb);
@@ -237,11 +237,14 @@ impl Peer {
         let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
-        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(bundle.count(), guard) else {
+        let Some((keypair, nonces)) = this
+            .into_ref()
+            .reserve_nonces(bundle.count(), softirq.rcu())
+        else {
             return Err(skb);
         };
         let sealing = Sealing::bundle(bundle, nonces);
-        Self::dispatch(this, skb.detach().into(), keypair, sealing, guard, bh);
+        Self::dispatch(this, skb.detach().into(), keypair, sealing, softirq);
         Ok(())
     }
 
@@ -250,16 +253,16 @@ impl Peer {
     fn try_send(
         this: Borrow<'_, Self>,
         packets: SkBuffList,
-        guard: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result<(), SkBuffList> {
         if packets.is_empty() {
             return Ok(());
         }
-        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(packets.len(), guard) else {
+        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(packets.len(), softirq.rcu())
+        else {
             return Err(packets);
         };
-        Self::dispatch(this, packets, keypair, Sealing::each(nonces), guard, bh);
+        Self::dispatch(this, packets, keypair, Sealing::each(nonces), softirq);
         Ok(())
     }
 
@@ -286,8 +289,7 @@ impl Peer {
         packets: SkBuffList,
         keypair: Borrow<'_, Keypair>,
         sealing: Sealing,
-        guard: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) {
         if this.is_dead() {
             return;
@@ -298,16 +300,16 @@ impl Peer {
         let meter = device.inbox(cpu).map(Inbox::encryption);
         let count = sealing.count();
         let inline = this.outbox.order().is_empty()
-            && netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
+            && netdevice::transmission_depth(softirq.bh()) <= MAX_INLINE_DEPTH
             && !parallel.wants_encryption(count, meter)
-            && !this.outbox.is_for_task(&sealing, bh);
+            && !this.outbox.is_for_task(&sealing, softirq.bh());
         if inline {
             // Timing a single message costs more than it tells.
             let sealed = match count {
                 1 => keypair.seal(packets, sealing),
                 _ => parallel.measure_encryption(meter, || keypair.seal(packets, sealing)),
             };
-            Self::transmit(this, sealed, guard, bh);
+            Self::transmit(this, sealed, softirq);
         } else if let Some(keypair) = keypair.get() {
             let task = Task::Encrypt { sealing, cpu };
             Job::submit(device, this.outbox.order(), task, keypair, packets);
@@ -316,12 +318,7 @@ impl Peer {
 
     /// Sends encrypted packets to where the peer is.
     #[inline]
-    pub(crate) fn transmit(
-        this: Borrow<'_, Self>,
-        mut packets: SkBuffList,
-        guard: &Guard,
-        bh: &bh::Guard,
-    ) {
+    pub(crate) fn transmit(this: Borrow<'_, Self>, mut packets: SkBuffList, softirq: Softirq<'_>) {
         if packets.is_empty() {
             return;
         }
@@ -331,13 +328,13 @@ impl Peer {
         while let Some(skb) = packets.pop_front() {
             let keepalive = skb.len() as usize == wire::DATA_MIN_LEN;
             let ds = dsfield(&skb);
-            data_sent |= this.send(skb, ds, guard, bh) && !keepalive;
+            data_sent |= this.send(skb, ds, softirq) && !keepalive;
         }
         if data_sent {
             this.on(Occasion::DataSent);
         }
         let now_ns = time::boottime_coarse_ns();
-        if this.sessions.is_stale_for_sending(now_ns, guard) {
+        if this.sessions.is_stale_for_sending(now_ns, softirq.rcu()) {
             Self::queue_initiation(this, false);
         }
     }

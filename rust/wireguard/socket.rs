@@ -50,7 +50,10 @@ use wg_kernel::{
     pr_debug_ratelimited,
     rcu_object,
     sync::{
-        bh,
+        bh::{
+            self,
+            Softirq, //
+        },
         rcu::{
             self,
             Borrow,
@@ -120,8 +123,8 @@ impl Sockets {
 
 impl Receive for Device {
     #[inline]
-    fn receive(data: &Arc<Self>, skb: SkBuff, _guard: &Guard, bh: &bh::Guard) {
-        data.receive(skb, bh);
+    fn receive(data: &Arc<Self>, skb: SkBuff, guard: &Guard, bh: &bh::Guard) {
+        data.receive(skb, Softirq::new(guard, bh));
     }
 }
 
@@ -162,20 +165,18 @@ impl Device {
         endpoint: &Endpoint,
         peer: Option<(&Peer, Borrow<'_, Endpoint>)>,
         ds: u8,
-        guard: &'g Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'g>,
     ) -> Result<u32> {
         let len = skb.len();
-        let netdev = self.link().get(guard).ok_or(ENODEV)?;
-        let sockets = self.sockets().load(guard).ok_or(ENONET)?.into_ref();
+        let netdev = self.link().get(softirq.rcu()).ok_or(ENODEV)?;
+        let sockets = self.sockets().load(softirq.rcu()).ok_or(ENONET)?.into_ref();
         let path = Path {
             device: self,
             netdev,
             endpoint,
             peer,
             ds,
-            guard,
-            bh,
+            softirq,
         };
         match endpoint.addr() {
             SocketAddr::V4 { addr, port } => {
@@ -215,8 +216,7 @@ struct Path<'a> {
     endpoint: &'a Endpoint,
     peer: Option<(&'a Peer, Borrow<'a, Endpoint>)>,
     ds: u8,
-    guard: &'a Guard,
-    bh: &'a bh::Guard,
+    softirq: Softirq<'a>,
 }
 
 /// What depends on the family of a destination.
@@ -314,17 +314,17 @@ impl Path<'_> {
         skb: SkBuff,
         mut flow: Flow<F>,
     ) -> Result {
-        let sender = socket.and_then(|socket| socket.sender(self.guard));
+        let sender = socket.and_then(|socket| socket.sender(self.softirq.rcu()));
         let sender = sender.ok_or(ENONET)?;
         let cached = self
             .cache()
-            .and_then(|cache| cache.get(&sender, &mut flow, self.bh));
+            .and_then(|cache| cache.get(&sender, &mut flow, self.softirq.bh()));
         let route = match cached {
             Some(route) => route,
             None => self.route(&sender, &mut flow)?,
         };
         let large = skb.is_gso();
-        let whole = route.send(skb, &flow, self.ds, Some(self.netdev), self.bh);
+        let whole = route.send(skb, &flow, self.ds, Some(self.netdev), self.softirq.bh());
         if let (true, Some((peer, _))) = (large, self.peer) {
             peer.outbox.note_large(whole);
         }
@@ -351,7 +351,7 @@ impl Path<'_> {
     ) -> Result<Route<'g, F>> {
         let route = self.reported(route)?;
         if let Some(cache) = self.new_cache() {
-            cache.set(&route, flow, self.bh);
+            cache.set(&route, flow, self.softirq.bh());
         }
         Ok(route)
     }
@@ -394,14 +394,14 @@ impl Path<'_> {
 impl Peer {
     /// Sends a message to the peer, and counts it. Returns whether that worked.
     #[inline]
-    pub(crate) fn send(&self, skb: SkBuff, ds: u8, guard: &Guard, bh: &bh::Guard) -> bool {
+    pub(crate) fn send(&self, skb: SkBuff, ds: u8, softirq: Softirq<'_>) -> bool {
         // Who removes the peer waits for a grace period, and releases the route then.
-        let endpoint = self.endpoint(guard).filter(|_| !self.is_dead());
+        let endpoint = self.endpoint(softirq.rcu()).filter(|_| !self.is_dead());
         let Some(endpoint) = endpoint else {
             return false;
         };
         let peer = Some((self, endpoint));
-        let sent = self.device().send(skb, &endpoint, peer, ds, guard, bh);
+        let sent = self.device().send(skb, &endpoint, peer, ds, softirq);
         if let Ok(len) = sent {
             self.add_tx_bytes(u64::from(len));
         }
@@ -415,7 +415,7 @@ impl Peer {
         };
         let bh = bh::disable();
         let guard = rcu::read_lock();
-        self.send(skb, ds, &guard, &bh);
+        self.send(skb, ds, Softirq::new(&guard, &bh));
     }
 }
 
@@ -429,7 +429,7 @@ impl Device {
         let endpoint = Endpoint::transient(addr, source);
         let bh = bh::disable();
         let guard = rcu::read_lock();
-        let _ = self.send(skb, &endpoint, None, 0, &guard, &bh);
+        let _ = self.send(skb, &endpoint, None, 0, Softirq::new(&guard, &bh));
     }
 }
 

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/bottom_half.h`](srctree/include/linux/bottom_half.h)
 
-use kernel::types::NotThreadSafe;
+use kernel::{
+    sync::rcu,
+    types::NotThreadSafe, //
+};
 use wg_bindings as bindings;
 
 /// Evidence that bottom halves are disabled on the current CPU.
@@ -74,5 +77,33 @@ impl Drop for Unpreempted {
             // SAFETY: By the type invariants, there is a disable that this call undoes.
             unsafe { bindings::preempt_enable() };
         }
+    }
+}
+
+/// Evidence of what holds in a softirq: this is a read-side critical section of RCU, and bottom halves are
+/// off. A task has it, too, that has made both guards.
+#[derive(Clone, Copy)]
+pub struct Softirq<'g> {
+    rcu: &'g rcu::Guard,
+    bh: &'g Guard,
+}
+
+impl<'g> Softirq<'g> {
+    /// Returns both in one.
+    #[inline]
+    pub fn new(rcu: &'g rcu::Guard, bh: &'g Guard) -> Self {
+        Self { rcu, bh }
+    }
+
+    /// Returns the evidence that this is a read-side critical section of RCU.
+    #[inline]
+    pub fn rcu(self) -> &'g rcu::Guard {
+        self.rcu
+    }
+
+    /// Returns the evidence that bottom halves are off.
+    #[inline]
+    pub fn bh(self) -> &'g Guard {
+        self.bh
     }
 }

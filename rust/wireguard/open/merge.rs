@@ -63,7 +63,13 @@ impl Gather<'_> {
 
     /// Adds a packet, which lies in the pages from `at` on, and was padded to `len` bytes.
     #[inline]
-    pub(super) fn add(&mut self, skb: &SkBuff, at: usize, len: usize, message_len: usize) -> Option<()> {
+    pub(super) fn add(
+        &mut self,
+        skb: &SkBuff,
+        at: usize,
+        len: usize,
+        message_len: usize,
+    ) -> Option<()> {
         let plain = self.pages.as_mut()?.spare().get_mut(at..)?.get_mut(..len)?;
         let head = plain.get(..ip::V6_HEADER_LEN.min(len))?;
         let total_len = match ip::Header::parse(head, len) {
