@@ -122,6 +122,7 @@ check_editor() {
 check_places() {
 	local place directory status=0
 	for place in /tmp /run /mnt /dev/shm; do
+		[ -w "$place" ] || continue
 		directory=$(mktemp -d "$place/rust-wireguard.XXXXXX") || return
 		# shellcheck disable=SC2016
 		unshare --mount --propagation private sh -euc '

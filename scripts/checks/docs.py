@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""docs.py KERNEL: do the names in Documentation and README.md exist?
+"""docs.py KERNEL: do the names in Documentation and the READMEs exist?
 
 Looks at ``literals``, for names of code and of files; at all of the text, for files; and at commands,
 for targets of make and checks of check.sh. A name has to occur in the project's sources, outside of
@@ -46,7 +46,7 @@ class Sources:
             ['git', '-c', 'safe.directory=*', '-C', TOP, 'ls-files', '--cached', '--others', '--exclude-standard'],
             check=True, stdout=subprocess.PIPE, text=True).stdout.split('\n')
         self.files = [name for name in listed if name and os.path.exists(os.path.join(TOP, name))]
-        self.documents = [name for name in self.files if name.endswith('.rst') or name == 'README.md']
+        self.documents = [name for name in self.files if name.endswith(('.rst', '.md'))]
         self.texts = {name: without_comments(name, read(name)) for name in self.files
                       if name not in self.documents and name != 'scripts/checks/names'
                       and name != os.path.relpath(__file__, TOP) and os.path.isfile(os.path.join(TOP, name))}
@@ -174,7 +174,7 @@ def check_document(sources, name, text):
         for check in re.findall(r'\bCHECK="?([a-z][a-z -]*)', command):
             yield from (f'there is no check {one}' for one in check.split() if one not in sources.checks)
     for path in re.findall(r'\]\(([^):#]+)\)', text):
-        if not sources.has_file(path):
+        if not sources.has_file(os.path.normpath(os.path.join(os.path.dirname(name), path))):
             yield f'there is no file {path}'
     titles = re.findall(r'^(.+)\n(?:=+|-+)$', text, re.MULTILINE)
     for title in re.findall(r'(?<!`)`([^`<]+)`_', text):
