@@ -5,7 +5,6 @@
 import base64
 import os
 import socket
-import struct
 import sys
 
 from lab import describe

@@ -69,7 +69,7 @@ def sweep(what, prepare, action, look, also=()):
     `also` are further errors that it may end with.
     """
     faults = Faults()
-    problems, refused, number, first = [], 0, 1, True
+    problems, refused, number = [], 0, 1
     while number < LIMIT:
         given = prepare()
         wrong, failed = faults.run(number, lambda: action(given))

@@ -7,7 +7,6 @@ is over, both in kB.
 """
 
 import socket
-import struct
 import sys
 import time
 
