@@ -45,6 +45,7 @@ impl Policy {
     }
 
     /// As many bytes as given.
+    #[inline]
     pub const fn exact_len(len: usize) -> Self {
         let len = Self::len(len);
         let range = Range { min: len, max: len };
@@ -55,6 +56,7 @@ impl Policy {
     }
 
     /// As many bytes as given, or more.
+    #[inline]
     pub const fn min_len(len: usize) -> Self {
         let range = Range {
             min: Self::len(len),
@@ -110,6 +112,7 @@ impl Policy {
     }
 
     /// Returns a length as policies have it, or panics, as [`Policy::table`] does.
+    #[inline]
     const fn len(len: usize) -> i16 {
         assert!(len <= i16::MAX as usize, "the length is too large");
         // CAST: This was just asserted.

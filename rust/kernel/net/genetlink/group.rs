@@ -32,6 +32,7 @@ impl Group {
     ///
     /// If there is no name, or it is longer than 15 bytes. This function is for constants, so that the
     /// panic is one of the compiler's.
+    #[inline]
     pub const fn new(name: &CStr) -> Self {
         let from = name.to_bytes();
         let mut name = [0; bindings::GENL_NAMSIZ as usize];
@@ -50,6 +51,7 @@ impl Group {
     }
 
     /// Returns a table as C wants it, with its length, or panics, as [`Group::new`] does.
+    #[inline]
     pub(super) const fn as_raw(
         table: &'static [Self],
     ) -> (*const bindings::genl_multicast_group, u8) {

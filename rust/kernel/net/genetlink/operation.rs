@@ -129,6 +129,7 @@ impl Operation {
     ///
     /// If it is not sorted by command, and what does before what dumps; or if there are too many rows.
     /// This function is for constants, so that the panic is one of the compiler's.
+    #[inline]
     pub(super) const fn as_raw(table: &'static [Self]) -> (*const bindings::genl_split_ops, u8) {
         let mut at = 1;
         while at < table.len() {
