@@ -41,12 +41,7 @@ use wg_kernel::{
     },
     pr_debug_ratelimited,
     random,
-    rcu_object,
-    sync::rcu::{
-        self,
-        RcuArc,
-        Release, //
-    },
+    sync::rcu,
     time, //
 };
 use wg_proto::{
@@ -60,7 +55,6 @@ use wg_proto::{
         Source, //
     },
     limits,
-    mac::FirstMac,
     secret,
     wire::{
         self,
@@ -68,23 +62,6 @@ use wg_proto::{
         Kind, //
     }, //
 };
-
-/// Turns those away who do not know our public key. Part of our identity, and replaced with it.
-pub(crate) struct Doorkeeper(FirstMac);
-
-rcu_object!(Doorkeeper);
-impl Release for Doorkeeper {}
-
-impl Doorkeeper {
-    /// Creates the doorkeeper for an identity.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for it.
-    pub(crate) fn new(identity: &Identity) -> Result<RcuArc<Self>> {
-        RcuArc::pin_init(Self(identity.first_mac().clone()), GFP_KERNEL)
-    }
-}
 
 /// A handshake message that came in, and was let in.
 #[pin_data]
@@ -121,7 +98,7 @@ impl WorkItem for Incoming {
                 .answer(this.epoch, this.kind, this.message(), &this.outer);
             secret::wipe_stack();
         }
-        this.device.handshakes_queued().fetch_sub(1, Relaxed);
+        this.device.handshakes_queued.fetch_sub(1, Relaxed);
     }
 }
 
@@ -132,7 +109,7 @@ impl Device {
         let Some(outer) = skb.outer() else {
             return;
         };
-        let queued = self.handshakes_queued();
+        let queued = &self.handshakes_queued;
         let full = queued.load(Relaxed) as usize >= limits::MAX_QUEUED_INCOMING_HANDSHAKES;
         if full || !random::is_initialized() {
             pr_debug_ratelimited!(
@@ -162,9 +139,9 @@ impl Device {
                 outer.source
             );
         }
-        let doorkeeper = self.doorkeeper().load(&guard);
-        let first_mac = doorkeeper.map(|own| &own.into_ref().0);
-        let is_known = |index| self.indices().get(index, &guard).is_some();
+        let doorkeeper = self.doorkeeper.load(&guard);
+        let first_mac = doorkeeper.map(|own| own.into_ref().first_mac());
+        let is_known = |index| self.indices.get(index, &guard).is_some();
         let worth = admission::may_wait::<Kernel>(kind, message, first_mac, is_known);
         if !worth && !is_reply {
             self.log_invalid(outer);
@@ -194,8 +171,8 @@ impl Device {
             GFP_ATOMIC,
         );
         if let Ok(incoming) = incoming {
-            self.handshakes_queued().fetch_add(1, Relaxed);
-            self.queues().receive.enqueue::<_, 0>(incoming);
+            self.handshakes_queued.fetch_add(1, Relaxed);
+            self.queues.receive.enqueue::<_, 0>(incoming);
         }
     }
 
@@ -247,7 +224,7 @@ struct Arrival<'a> {
 
 impl Host for Arrival<'_> {
     fn is_under_load(&mut self) -> bool {
-        let queued = self.device.handshakes_queued().load(Relaxed) as usize;
+        let queued = self.device.handshakes_queued.load(Relaxed) as usize;
         Globals::is_under_load(queued, self.now_ns)
     }
 

@@ -171,14 +171,14 @@ impl Share {
     /// Returns whether there is one left for messages that came in.
     #[inline]
     pub(crate) fn is_left_in(device: &Device) -> bool {
-        (device.load().messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
+        (device.load.messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
     }
 
     /// Returns the sum of all shares of this kind.
     fn total(&self) -> &Atomic<u32> {
         match self.direction {
-            Direction::Out => &self.device.load().jobs_out,
-            Direction::In => &self.device.load().messages_in,
+            Direction::Out => &self.device.load.jobs_out,
+            Direction::In => &self.device.load.messages_in,
         }
     }
 

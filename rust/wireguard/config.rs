@@ -209,7 +209,7 @@ impl Device {
         config
             .peers
             .try_create_and_insert(peer.id(), peer_config, GFP_KERNEL)?;
-        if let Err(error) = self.peers().insert(*public_key, peer.clone()) {
+        if let Err(error) = self.peers.insert(*public_key, peer.clone()) {
             config.peers.remove(&peer.id());
             return Err(error);
         }
@@ -238,7 +238,7 @@ impl Device {
         let table = config.allowed_ips.clear();
         // Readers that find no table find no peer, which is what they should.
         config.old_tables = OldTables {
-            readers: self.allowed_ips().swap(None).and_then(RcuArc::retire),
+            readers: self.allowed_ips.swap(None).and_then(RcuArc::retire),
             editor: Some(table),
         };
         for removed in config.dead.values_mut() {
@@ -260,7 +260,7 @@ impl Device {
 
     /// Takes a peer out of the table by public key, and marks it as dead.
     fn kill(&self, peer: &RcuArc<Peer>) {
-        self.peers()
+        self.peers
             .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
         peer.make_dead();
         peer.close_routes();
@@ -348,7 +348,7 @@ impl Device {
             return Ok(());
         }
         let table = config.allowed_ips.publish()?;
-        let old = self.allowed_ips().swap(Some(table));
+        let old = self.allowed_ips.swap(Some(table));
         if changes >= MANY_CHANGES && config.old_tables.readers.is_none() {
             config.old_tables.readers = old.and_then(RcuArc::retire);
         }
@@ -414,6 +414,6 @@ impl Device {
     /// Returns the peer with that public key.
     pub(crate) fn find_peer(&self, public_key: &[u8; 32]) -> Option<RcuArc<Peer>> {
         let guard = rcu::read_lock();
-        self.peers().get(public_key, &guard).cloned()
+        self.peers.get(public_key, &guard).cloned()
     }
 }

@@ -9,7 +9,6 @@ pub(crate) use self::epoch::Epoch;
 
 use self::epoch::Epochs;
 use crate::{
-    admission::Doorkeeper,
     allowed_ips::AllowedIps,
     config::Config,
     control::{
@@ -18,6 +17,7 @@ use crate::{
         TAILROOM, //
     },
     crypto::Identity,
+    doorkeeper::Doorkeeper,
     globals::{
         self,
         Globals,
@@ -138,12 +138,17 @@ impl Queues {
 }
 
 /// An interface.
+///
+/// Fields that take care of themselves are open to the rest of the driver: tables, slots, locks, counters,
+/// and what does not change. For others there are functions.
 #[pin_data]
 pub(crate) struct Device {
     /// A number that no other interface of this boot has.
     id: u64,
-    link: Link,
-    transport_net: WeakNet,
+    /// The way to the network device.
+    pub(crate) link: Link,
+    /// The namespace that the sockets are in.
+    pub(crate) transport_net: WeakNet,
     /// A place in the list of devices, until it is taken: once others can see the interface, it
     /// must not be missing there for want of memory.
     #[pin]
@@ -154,20 +159,23 @@ pub(crate) struct Device {
     #[pin]
     identity: SpinLockBh<Option<Identity>>,
     /// Checks the first MAC of messages to us, while there is an identity.
-    doorkeeper: Slot<Doorkeeper>,
+    pub(crate) doorkeeper: Slot<Doorkeeper>,
     /// A copy of it is taken before it is used.
     #[pin]
     cookies: SpinLockBh<Checker>,
 
+    /// Peers by public key.
     #[pin]
-    peers: Peers,
+    pub(crate) peers: Peers,
+    /// What indices stand for.
     #[pin]
-    indices: Indices,
-    allowed_ips: Slot<AllowedIps>,
-    sockets: Slot<Sockets>,
+    pub(crate) indices: Indices,
+    pub(crate) allowed_ips: Slot<AllowedIps>,
+    /// They are there while the interface is up.
+    pub(crate) sockets: Slot<Sockets>,
     fwmark: Atomic<u32>,
     inboxes: KVec<Pin<KBox<Inbox>>>,
-    load: Load,
+    pub(crate) load: Load,
     /// Whether the messages of a large packet are sent as one large datagram.
     pub(crate) outer_gso: bool,
     /// Whether large datagrams are received as they are.
@@ -175,8 +183,8 @@ pub(crate) struct Device {
 
     epochs: Epochs,
     /// Number of handshake messages that came in and are not answered yet.
-    handshakes_queued: Atomic<i32>,
-    queues: Queues,
+    pub(crate) handshakes_queued: Atomic<i32>,
+    pub(crate) queues: Queues,
     /// Number of peers that are not freed yet.
     live_peers: Atomic<i64>,
 }
@@ -225,20 +233,9 @@ impl Device {
         self.id
     }
 
-    /// Returns the way to the network device.
-    #[inline]
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
-    }
-
     /// Returns the name of the interface.
     pub(crate) fn name(&self) -> Name {
         self.link.name()
-    }
-
-    /// Returns the namespace that the sockets are in.
-    pub(crate) fn transport_net(&self) -> &WeakNet {
-        &self.transport_net
     }
 
     /// Returns a number that stands for the namespace that the interface is in.
@@ -267,11 +264,6 @@ impl Device {
         Ok(())
     }
 
-    /// Returns what turns those away who do not know who we are.
-    pub(crate) fn doorkeeper(&self) -> &Slot<Doorkeeper> {
-        &self.doorkeeper
-    }
-
     /// Copies the side that gives cookies to `copy`, with a secret that is not too old.
     ///
     /// Returns whether there is one: not while the machine is about to be suspended.
@@ -284,29 +276,6 @@ impl Device {
         checker.refresh(|secret| random::fill(secret), now_ns);
         copy.copy_from(&checker);
         true
-    }
-
-    /// Returns the peers by public key.
-    pub(crate) fn peers(&self) -> &Peers {
-        &self.peers
-    }
-
-    /// Returns what indices stand for.
-    #[inline]
-    pub(crate) fn indices(&self) -> &Indices {
-        &self.indices
-    }
-
-    /// Returns the allowed IPs.
-    #[inline]
-    pub(crate) fn allowed_ips(&self) -> &Slot<AllowedIps> {
-        &self.allowed_ips
-    }
-
-    /// Returns the sockets, which are there while the interface is up.
-    #[inline]
-    pub(crate) fn sockets(&self) -> &Slot<Sockets> {
-        &self.sockets
     }
 
     /// Returns the mark of what is sent.
@@ -338,23 +307,6 @@ impl Device {
     #[inline]
     pub(crate) fn instances(&self) -> usize {
         self.inboxes.len()
-    }
-
-    /// Returns how much there is to do.
-    #[inline]
-    pub(crate) fn load(&self) -> &Load {
-        &self.load
-    }
-
-    /// Returns the number of handshake messages that are not answered yet.
-    pub(crate) fn handshakes_queued(&self) -> &Atomic<i32> {
-        &self.handshakes_queued
-    }
-
-    /// Returns the workqueues.
-    #[inline]
-    pub(crate) fn queues(&self) -> &Queues {
-        &self.queues
     }
 
     /// Notes that a peer was allocated.

@@ -77,7 +77,7 @@ impl Device {
         if !peer.is_active_in(epoch, &guard) {
             return;
         }
-        if let Some(netdev) = self.link().get(&guard) {
+        if let Some(netdev) = self.link.get(&guard) {
             netdev.sw_rx_add(1, len, &bh);
         }
         peer.add_rx_bytes(len);
@@ -123,7 +123,7 @@ impl Device {
         let mut claim = Claim::new(identity, message);
         claim.open::<Kernel>()?;
         let guard = rcu::read_lock();
-        let peer = self.peers().get(claim.remote_static(), &guard)?.clone();
+        let peer = self.peers.get(claim.remote_static(), &guard)?.clone();
         drop(guard);
         let is_first = peer.keying.lock().active().is_none();
         if is_first {
@@ -195,7 +195,7 @@ impl Device {
             return;
         };
         let guard = rcu::read_lock();
-        let entry = self.indices().get(reply.receiver, &guard);
+        let entry = self.indices.get(reply.receiver, &guard);
         let Some(peer) = entry.map(|entry| entry.peer().clone()) else {
             return;
         };
@@ -220,7 +220,7 @@ impl Device {
     /// Returns the peer that a pending handshake with our index `index` is with.
     fn handshake_of(&self, index: Index) -> Option<RcuArc<Peer>> {
         let guard = rcu::read_lock();
-        match self.indices().get(index, &guard)? {
+        match self.indices.get(index, &guard)? {
             Entry::Handshake(peer) => Some(peer.clone()),
             Entry::Keypair(_) => None,
         }
@@ -263,7 +263,7 @@ impl Peer {
     fn create_initiation(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::INITIATION_LEN]> {
         // It may take long, so no lock is held yet.
         random::wait().ok()?;
-        let indices = this.device().indices();
+        let indices = &this.device().indices;
         let mut keying = this.keying.lock();
         this.may_have_keys(epoch).then_some(())?;
         this.note_handshake_sent(&keying);
@@ -312,7 +312,7 @@ impl Peer {
     /// Returns the bytes of the message.
     fn create_response(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::RESPONSE_LEN]> {
         random::wait().ok()?;
-        let indices = this.device().indices();
+        let indices = &this.device().indices;
         let mut keying = this.keying.lock();
         this.may_have_keys(epoch).then_some(())?;
         this.note_handshake_sent(&keying);

@@ -203,7 +203,7 @@ impl Keypair {
         let device = this.peer.device();
         // Jobs that are not seen below see this, hence fully ordered.
         this.over.xchg(true, Full);
-        device.indices().remove_keypair(&this);
+        device.indices.remove_keypair(&this);
         device.cancel_jobs(&this);
     }
 
@@ -346,7 +346,7 @@ impl Sessions {
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
         if !usable {
             handshake.clear();
-            let indices = peer.device().indices();
+            let indices = &peer.device().indices;
             indices.remove_handshake(outcome.local_index, peer);
         }
         usable
@@ -359,7 +359,7 @@ impl Sessions {
         outcome: Outcome,
     ) -> Result<bool> {
         let role = outcome.role;
-        let indices = peer.device().indices();
+        let indices = &peer.device().indices;
         let keypair = Keypair::new(peer.clone(), handshake, outcome)?;
         pr_debug_ratelimited!(
             "{}: Keypair {} created for peer {}\n",

@@ -15,6 +15,7 @@ mod config;
 mod control;
 mod crypto;
 mod device;
+mod doorkeeper;
 mod endpoint;
 mod globals;
 mod handshake;

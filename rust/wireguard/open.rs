@@ -65,7 +65,7 @@ impl Device {
     /// Returns whether received packets may be merged.
     pub(crate) fn merges_packets(&self) -> bool {
         let guard = rcu::read_lock();
-        self.link()
+        self.link
             .get(&guard)
             .is_some_and(netdevice::Device::merges_packets)
     }

@@ -94,6 +94,8 @@ pub(crate) struct TimerState {
 }
 
 /// A peer of a device.
+///
+/// Fields are open by the same rule as those of [`Device`].
 #[pin_data]
 pub(crate) struct Peer {
     #[pin]

@@ -158,7 +158,7 @@ impl Job {
             order.rescue_stuck(device, now_ns);
             return false;
         };
-        let cpu = device.load().next_cpu(|cpu| {
+        let cpu = device.load.next_cpu(|cpu| {
             device
                 .backlog(cpu)
                 .is_some_and(|backlog| backlog.is_stuck(now_ns))
@@ -185,7 +185,7 @@ impl Job {
         };
         let work = job.clone_arc();
         order.push(job);
-        let queues = device.queues();
+        let queues = &device.queues;
         // This fails if somebody who has done or cancelled the job already is about to withdraw it.
         match cpu {
             Some(cpu) => {
@@ -255,7 +255,7 @@ impl Job {
             Task::Encrypt { sealing, cpu } => {
                 let seal = || keypair.seal(packets, sealing);
                 let meter = device.inbox(cpu).map(Inbox::encryption);
-                let mut packets = device.load().parallel.measure_encryption(meter, seal);
+                let mut packets = device.load.parallel.measure_encryption(meter, seal);
                 // All that a CPU sends, it or others, takes the same queue of a card: that of the CPU.
                 packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
                 let peer = keypair.peer().clone();
@@ -279,7 +279,7 @@ impl Job {
                     packets,
                     epoch,
                 });
-                device.link().schedule_napi(instance, &bh);
+                device.link.schedule_napi(instance, &bh);
                 drop(bh);
                 if let Some(inbox) = inbox {
                     inbox.order().rescue_stuck(device, now_ns);
@@ -317,7 +317,7 @@ impl Job {
             return;
         }
         if let Some((cpu, backlog)) = self.cpu.and_then(|cpu| Some((cpu, device.backlog(cpu)?))) {
-            backlog.withdraw(&device.queues().crypt, cpu);
+            backlog.withdraw(&device.queues.crypt, cpu);
         }
     }
 }
@@ -357,13 +357,13 @@ impl Device {
         let peer = keypair.peer();
         if peer.outbox.order().cancel_if_over() {
             // For those that wait behind the cancelled ones. There may be many, and this may be in softirq.
-            let _ = self.queues().rescue.enqueue::<_, DRAIN>(peer.clone());
+            let _ = self.queues.rescue.enqueue::<_, DRAIN>(peer.clone());
         }
         let instance = self.instance_of(keypair.local_index());
         let inbox = self.inbox(instance);
         if inbox.is_some_and(|inbox| inbox.order().cancel_if_over()) {
             // For those that wait behind the cancelled ones.
-            self.link().schedule_napi(instance, &bh::disable());
+            self.link.schedule_napi(instance, &bh::disable());
         }
     }
 }

@@ -130,14 +130,14 @@ impl Device {
         let Some(receiver) = header(&skb).map(|header| header.receiver) else {
             return;
         };
-        let entry = self.indices().get(receiver, softirq.rcu());
+        let entry = self.indices.get(receiver, softirq.rcu());
         if !matches!(entry, Some(Entry::Keypair(_))) {
             return;
         }
         let instance = self.instance_of(receiver);
         if let Some(inbox) = self.inbox(instance) {
             inbox.push(skb, count);
-            self.link().schedule_napi(instance, softirq.bh());
+            self.link.schedule_napi(instance, softirq.bh());
         }
     }
 
@@ -158,7 +158,7 @@ impl Device {
             return 0;
         }
         let softirq = Softirq::new(napi.rcu(), napi.bh());
-        let Some(netdev) = self.link().get(softirq.rcu()) else {
+        let Some(netdev) = self.link.get(softirq.rcu()) else {
             return 0;
         };
         let delivery = Delivery {
@@ -193,7 +193,7 @@ impl Device {
         let (mut packets, count, left) = inbox.take(budget.wrapping_sub(done));
         done = done.saturating_add(count);
         let mut alone = self
-            .load()
+            .load
             .parallel
             .messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
@@ -240,7 +240,7 @@ impl<'a> Delivery<'a> {
             let Some(index) = header(&first).map(|header| header.receiver) else {
                 continue;
             };
-            let entry = self.device.indices().get(index, self.softirq.rcu());
+            let entry = self.device.indices.get(index, self.softirq.rcu());
             let Some(Entry::Keypair(keypair)) = entry else {
                 continue;
             };
@@ -266,7 +266,7 @@ impl<'a> Delivery<'a> {
             return 0;
         }
         let peer = keypair.peer();
-        let table = self.device.allowed_ips().load(self.softirq.rcu());
+        let table = self.device.allowed_ips.load(self.softirq.rcu());
         let mut total = 0usize;
         let mut count = 0u64;
         let mut bytes = 0u64;

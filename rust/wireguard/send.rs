@@ -142,7 +142,7 @@ impl Device {
             skb,
             unreachable: true,
         };
-        let table = self.allowed_ips().load(softirq.rcu());
+        let table = self.allowed_ips.load(softirq.rcu());
         let Some(header) = header else {
             return Err(refused(ENOKEY, skb));
         };
@@ -295,7 +295,7 @@ impl Peer {
             return;
         }
         let device = this.device();
-        let parallel = device.load().parallel;
+        let parallel = device.load.parallel;
         let cpu = u32_as_usize(CpuId::current().as_u32());
         let meter = device.inbox(cpu).map(Inbox::encryption);
         let count = sealing.count();
@@ -349,7 +349,7 @@ impl Peer {
             let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
                 return;
             };
-            let Some(netdev) = this.device().link().get(&guard) else {
+            let Some(netdev) = this.device().link.get(&guard) else {
                 return;
             };
             set_mtu(skb.cb_mut(), netdev.mtu());
@@ -376,7 +376,7 @@ impl Peer {
         if let Some(peer) = this.get() {
             let device = peer.device().clone();
             // If it is queued already, the reference is just dropped.
-            let _ = device.queues().send.enqueue::<_, INITIATE>(peer);
+            let _ = device.queues.send.enqueue::<_, INITIATE>(peer);
         }
     }
 }

@@ -85,7 +85,7 @@ impl Sockets {
     ///
     /// [`ENONET`] if the namespace is gone, [`EADDRINUSE`] if the port is taken.
     fn bind(device: &Arc<Device>, port: u16) -> Result<(RcuArc<Self>, u16)> {
-        let net = device.transport_net().upgrade().ok_or(ENONET)?;
+        let net = device.transport_net.upgrade().ok_or(ENONET)?;
         let mut retries = 0;
         loop {
             let v4 = Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
@@ -148,7 +148,7 @@ impl Device {
     }
 
     fn replace_sockets(&self, new: Option<RcuArc<Sockets>>) -> bool {
-        let old = self.sockets().swap(new);
+        let old = self.sockets.swap(new);
         if let Some(old) = &old {
             old.close();
         }
@@ -168,8 +168,8 @@ impl Device {
         softirq: Softirq<'g>,
     ) -> Result<u32> {
         let len = skb.len();
-        let netdev = self.link().get(softirq.rcu()).ok_or(ENODEV)?;
-        let sockets = self.sockets().load(softirq.rcu()).ok_or(ENONET)?.into_ref();
+        let netdev = self.link.get(softirq.rcu()).ok_or(ENODEV)?;
+        let sockets = self.sockets.load(softirq.rcu()).ok_or(ENONET)?.into_ref();
         let path = Path {
             device: self,
             netdev,

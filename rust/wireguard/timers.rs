@@ -156,7 +156,7 @@ impl Peer {
         if order.is_front_done() {
             if let Some(peer) = this.get() {
                 // If it is queued already, the reference is just dropped.
-                let _ = device.queues().rescue.enqueue::<_, DRAIN>(peer);
+                let _ = device.queues.rescue.enqueue::<_, DRAIN>(peer);
             }
         }
         for index in this.sessions.indices_with_jobs().into_iter().flatten() {
@@ -213,7 +213,7 @@ impl Expire<{ TIMERS }> for Peer {
                     if let Some(peer) = this.get() {
                         let device = peer.device().clone();
                         // If it is queued already, the reference is just dropped.
-                        let _ = device.queues().send.enqueue::<_, ZERO_KEYS>(peer);
+                        let _ = device.queues.send.enqueue::<_, ZERO_KEYS>(peer);
                     }
                 }
                 drop(guard);

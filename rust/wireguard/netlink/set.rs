@@ -85,7 +85,7 @@ fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> R
     let flags = u32_attr(request, uapi::WGDEVICE_A_FLAGS).unwrap_or(0);
 
     let about_sockets = port.is_some() || fwmark.is_some();
-    if about_sockets && !device.transport_net().ns_capable_net_admin() {
+    if about_sockets && !device.transport_net.ns_capable_net_admin() {
         return Err(EPERM);
     }
     config.begin_change();

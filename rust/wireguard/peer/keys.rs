@@ -41,7 +41,7 @@ impl Peer {
     /// Abandons the handshake in progress.
     fn abandon(&self, keying: &mut Keying) {
         if let Some(index) = keying.clear() {
-            self.device().indices().remove_handshake(index, self);
+            self.device().indices.remove_handshake(index, self);
         }
     }
 

@@ -90,7 +90,7 @@ impl Ordered {
         drop(jobs);
         if let Some(job) = stuck {
             // If it is enqueued already, the reference is just dropped.
-            let _ = device.queues().rescue.enqueue::<_, RESCUE>(job);
+            let _ = device.queues.rescue.enqueue::<_, RESCUE>(job);
         }
     }
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What turns those away who do not know our public key, before anything is allocated for them.
+
+use crate::crypto::Identity;
+use kernel::prelude::*;
+use wg_kernel::{
+    rcu_object,
+    sync::rcu::{
+        RcuArc,
+        Release, //
+    }, //
+};
+use wg_proto::mac::FirstMac;
+
+/// Turns those away who do not know our public key. Part of our identity, and replaced with it.
+pub(crate) struct Doorkeeper(FirstMac);
+
+rcu_object!(Doorkeeper);
+impl Release for Doorkeeper {}
+
+impl Doorkeeper {
+    /// Creates the doorkeeper for an identity.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory for it.
+    pub(crate) fn new(identity: &Identity) -> Result<RcuArc<Self>> {
+        RcuArc::pin_init(Self(identity.first_mac().clone()), GFP_KERNEL)
+    }
+
+    /// Returns what checks the first MAC.
+    #[inline]
+    pub(crate) fn first_mac(&self) -> &FirstMac {
+        &self.0
+    }
+}
