@@ -363,7 +363,7 @@ impl<'a> Delivery<'a> {
         }
         skb.set_protocol(skb.real_protocol());
         if let Some(ds) = ip::ecn_decap(outer_ds, header.tos()) {
-            if let Some(head) = skb.linear_mut(header.fixed_len()) {
+            if let Some(head) = skb.own_linear_mut(header.fixed_len()) {
                 ip::set_dsfield(head, ds);
             }
         }

@@ -117,7 +117,7 @@ impl SkBuff {
     /// Returns the first `len` bytes for writing, if they are linear and nobody else's.
     ///
     /// It is for the caller to keep checksums right.
-    pub fn linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
+    pub fn own_linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
         if len > self.linear_len() || self.is_cloned() {
             return None;
         }
