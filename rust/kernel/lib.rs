@@ -3,7 +3,7 @@
 //! Abstractions over C kernel APIs that the `kernel` crate does not have yet.
 //!
 //! All `unsafe` code of the project is here. Modules lie where they would lie in `rust/kernel/`,
-//! so that moving one upstream is a rename:
+//! so that each could go upstream:
 //!
 //! - [`compat`]: what Linux 7.2 has otherwise.
 //! - [`cpu`]: CPUs that are online.
