@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonces, each of which encrypts one message and no more.
+//! Nonces, each of which encrypts one message of its session and no more.
 //!
 //! All security of a session rests on that, so it does not rest on who calls what: a [`Nonce`] can
 //! neither be copied nor made, but for what [`Nonces`] hand out; these can neither be copied nor
 //! made, but for what a [`Counter`] hands out; and a counter never goes back, nor beyond
-//! [`REJECT_AFTER_MESSAGES`]. What is dropped is lost.
+//! [`REJECT_AFTER_MESSAGES`]. What is dropped is lost. What is not known here is the key: it is for
+//! the caller to have counter, nonces and key go together.
 
 use crate::limits::REJECT_AFTER_MESSAGES;
 

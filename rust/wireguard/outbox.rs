@@ -3,6 +3,7 @@
 //! What a peer sends after others have encrypted it, in the order in which it came.
 
 use crate::{
+    keypair::Keypair,
     peer::{
         Peer,
         DRAIN, //
@@ -30,6 +31,7 @@ use wg_kernel::{
         },
         rcu::{
             self,
+            Borrow,
             RcuArc, //
         }, //
     },
@@ -73,7 +75,11 @@ impl Outbox {
     /// Returns whether what is sent now is to be left to a task, as it would leave in many datagrams: what
     /// is below may have a ring of few, which nobody empties before a softirq that fills it is through.
     #[inline]
-    pub(crate) fn is_for_task(&self, sealing: &Sealing, bh: &bh::Guard) -> bool {
+    pub(crate) fn is_for_task(
+        &self,
+        sealing: &Sealing<Borrow<'_, Keypair>>,
+        bh: &bh::Guard,
+    ) -> bool {
         let leaves_whole = sealing.is_bundle() && !self.cut.load(Relaxed);
         sealing.count() > 1 && !leaves_whole && bh::in_softirq(bh)
     }

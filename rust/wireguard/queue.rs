@@ -73,8 +73,8 @@ const RESCUE: u64 = 1;
 pub(crate) enum Task {
     /// Encrypt them, and send them in the peer's order.
     Encrypt {
-        /// How, and the nonces to do so with.
-        sealing: Sealing,
+        /// How.
+        sealing: Sealing<RcuArc<Keypair>>,
         /// Number of the CPU that they were sent on.
         cpu: usize,
     },
@@ -252,10 +252,12 @@ impl Job {
         let device = self.share.device();
         let now_ns = time::boottime_coarse_ns();
         match task {
-            Task::Encrypt { sealing, cpu } => {
-                let seal = || keypair.seal(packets, sealing);
+            Task::Encrypt { mut sealing, cpu } => {
+                let seal = || sealing.seal(packets);
                 let meter = device.inbox(cpu).map(Inbox::encryption);
                 let mut packets = device.load.parallel.measure_encryption(meter, seal);
+                // From here on, the batch alone keeps the session.
+                drop(sealing);
                 // All that a CPU sends, it or others, takes the same queue of a card: that of the CPU.
                 packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
                 let peer = keypair.peer().clone();
@@ -301,6 +303,8 @@ impl Job {
         // Whoever finds that there is no batch finds the job done, too.
         self.done.store(true, Release);
         drop(slot);
+        // It refers to the session, too.
+        drop(self.task.lock().take());
         if let Some(Batch { mut packets, .. }) = batch {
             dropped.append(&mut packets);
         }

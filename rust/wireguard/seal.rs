@@ -14,11 +14,16 @@ use crate::{
     },
     keypair::Keypair, //
 };
+use core::ops::Deref;
 use wg_kernel::{
     crypto::chacha20poly1305,
     net::skbuff::{
         SkBuff,
         SkBuffList, //
+    },
+    sync::rcu::{
+        Borrow,
+        RcuArc, //
     }, //
 };
 use wg_proto::{
@@ -33,31 +38,55 @@ use wg_proto::{
     }, //
 };
 
-/// How packets become messages, and a nonce for each of these. It goes with the packets to whoever
-/// encrypts them.
-pub(crate) struct Sealing {
+/// A session, how packets become messages of it, and a nonce for each of these.
+///
+/// It goes with the packets to whoever encrypts them. As nonces are taken and spent here, and nowhere
+/// without their session, none is used with the key of another.
+pub(crate) struct Sealing<K> {
+    keypair: K,
     /// For a large packet, its messages. Otherwise each packet becomes one.
     bundle: Option<Bundle>,
     nonces: Nonces,
 }
 
-impl Sealing {
-    /// Returns how packets become a message each.
+impl<'g> Sealing<Borrow<'g, Keypair>> {
+    /// Returns how `count` packets become a message each, unless the session has not as many left.
     #[inline]
-    pub(crate) fn each(nonces: Nonces) -> Self {
-        Self {
+    pub(crate) fn each(keypair: Borrow<'g, Keypair>, count: usize) -> Option<Self> {
+        Some(Self {
+            keypair,
             bundle: None,
-            nonces,
-        }
+            nonces: keypair.take_nonces(count as u64)?,
+        })
     }
 
-    /// Returns how a large packet becomes what was planned.
+    /// Returns how a large packet becomes what was planned, unless the session has not as many
+    /// messages left.
     #[inline]
-    pub(crate) fn bundle(bundle: Bundle, nonces: Nonces) -> Self {
-        Self {
+    pub(crate) fn bundle(keypair: Borrow<'g, Keypair>, bundle: Bundle) -> Option<Self> {
+        Some(Self {
+            keypair,
+            nonces: keypair.take_nonces(bundle.count() as u64)?,
             bundle: Some(bundle),
-            nonces,
-        }
+        })
+    }
+
+    /// Takes a reference to the session, unless the last one is gone already.
+    #[inline]
+    pub(crate) fn hold(self) -> Option<Sealing<RcuArc<Keypair>>> {
+        Some(Sealing {
+            keypair: self.keypair.get()?,
+            bundle: self.bundle,
+            nonces: self.nonces,
+        })
+    }
+}
+
+impl<K: Deref<Target = Keypair>> Sealing<K> {
+    /// Returns the session.
+    #[inline]
+    pub(crate) fn keypair(&self) -> &K {
+        &self.keypair
     }
 
     /// Returns whether they are made of a large packet, and leave as one if they may.
@@ -71,19 +100,30 @@ impl Sealing {
     pub(crate) fn count(&self) -> usize {
         self.nonces.left() as usize
     }
+
+    /// Encrypts packets. If that fails, they are all dropped.
+    #[inline]
+    pub(crate) fn seal(&mut self, packets: SkBuffList) -> SkBuffList {
+        self.keypair
+            .seal(packets, self.bundle.as_ref(), &mut self.nonces)
+    }
 }
 
 impl Keypair {
     /// Encrypts packets. If that fails, they are all dropped.
-    pub(crate) fn seal(&self, mut packets: SkBuffList, sealing: Sealing) -> SkBuffList {
-        let Sealing { bundle, mut nonces } = sealing;
+    fn seal(
+        &self,
+        mut packets: SkBuffList,
+        bundle: Option<&Bundle>,
+        nonces: &mut Nonces,
+    ) -> SkBuffList {
         let mut sealed = SkBuffList::new();
         let done = match bundle {
             Some(bundle) => match packets.pop_front() {
-                Some(skb) => bundle.seal(self, skb, &mut nonces, &mut sealed),
+                Some(skb) => bundle.seal(self, skb, nonces, &mut sealed),
                 None => true,
             },
-            None => self.seal_each(packets, &mut nonces, &mut sealed),
+            None => self.seal_each(packets, nonces, &mut sealed),
         };
         match done {
             true => sealed,

@@ -63,7 +63,6 @@ use wg_kernel::{
 };
 use wg_proto::{
     ip,
-    nonce::Nonces,
     timers::Occasion,
     wire, //
 };
@@ -237,14 +236,11 @@ impl Peer {
         let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
-        let Some((keypair, nonces)) = this
-            .into_ref()
-            .reserve_nonces(bundle.count(), softirq.rcu())
-        else {
+        let keypair = this.into_ref().session(softirq.rcu());
+        let Some(sealing) = keypair.and_then(|keypair| Sealing::bundle(keypair, bundle)) else {
             return Err(skb);
         };
-        let sealing = Sealing::bundle(bundle, nonces);
-        Self::dispatch(this, skb.detach().into(), keypair, sealing, softirq);
+        Self::dispatch(this, skb.detach().into(), sealing, softirq);
         Ok(())
     }
 
@@ -258,28 +254,22 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        let Some((keypair, nonces)) = this.into_ref().reserve_nonces(packets.len(), softirq.rcu())
+        let keypair = this.into_ref().session(softirq.rcu());
+        let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, packets.len()))
         else {
             return Err(packets);
         };
-        Self::dispatch(this, packets, keypair, Sealing::each(nonces), softirq);
+        Self::dispatch(this, packets, sealing, softirq);
         Ok(())
     }
 
-    /// Takes nonces for `count` messages, which are not to be had again, and returns the session that they
-    /// are of.
+    /// Returns the session to send with.
     #[inline]
-    fn reserve_nonces<'g>(
-        &'g self,
-        count: usize,
-        guard: &'g Guard,
-    ) -> Option<(Borrow<'g, Keypair>, Nonces)> {
+    fn session<'g>(&'g self, guard: &'g Guard) -> Option<Borrow<'g, Keypair>> {
         let keypair = self.sessions.current(guard)?;
-        if !keypair.may_send(time::boottime_coarse_ns()) {
-            return None;
-        }
-        let nonces = keypair.take_nonces(count as u64)?;
-        Some((keypair, nonces))
+        keypair
+            .may_send(time::boottime_coarse_ns())
+            .then_some(keypair)
     }
 
     /// Encrypts and sends packets, here or elsewhere.
@@ -287,8 +277,7 @@ impl Peer {
     fn dispatch(
         this: Borrow<'_, Self>,
         packets: SkBuffList,
-        keypair: Borrow<'_, Keypair>,
-        sealing: Sealing,
+        mut sealing: Sealing<Borrow<'_, Keypair>>,
         softirq: Softirq<'_>,
     ) {
         if this.is_dead() {
@@ -306,11 +295,12 @@ impl Peer {
         if inline {
             // Timing a single message costs more than it tells.
             let sealed = match count {
-                1 => keypair.seal(packets, sealing),
-                _ => parallel.measure_encryption(meter, || keypair.seal(packets, sealing)),
+                1 => sealing.seal(packets),
+                _ => parallel.measure_encryption(meter, || sealing.seal(packets)),
             };
             Self::transmit(this, sealed, softirq);
-        } else if let Some(keypair) = keypair.get() {
+        } else if let Some(sealing) = sealing.hold() {
+            let keypair = sealing.keypair().clone();
             let task = Task::Encrypt { sealing, cpu };
             Job::submit(device, this.outbox.order(), task, keypair, packets);
         }
