@@ -210,6 +210,14 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         index
     }
 
+    /// Abandons the handshake, and wipes its secrets, if an initiation was accepted that is not answered
+    /// yet, and will not be.
+    pub fn abandon_unanswered(&mut self) {
+        if matches!(self.state, State::ConsumedInitiation { .. }) {
+            self.clear();
+        }
+    }
+
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
     ///
     /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of

@@ -318,13 +318,19 @@ impl Peer {
         this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
-        let index = indices.insert(this).ok()?;
+        let Ok(index) = indices.insert(this) else {
+            handshake.abandon_unanswered();
+            return None;
+        };
         let mut ephemeral = Secret::zero();
         random::fill(ephemeral.as_mut_bytes());
         let message = handshake.create_response::<Kernel>(&mut ephemeral, index);
         let unused = match message {
             Some(_) => old,
-            None => Some(index),
+            None => {
+                handshake.abandon_unanswered();
+                Some(index)
+            }
         };
         if let Some(unused) = unused {
             indices.remove_handshake(unused, this);

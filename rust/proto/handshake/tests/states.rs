@@ -31,6 +31,26 @@ fn in_each_state() -> [TestHandshake; 5] {
 }
 
 #[test]
+fn what_is_not_answered_is_abandoned() {
+    let [zeroed, created, consumed, responded, ended] = in_each_state();
+
+    for mut handshake in [zeroed, created, responded, ended] {
+        let before = Snapshot::of(&handshake);
+        handshake.abandon_unanswered();
+        assert_eq!(Snapshot::of(&handshake), before);
+    }
+    let mut handshake = consumed;
+    handshake.abandon_unanswered();
+    let mut cleared = in_each_state().into_iter().nth(2).unwrap();
+    cleared.clear();
+    assert_eq!(Snapshot::of(&handshake).state, ("zeroed", None, None, None));
+    assert_eq!(
+        Snapshot::of(&handshake).symmetric,
+        Snapshot::of(&cleared).symmetric
+    );
+}
+
+#[test]
 fn each_state_is_as_it_says() {
     let states = in_each_state().map(|handshake| Snapshot::of(&handshake).state);
 
