@@ -57,6 +57,8 @@ looks eth0
 at a tc filter add dev eth0 egress matchall \
 	action police rate 20mbit burst 30k conform-exceed drop
 at b tc qdisc add dev eth0 root netem delay 10ms
+gso 10.0.0.2 9
+is 'a policer: what is large does not pass' "$(policed eth0 egress)" 1
 counted 'a policer' 192.168.241.2
 each_alone 'a policer'
 fast=$(goodput)
@@ -182,6 +184,9 @@ for place in 'filter OUTPUT' 'mangle POSTROUTING'; do
 	is "iptables, $place: none is large" "$huge" 0
 	# The one for the first handshake may have passed before.
 	holds "iptables, $place: all are counted" "$limited + $others >= $messages"
+	gso 10.0.0.2 51822
+	is "iptables, $place: but what is large" \
+		"$(at a iptables -t "$table" -nvxL "$chain" | awk 'NR == 3 { print $1 }')" 1
 	at a iptables -t "$table" -F
 done
 
