@@ -185,23 +185,7 @@ impl Job {
         };
         let work = job.clone_arc();
         order.push(job);
-        let queues = &device.queues;
-        // This fails if somebody who has done or cancelled the job already is about to withdraw it.
-        match cpu {
-            Some(cpu) => {
-                let backlog = device.backlog(cpu);
-                if let Some(backlog) = backlog {
-                    backlog.add(now_ns);
-                }
-                let enqueued = queues.crypt.enqueue_on::<_, OWN>(cpu, work.clone());
-                if let (Err(_), Some(backlog)) = (enqueued, backlog) {
-                    backlog.forget();
-                }
-            }
-            None => {
-                let _ = queues.rescue.enqueue::<_, RESCUE>(work.clone());
-            }
-        }
+        work.enqueue(device, now_ns);
         // Whoever has ended the session may have looked for its jobs before this one was there, or before
         // it could be withdrawn.
         if session.is_over() {
@@ -213,6 +197,23 @@ impl Job {
         order.rescue_stuck(device, now_ns);
         session.peer().watch_jobs();
         true
+    }
+
+    /// Gives the job to its CPU or, if it has none, to whichever is free.
+    fn enqueue(self: &Arc<Self>, device: &Device, now_ns: u64) {
+        // This fails if somebody who has done or cancelled the job already is about to withdraw it.
+        let Some(cpu) = self.cpu else {
+            let _ = device.queues.rescue.enqueue::<_, RESCUE>(self.clone());
+            return;
+        };
+        let backlog = device.backlog(cpu);
+        if let Some(backlog) = backlog {
+            backlog.add(now_ns);
+        }
+        let enqueued = device.queues.crypt.enqueue_on::<_, OWN>(cpu, self.clone());
+        if let (Err(_), Some(backlog)) = (enqueued, backlog) {
+            backlog.forget();
+        }
     }
 
     /// Returns whether it waits for a CPU that does not get to it.

@@ -12,6 +12,7 @@ use crate::{
     },
     device::Device,
     endpoint,
+    inbox::Inbox,
     keypair::Keypair,
     lookup::Entry,
     open,
@@ -167,25 +168,7 @@ impl Device {
             napi,
             softirq,
         };
-        let mut done: usize = 0;
-
-        while done < budget {
-            let Some(batch) = inbox.order().pop_done_of_session() else {
-                break;
-            };
-            let Batch {
-                keypair,
-                packets,
-                epoch,
-            } = batch;
-            let count = match keypair.peer().is_active_in(epoch, softirq.rcu()) {
-                true => delivery.deliver(keypair.borrow(), packets),
-                false => 0,
-            };
-            done = done.saturating_add(count.max(1));
-            keypair.end_job();
-            inbox.order().delivered();
-        }
+        let mut done = delivery.deliver_jobs(inbox, budget);
         if done >= budget {
             return budget;
         }
@@ -232,6 +215,30 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
+    /// Delivers jobs that are done until they have come to `budget` messages, and returns how many these
+    /// were; one at least of each job.
+    fn deliver_jobs(&self, inbox: &Inbox, budget: usize) -> usize {
+        let mut done: usize = 0;
+        while done < budget {
+            let Some(batch) = inbox.order().pop_done_of_session() else {
+                break;
+            };
+            let Batch {
+                keypair,
+                packets,
+                epoch,
+            } = batch;
+            let count = match keypair.peer().is_active_in(epoch, self.softirq.rcu()) {
+                true => self.deliver(keypair.borrow(), packets),
+                false => 0,
+            };
+            done = done.saturating_add(count.max(1));
+            keypair.end_job();
+            inbox.order().delivered();
+        }
+        done
+    }
+
     /// Takes the first messages that belong to one session, and drops those before that belong to
     /// none.
     fn next_run(&self, packets: &mut SkBuffList) -> Option<(Borrow<'a, Keypair>, SkBuffList)> {
