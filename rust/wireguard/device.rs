@@ -69,7 +69,11 @@ use wg_kernel::{
             Setup, //
         },
         rtnetlink,
-        skbuff::OutgoingSkBuff, //
+        skbuff::{
+            OutgoingSkBuff,
+            SkBuff, //
+        },
+        udp_tunnel::Receive, //
     },
     new_spinlock_bh,
     pr_debug,
@@ -441,5 +445,12 @@ impl Operations for WireGuard {
         // To forget it cannot fail.
         let _ = data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
+    }
+}
+
+impl Receive for Device {
+    #[inline]
+    fn receive(data: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard) {
+        data.receive(skb, Softirq::new(rcu, bh));
     }
 }

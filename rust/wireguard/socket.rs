@@ -42,7 +42,6 @@ use wg_kernel::{
         },
         udp_tunnel::{
             self,
-            Receive,
             Sender,
             Socket, //
         }, //
@@ -57,7 +56,6 @@ use wg_kernel::{
         rcu::{
             self,
             Borrow,
-            Guard,
             RcuArc,
             Release, //
         }, //
@@ -118,13 +116,6 @@ impl Sockets {
     /// Closes both, and waits until nothing is sent or received by them. Process context only.
     fn close(&self) {
         udp_tunnel::close(self.v4.as_ref(), self.v6.as_ref());
-    }
-}
-
-impl Receive for Device {
-    #[inline]
-    fn receive(data: &Arc<Self>, skb: SkBuff, guard: &Guard, bh: &bh::Guard) {
-        data.receive(skb, Softirq::new(guard, bh));
     }
 }
 
