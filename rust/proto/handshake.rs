@@ -200,7 +200,9 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         }
     }
 
-    /// Abandons the handshake, wipes its secrets, and returns the index that stood for it.
+    /// Abandons the handshake, wipes its secrets, and returns the index that stood for it, which is for the
+    /// caller to release.
+    #[must_use]
     pub fn clear(&mut self) -> Option<Index> {
         let index = self.local_index();
 
@@ -210,11 +212,13 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         index
     }
 
-    /// Abandons the handshake, and wipes its secrets, if an initiation was accepted that is not answered
-    /// yet, and will not be.
-    pub fn abandon_unanswered(&mut self) {
-        if matches!(self.state, State::ConsumedInitiation { .. }) {
-            self.clear();
+    /// Does what [`Handshake::clear`] does if an initiation was accepted that is not answered yet, and will
+    /// not be. Then the index is that of an initiation of our own that it has superseded.
+    #[must_use]
+    pub fn abandon_unanswered(&mut self) -> Option<Index> {
+        match self.state {
+            State::ConsumedInitiation { .. } => self.clear(),
+            _ => None,
         }
     }
 
@@ -439,7 +443,8 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         };
 
         self.symmetric.split::<S>(initiator, responder);
-        self.clear();
+        // The index stands for the session from now on.
+        let _ = self.clear();
         Some(outcome)
     }
 }

@@ -269,7 +269,11 @@ impl Peer {
         this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = this.activate(&mut keying).ok()?;
         let old = handshake.local_index();
-        let index = indices.insert(this).ok()?;
+        let Ok(index) = indices.insert(this) else {
+            // As if the message were lost, so that there is another attempt, or in the end none.
+            this.on(Occasion::NotInitiated);
+            return None;
+        };
         let (seconds, nanoseconds) = time::real_time();
         let now = Timestamp::from_unix(seconds, nanoseconds);
         let mut ephemeral = Secret::zero();
@@ -318,21 +322,17 @@ impl Peer {
         this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
-        let Ok(index) = indices.insert(this) else {
-            handshake.abandon_unanswered();
-            return None;
-        };
+        let index = indices.insert(this).ok();
         let mut ephemeral = Secret::zero();
         random::fill(ephemeral.as_mut_bytes());
-        let message = handshake.create_response::<Kernel>(&mut ephemeral, index);
+        let message =
+            index.and_then(|index| handshake.create_response::<Kernel>(&mut ephemeral, index));
+        // Without a response nothing stands for the handshake any more.
         let unused = match message {
-            Some(_) => old,
-            None => {
-                handshake.abandon_unanswered();
-                Some(index)
-            }
+            Some(_) => [old, None],
+            None => [handshake.abandon_unanswered(), index],
         };
-        if let Some(unused) = unused {
+        for unused in unused.into_iter().flatten() {
             indices.remove_handshake(unused, this);
         }
         let mut bytes = message?.to_bytes();

@@ -345,7 +345,8 @@ impl Sessions {
         };
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
         if !usable {
-            handshake.clear();
+            // The index is that of the outcome.
+            let _ = handshake.clear();
             let indices = &peer.device().indices;
             indices.remove_handshake(outcome.local_index, peer);
         }
