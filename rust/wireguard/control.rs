@@ -3,7 +3,7 @@
 //! What accompanies a packet through the driver: the words of its control block (`skb->cb`), its headroom and
 //! its tailroom.
 //!
-//! The MTU and the DS field are noted of outgoing packets, the counts of messages of incoming ones.
+//! The MTU and the DS field are noted for outgoing packets, the counts of messages for incoming ones.
 
 use wg_kernel::net::skbuff::{
     SkBuff,

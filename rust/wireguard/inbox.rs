@@ -151,8 +151,8 @@ impl Inbox {
         }
     }
 
-    /// Takes datagrams with up to `count` messages, which the last may exceed, and returns them with their
-    /// number of messages, and the number that are left.
+    /// Takes datagrams with up to `count` messages, more only if the last one holds several; returns them,
+    /// how many messages they hold, and how many are left.
     pub(crate) fn take(&self, count: usize) -> (SkBuffList, usize, usize) {
         let mut waiting = self.waiting.lock();
         if self.full.load(Relaxed) {

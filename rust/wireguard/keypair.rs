@@ -377,7 +377,7 @@ impl Sessions {
         let mut all = self.all.lock();
         let fallen = all.install(keypair, role);
         self.publish(&all);
-        // With the lock held, so that a CPU that clears the sessions finds the index.
+        // With the lock held, so that a task that clears the sessions finds the index.
         let usable = indices.replace(place, peer);
         drop(all);
         drop(guard);

@@ -99,8 +99,8 @@ impl Outbox {
     /// Sends the packets of the first job if it is done, and returns whether the next one is done, too.
     ///
     /// Does nothing if another CPU is draining: the exchanges order its last check after our `finish`, or our
-    /// exchange after its release of `draining`. Until it has made that check, no task may take the CPU, as
-    /// other CPUs leave their jobs to it.
+    /// exchange after its release of `draining`. No task preempts it before that check, as other CPUs leave
+    /// their jobs to it.
     fn drain_one(&self, bh: bh::Guard) -> bool {
         if self.draining.xchg(true, Full) {
             return false;

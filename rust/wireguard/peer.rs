@@ -253,7 +253,7 @@ impl Peer {
     /// Returns whether anything may be begun on behalf of the peer: it was not removed, and the interface
     /// is up.
     ///
-    /// The CPU that changes that waits for a grace period, and then clears what was begun until then.
+    /// The task that changes that waits for a grace period, and then clears what was begun until then.
     #[inline]
     pub(crate) fn is_active(&self, _guard: &Guard) -> bool {
         !self.is_dead() && self.device().is_running()
@@ -428,11 +428,11 @@ impl Peer {
         }
     }
 
-    /// Releases the route to the peer at once, without memory. Process context only; nobody may
-    /// send to it any more.
+    /// Releases the route to the peer at once, without memory. Process context only; nothing may be sent to
+    /// it any more.
     ///
-    /// The routes of replaced endpoints are released by RCU, which the exit of their namespace waits for. The
-    /// present one's may be kept for as long as the peer is.
+    /// The routes of replaced endpoints are released by RCU, which the exit of their namespace waits for.
+    /// Those of the present one may be kept for as long as the peer is.
     pub(crate) fn release_routes(&self) {
         let guard = rcu::read_lock();
         let endpoint = self.endpoint(&guard).and_then(Borrow::get);

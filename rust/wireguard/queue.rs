@@ -66,7 +66,7 @@ use wg_proto::wire::Index;
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
 
-/// Work number of a job that any CPU may do, as that CPU is stuck.
+/// Work number of a job that any CPU may do.
 const RESCUE: u64 = 1;
 
 /// The task of a job: what to do with its packets.
@@ -98,7 +98,7 @@ pub(crate) struct Batch {
 /// Work on a batch.
 ///
 /// References to a job may be held long after it is over, such as by a stuck CPU that it was given to. Hence
-/// it drops the batch, and with it the keys, as soon as that is delivered, or cancelled.
+/// it drops the batch, and with it the keys, as soon as the batch is delivered or cancelled.
 #[pin_data]
 pub(crate) struct Job {
     #[pin]

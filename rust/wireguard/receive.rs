@@ -61,7 +61,7 @@ use wg_proto::{
 };
 
 impl Device {
-    /// Takes a datagram that one of the sockets has received. Anything that is not a WireGuard message is
+    /// Processes a datagram that one of the sockets has received. Anything that is not a WireGuard message is
     /// dropped silently.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
@@ -74,7 +74,7 @@ impl Device {
         }
     }
 
-    /// Takes the payload of a datagram, whose headers are in the headroom.
+    /// Processes the payload of a datagram, whose headers are in the headroom.
     #[inline]
     fn receive_one(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
         // The stack has made only the UDP header linear.
@@ -97,7 +97,7 @@ impl Device {
         self.enqueue(skb, 1, softirq);
     }
 
-    /// Takes a UDP GRO packet of datagrams of `size` bytes each, except for the last.
+    /// Processes a UDP GRO packet of datagrams of `size` bytes each, except for the last.
     #[cold]
     fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, softirq: Softirq<'_>) {
         let count = (skb.len() as usize).div_ceil(size.max(1));
@@ -445,7 +445,7 @@ impl<'a> Delivery<'a> {
 enum Refusal {
     /// It is not an IP packet.
     Type,
-    /// It is shorter than its header says.
+    /// It is not as long as its header says.
     Size,
     /// Its source is not an allowed IP of the peer.
     Source(wg_proto::allowed_ips::Addr),

@@ -67,7 +67,7 @@ use wg_proto::{
     wire, //
 };
 
-/// How many bytes of a packet are looked at.
+/// How many bytes at the start of a packet are inspected.
 const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 
 /// How deep transmissions may be nested for packets to be encrypted inline: not at all. For a tunnel inside

@@ -387,7 +387,7 @@ impl Peer {
     /// Sends a message to the peer, and counts it. Returns whether that worked.
     #[inline]
     pub(crate) fn send(&self, skb: SkBuff, ds: u8, softirq: Softirq<'_>) -> bool {
-        // The CPU that removes the peer waits for a grace period, and then releases the route.
+        // The task that removes the peer waits for a grace period, and then releases the route.
         let endpoint = self.endpoint(softirq.rcu()).filter(|_| !self.is_dead());
         let Some(endpoint) = endpoint else {
             return false;

@@ -143,8 +143,8 @@ impl Peer {
         }
     }
 
-    /// Has jobs that wait for a stuck CPU done by other CPUs, and those that are done sent, as the CPU that
-    /// was to send them may have been interrupted. Checks again later as long as there are jobs.
+    /// Has jobs that wait for a stuck CPU done by other CPUs, and the packets of finished jobs sent, as the
+    /// CPU that was to send them may have been interrupted. Checks again later as long as there are jobs.
     fn rescue_jobs(this: Borrow<'_, Self>) {
         let device = this.device();
         let now_ns = time::boottime_coarse_ns();

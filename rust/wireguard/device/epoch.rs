@@ -2,14 +2,14 @@
 
 //! When an interface is up.
 //!
-//! Whatever is begun while it is up must be complete or void once it has gone down, and must not continue
+//! Work that is begun while it is up must be complete or void once it has gone down, and must not continue
 //! when it is up again. Hence all code that begins something asks for the [`Epoch`]:
 //!
-//! - code that runs in one RCU section asks in that section. The CPU that ends an epoch waits for a grace
+//! - code that runs in one RCU section asks in that section. The task that ends an epoch waits for a grace
 //!   period, and clears what was made until then;
 //! - code that holds the lock of a peer's keying notes the epoch when its work begins, and makes something
-//!   only if that epoch is not over yet, which it checks with the lock held. The CPU that ends an epoch takes
-//!   the lock afterwards, to wipe what was made.
+//!   only if that epoch is not over yet, which it checks with the lock held. The task that ends an epoch
+//!   takes the lock afterwards, to wipe what was made.
 
 use super::Device;
 use kernel::sync::atomic::{
