@@ -122,7 +122,7 @@ impl Request<'_> {
         });
     }
 
-    /// Answers by a message that `fill` fills.
+    /// Answers with a message that `fill` fills.
     ///
     /// # Errors
     ///
