@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is filled first, and becomes the data of packets then.
+//! Pages that are filled first, and then become the data of packets.
 
 use super::NewSkBuff;
 use crate::compat::u32_as_usize;
@@ -10,18 +10,18 @@ use core::{
 };
 use wg_bindings as bindings;
 
-/// The most bytes that are allocated in one piece, unless a page has more: as packets pin all of a piece
-/// while they are charged for what they have of it, this does not grow with the size of pages.
+/// Maximum size of one allocation, unless a page is larger: as packets pin the whole allocation but are
+/// charged only for their part of it, this does not grow with the page size.
 const TARGET_LEN: usize = 1 << 15;
 
-/// The largest order that is allocated. With the smallest pages, that is the largest of those that the
-/// kernel keeps at hand on each CPU.
+/// The largest order that is allocated. With the smallest pages, that is the largest order that the
+/// kernel has per-CPU lists for.
 const MAX_ORDER: u32 = match bindings::RUST_CONST_HELPER_PAGE_SIZE {
     size if size < TARGET_LEN => (TARGET_LEN / size).ilog2(),
     _ => 0,
 };
 
-/// The most bytes that [`Pages`] can have.
+/// Maximum length of [`Pages`] in bytes.
 pub const MAX_PAGES_LEN: usize = len_of(MAX_ORDER);
 
 /// Returns the number of bytes of 2^`order` pages.
@@ -29,7 +29,7 @@ const fn len_of(order: u32) -> usize {
     bindings::RUST_CONST_HELPER_PAGE_SIZE.wrapping_shl(order)
 }
 
-/// Pages in one piece, parts of which are given to packets from the front on.
+/// A contiguous range of pages, parts of which are given to packets, from the front on.
 ///
 /// # Invariants
 ///
@@ -93,9 +93,9 @@ impl Pages {
     }
 
     /// Appends `len` of the spare bytes, from `offset` on, to the data of a packet; neither these nor
-    /// what is before them are spare any more.
+    /// those before them are spare any more.
     ///
-    /// Returns whether there are as many, and the packet takes them. Of none, nothing changes.
+    /// Returns whether there are as many, and the packet takes them. With none, nothing changes.
     #[inline]
     pub fn give(&mut self, skb: &mut NewSkBuff, offset: usize, len: usize) -> bool {
         len == 0 || self.try_give(skb, offset, len).is_some()
