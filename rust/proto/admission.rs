@@ -52,10 +52,9 @@ pub trait Host {
     fn fill(&mut self, nonce: &mut [u8; 24]);
 }
 
-/// Returns whether a message of that `kind` is worth being queued.
+/// Returns whether a message of that `kind` is to be queued.
 ///
-/// `first_mac` is of our identity, if we have one; `is_known` tells whether an index stands for
-/// something of ours.
+/// `first_mac` is of our identity, if we have one; `is_known` tells whether an index is in use by us.
 pub fn may_wait<S: Suite>(
     kind: Kind,
     message: &[u8],
@@ -75,7 +74,7 @@ pub fn may_wait<S: Suite>(
     }
 }
 
-/// Decides on an initiation or a response that was [worth being queued](may_wait).
+/// Decides on an initiation or a response that was [queued](may_wait).
 ///
 /// `sender` is the index at its sender, and `identity` is ours.
 pub fn admit<S: Suite>(

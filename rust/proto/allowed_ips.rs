@@ -141,7 +141,7 @@ impl<F: Family, V> Table<F, V> {
 }
 
 impl<F: Family, V: Clone> Table<F, V> {
-    /// Returns a table in which the value of `prefix` is `value`, whatever it was before.
+    /// Returns a table in which the value of `prefix` is `value`, even if it had one before.
     ///
     /// # Errors
     ///

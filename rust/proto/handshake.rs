@@ -219,7 +219,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
     ///
-    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// `ephemeral` is random, and is clamped. `index` is our index for the handshake. The MACs of
     /// the message are zero yet. Returns `None`, and leaves the state as it was, if we have no
     /// identity, or the peer's public key has a low order.
     pub fn create_initiation<S: Suite>(
@@ -310,7 +310,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Answers an initiation; `<- e, ee, se, psk, {}`.
     ///
-    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// `ephemeral` is random, and is clamped. `index` is our index for the handshake. The MACs of
     /// the message are zero yet. Returns `None`, and leaves the state as it was, if no initiation
     /// was consumed before.
     pub fn create_response<S: Suite>(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonces, each of which encrypts one message of its session and no more.
+//! Nonces, each of which encrypts at most one message of its session.
 //!
 //! The security of a session rests on that, so the types enforce it rather than their callers: a
 //! [`Nonce`] cannot be copied, and only [`Nonces`] hand one out; these cannot be copied either, and

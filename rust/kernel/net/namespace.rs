@@ -225,7 +225,7 @@ impl<T: PernetOperations> PernetRegistration<T> {
         let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
         residence::open(|| {
             // SAFETY: The operations are valid and stay where they are until `drop` unregisters them.
-            // The number is nobody else's, as there is no other registration.
+            // The number is used for nothing else, as there is no other registration.
             to_result(unsafe { bindings::register_pernet_device(ops.get()) })
         })?;
         // INVARIANT: The operations were just registered, and no others.

@@ -17,7 +17,7 @@
 //!
 //! A device goes through these stages:
 //!
-//! 1. [`Operations::setup`] and [`Operations::new_link`]: nobody sees the device yet.
+//! 1. [`Operations::setup`] and [`Operations::new_link`]: the device is not visible yet.
 //! 2. [`Operations::registered`]: from here on the [`Link`] leads to the device, and NAPI works.
 //! 3. [`Operations::open`], [`Operations::start_xmit`], [`Operations::stop`], again and again.
 //! 4. [`Operations::unregistered`]: the [`Link`] leads nowhere, and NAPI has stopped.

@@ -129,7 +129,7 @@ impl<'g, F: Family> Route<'g, F> {
 
 impl<F: Family> Drop for Route<'_, F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, this is a reference, which nobody uses any more.
+        // SAFETY: By the type invariants, this is a reference, which is not used any more.
         unsafe { bindings::dst_release(self.dst.as_ptr()) };
     }
 }

@@ -90,7 +90,7 @@ unsafe impl Sync for SkBuff {}
 impl Drop for SkBuff {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, this is the only reference, which nobody uses any more.
+        // SAFETY: By the type invariants, this is the only reference, which is not used any more.
         unsafe {
             bindings::sk_skb_reason_drop(
                 null(),
@@ -112,7 +112,7 @@ impl SkBuff {
     ///
     /// # Safety
     ///
-    /// `skb` must be valid, on no list and referred to by nobody else, and the caller must own the
+    /// `skb` must be valid, on no list and referred to by nothing else, and the caller must own the
     /// reference. A destination that it has must be counted, or be alive still.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
@@ -147,7 +147,7 @@ impl SkBuff {
     #[inline]
     fn raw(&self) -> &bindings::sk_buff {
         // SAFETY: By the type invariants, the buffer is valid, and this is the only reference, so that
-        // nobody writes to it while it is borrowed.
+        // nothing writes to it while it is borrowed.
         unsafe { self.0.as_ref() }
     }
 
@@ -184,7 +184,7 @@ impl SkBuff {
     /// Sets the next buffer, and clears the previous one.
     #[inline]
     fn set_next(&self, next: *mut bindings::sk_buff) {
-        // SAFETY: By the type invariants, the buffer is valid, and nobody else refers to it.
+        // SAFETY: By the type invariants, the buffer is valid, and nothing else refers to it.
         let links = unsafe { &raw mut (*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1 };
         // SAFETY: As above.
         unsafe { (*links).next = next };

@@ -103,7 +103,7 @@ impl<T: Receive> Socket<T, Inet> {
     ///
     /// # Errors
     ///
-    /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made;
+    /// [`EADDRINUSE`] if the port is not free, or any other error of making a socket;
     /// [`ENODEV`] if no operations are registered for the end of namespaces.
     pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
@@ -167,7 +167,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
         };
         // SAFETY: By the safety requirements, the socket is valid.
         let sk = unsafe { (*socket).sk };
-        // SAFETY: As above, and nobody else uses it yet.
+        // SAFETY: As above, and nothing else uses it yet.
         unsafe { bindings::udp_tunnel_set_sock_opts(sk) };
         let data = Arc::into_raw(data);
         let mut config = bindings::udp_tunnel_sock_cfg {
@@ -216,7 +216,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
     /// Returns a sender by this socket for the life of `guard`, unless it was closed.
     #[inline]
     pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g, F>> {
-        // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
+        // Pairs with the exchange in `begin_close`, and with the publication of `self`.
         let sk = NonNull::new(rcu::dereference(&self.sk))?;
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
         Some(Sender {
@@ -260,7 +260,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
             // was made to accept them.
             unsafe { bindings::wg_udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
         }
-        // SAFETY: By the safety requirements, the socket is valid and nobody sends by it.
+        // SAFETY: By the safety requirements, the socket is valid and nothing sends by it.
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
         // SAFETY: As above.
         unsafe { bindings::udp_tunnel_sock_release(sk.as_ptr()) };

@@ -55,7 +55,7 @@ pub use kernel::sync::rcu::{
 /// takes dozens of these.
 #[inline(always)]
 pub(crate) fn dereference<T>(pointer: &Atomic<*mut T>) -> *mut T {
-    // SAFETY: The pointer is valid and aligned, and whoever else accesses it does so atomically. The
+    // SAFETY: The pointer is valid and aligned, and all other accesses to it are atomic. The
     // read is a volatile one, like that of `READ_ONCE()`, so it is neither split nor repeated.
     unsafe { pointer.as_ptr().read_volatile() }
 }
@@ -144,7 +144,7 @@ pub struct Inner<T> {
 /// The pointer is that of a valid [`Inner`], and the refcount includes this reference.
 pub struct RcuArc<T: Object>(NonNull<Inner<T>>);
 
-// SAFETY: `T` is `Send` and `Sync`, and dropped on whatever CPU runs the RCU callback.
+// SAFETY: `T` is `Send` and `Sync`, and dropped on whichever CPU runs the RCU callback.
 unsafe impl<T: Object> Send for RcuArc<T> {}
 // SAFETY: As above.
 unsafe impl<T: Object> Sync for RcuArc<T> {}
@@ -273,7 +273,7 @@ pub struct Retired<T: Object> {
     cookie: usize,
 }
 
-// SAFETY: `T` is `Send` and `Sync`, and dropped on whatever CPU runs the RCU callback.
+// SAFETY: `T` is `Send` and `Sync`, and dropped on whichever CPU runs the RCU callback.
 unsafe impl<T: Object> Send for Retired<T> {}
 
 impl<T: Object + Unpin> Retired<T> {
@@ -295,7 +295,7 @@ impl<T: Object + Unpin> Retired<T> {
         let live = unsafe { (&raw const (*inner).live).read() };
         // CAST: So that nothing of it is dropped again.
         let memory = inner.cast::<MaybeUninit<Inner<T>>>();
-        // SAFETY: The memory came from a `KBox`, and nobody can see it any more.
+        // SAFETY: The memory came from a `KBox`, and is not reachable any more.
         drop(unsafe { KBox::from_raw(memory) });
         drop(live);
         data
@@ -317,7 +317,7 @@ impl<T: Object> Drop for Retired<T> {
 unsafe fn free_later<T: Object>(inner: *mut Inner<T>) {
     // SAFETY: The pointer is valid until the callback frees it.
     let rcu = unsafe { (*inner).rcu.get() };
-    // SAFETY: Nobody else has the head, and it lies in an `Inner<T>` that is alive.
+    // SAFETY: Nothing else has the head, and it lies in an `Inner<T>` that is alive.
     unsafe { bindings::call_rcu(rcu, Some(free_callback::<T>)) };
 }
 
@@ -334,7 +334,7 @@ unsafe extern "C" fn free_callback<T: Object>(rcu: *mut bindings::callback_head)
     let inner = unsafe { kernel::container_of!(rcu, Inner<T>, rcu) };
     // SAFETY: By the safety requirements of this function, the object is valid.
     unsafe { (*inner).data.quiesce() };
-    // SAFETY: The object came from a `KBox`, and nobody can see it any more.
+    // SAFETY: The object came from a `KBox`, and is not reachable any more.
     drop(unsafe { KBox::from_raw(inner) });
 }
 

@@ -197,7 +197,7 @@ pub(super) unsafe fn seal(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LE
 ///
 /// `dst` must be valid for writes, with [`BEFORE`] bytes before it, which keep what they hold. There
 /// must be as many bytes at `src`, as many before it, and a tag behind. They must not be the same, and
-/// nobody may change what is at `src`.
+/// nothing may change what is at `src`.
 #[inline]
 #[must_use]
 pub(super) unsafe fn open(

@@ -234,7 +234,7 @@ pub(super) unsafe fn fill(
         Ok(skb)
     });
     if filled.is_err() {
-        // SAFETY: It is ours, and nobody uses it any more.
+        // SAFETY: It is ours, and it is not used any more.
         unsafe { bindings::nlmsg_free(skb) };
     }
     filled

@@ -219,7 +219,7 @@ impl<T: Dump> DumpAdapter<T> {
         let place = unsafe { Self::state(cb) };
         // SAFETY: The place has been filled when the dump was started.
         let state = unsafe { place.read() };
-        // SAFETY: The state is valid until the dump is done, and nobody else uses it, as C calls
+        // SAFETY: The state is valid until the dump is done, and nothing else uses it, as C calls
         // us once at a time.
         let state = unsafe { &mut *state };
         // SAFETY: C passes a buffer to fill and a dump of generic netlink.

@@ -210,7 +210,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// The device must just have been allocated, with room for a [`Private`], and nobody else use it.
+    /// The device must just have been allocated, with room for a [`Private`], and nothing else use it.
     unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
         // SAFETY: C has just allocated the device.
         let mut setup = unsafe { Setup::new::<T>(dev) };
@@ -269,7 +269,7 @@ impl<T: Operations> Adapter<T> {
         } else {
             // SAFETY: May be called wherever sleeping is allowed.
             unsafe { bindings::synchronize_net() };
-            // SAFETY: The private data was written above, and nobody else will use it: if the
+            // SAFETY: The private data was written above, and nothing else will use it: if the
             // device has ever had NAPI instances, a grace period has elapsed since.
             unsafe { place.drop_in_place() };
         }

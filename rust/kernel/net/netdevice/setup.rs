@@ -18,7 +18,7 @@ use wg_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// Nobody else uses the device.
+/// Nothing else uses the device.
 pub struct Setup<'a> {
     /// The device.
     dev: *mut bindings::net_device,

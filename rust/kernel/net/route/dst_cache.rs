@@ -89,7 +89,7 @@ impl<F: Family> DstCache<F> {
         // If the residence is not taken up yet, this CPU has no entry. The lookup is needed all the same: C
         // records the miss, without which it would not trust the next entry.
         // SAFETY: By the type invariants, the cache is valid and of this family. Bottom halves are off,
-        // and whoever releases it waits for that, having seen to it that the residence was left.
+        // and a release waits for that, having made sure that the residence was left.
         let dst = unsafe { F::cache_get(self.cache.get(), &mut flow.saddr) };
         // INVARIANT: The function has returned a reference, in the namespace of the sender. This is under
         // RCU while the sender lives.
@@ -138,8 +138,8 @@ impl<F: Family> DstCache<F> {
         self.residence.leave(|| {
             // SAFETY: An FFI call that may sleep, as documented.
             unsafe { bindings::cond_synchronize_rcu(self.cookie.load(Relaxed)) };
-            // SAFETY: By the type invariants, the cache is valid. Whoever used it is through, and
-            // nobody begins to any more.
+            // SAFETY: By the type invariants, the cache is valid. All users of it are done, and no new
+            // ones begin.
             unsafe { bindings::dst_cache_reset_now(self.cache.get()) };
         });
     }
@@ -147,7 +147,7 @@ impl<F: Family> DstCache<F> {
 
 impl<F: Family> Drop for DstCache<F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, the cache is valid. Nobody uses it any more. The residence
+        // SAFETY: By the type invariants, the cache is valid. It is not used any more. The residence
         // is dropped after this.
         unsafe { bindings::dst_cache_destroy(self.cache.get()) };
     }

@@ -47,7 +47,7 @@ pub trait Raw: Copy + Eq + Debug + Sized + 'static {
     /// # Safety
     ///
     /// `cache` must be valid, and have been given routes of this family only. To be called with bottom
-    /// halves off, which whoever releases the cache must wait for.
+    /// halves off, for which a release of the cache must wait.
     unsafe fn cache_get(
         cache: *mut bindings::dst_cache,
         saddr: &mut Self::Addr,

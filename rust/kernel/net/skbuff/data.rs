@@ -122,7 +122,7 @@ impl SkBuff {
             return None;
         }
         let data = self.raw().data;
-        // SAFETY: The linear data are as long as this, and nobody else refers to them, nor to the
+        // SAFETY: The linear data are as long as this, and nothing else refers to them, nor to the
         // buffer, which is borrowed with them.
         Some(unsafe { slice::from_raw_parts_mut(data, u32_as_usize(len)) })
     }
@@ -141,7 +141,7 @@ impl SkBuff {
         }
         let data = self.raw().data;
         let len = u32_as_usize(self.linear_len());
-        // SAFETY: The linear data are as long as this, and nobody else refers to them.
+        // SAFETY: The linear data are as long as this, and nothing else refers to them.
         unsafe { bindings::memzero_explicit(data.cast(), len) };
     }
 
@@ -227,7 +227,7 @@ impl SkBuff {
     ///
     /// # Safety
     ///
-    /// The headroom must be at least as long as `header`, and nobody else may refer to it.
+    /// The headroom must be at least as long as `header`, and nothing else may refer to it.
     #[inline]
     pub(crate) unsafe fn push_header(&mut self, header: &[u8]) {
         // CAST: C keeps the offsets of all headers in as many bits.

@@ -111,7 +111,7 @@ impl NewSkBuff {
             return false;
         }
         let tail = self.tail();
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        // SAFETY: There is room for that many bytes, which nothing else refers to.
         unsafe { tail.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         // SAFETY: As above.
         unsafe { self.0.put(len) };
@@ -126,7 +126,7 @@ impl NewSkBuff {
         if count > self.tailroom() {
             return false;
         }
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        // SAFETY: There is room for that many bytes, which nothing else refers to.
         if !unsafe { other.copy_bits_to(offset, self.tail(), count) } {
             return false;
         }
@@ -141,7 +141,7 @@ impl NewSkBuff {
         if len > self.linear_len() {
             return None;
         }
-        // SAFETY: As in `SkBuff::linear`. By the type invariants, nobody else refers to the data.
+        // SAFETY: As in `SkBuff::linear`. By the type invariants, nothing else refers to the data.
         Some(unsafe { slice::from_raw_parts_mut(self.at(0), u32_as_usize(len)) })
     }
 
@@ -210,8 +210,8 @@ impl NewSkBuff {
     /// It cannot grow any more then: the socket must get back as much as it was charged.
     #[inline]
     pub fn charge(self, original: &mut SkBuff, last: bool) -> SkBuff {
-        // SAFETY: Both buffers are valid and not shared. By the type invariants, this one is charged
-        // to nobody, and nothing that changes its true size can be done with what is returned.
+        // SAFETY: Both buffers are valid and not shared. By the type invariants, this one is not
+        // charged to a socket, and the returned type has no method that changes its true size.
         unsafe { bindings::wg_skb_pass_owner(self.as_raw(), original.as_raw(), last) };
         self.0
     }

@@ -26,7 +26,7 @@ pub struct SkBuffList {
     len: usize,
 }
 
-// SAFETY: The buffers may be used on any CPU, and nobody else refers to them.
+// SAFETY: The buffers may be used on any CPU, and nothing else refers to them.
 unsafe impl Send for SkBuffList {}
 
 // SAFETY: What is done with a shared reference does not change the buffers.

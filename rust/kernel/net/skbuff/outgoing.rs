@@ -126,7 +126,7 @@ impl<'d> OutgoingSkBuff<'d> {
             protocol if protocol != self.protocol() => {}
             // CAST: Small constants.
             // SAFETY: By the type invariants, the buffer is valid, and its device alive. It has an IPv4
-            // header. This is under RCU, or else there would be nobody with such a packet.
+            // header. This is under RCU, or else there would be no such packet.
             IPV4 => unsafe {
                 bindings::icmp_ndo_send(
                     self.as_raw(),

@@ -35,7 +35,7 @@ const fn len_of(order: u32) -> usize {
 ///
 /// - `page` is the first of pages of `len` bytes, which are mapped at `data`, and of which this
 ///   value holds a reference.
-/// - Nobody else refers to the bytes from `start` on, which is at most `len`.
+/// - Nothing else refers to the bytes from `start` on, which is at most `len`.
 pub struct Pages {
     page: NonNull<bindings::page>,
     data: NonNull<u8>,
@@ -68,7 +68,7 @@ impl Pages {
                 let data = unsafe { bindings::wg_page_address(page.as_ptr()) };
                 // CAST: The order is small.
                 let len = len_of(order) as u32;
-                // INVARIANT: Nobody else knows the pages.
+                // INVARIANT: The pages are new, so nothing else refers to them.
                 return Some(Self {
                     page,
                     data: NonNull::new(data.cast())?,
@@ -87,8 +87,8 @@ impl Pages {
         let len = u32_as_usize(self.len.wrapping_sub(self.start));
         // SAFETY: By the type invariants, the bytes from `start` on are mapped.
         let data = unsafe { self.data.as_ptr().add(start) };
-        // SAFETY: By the type invariants, these are so many bytes, and nobody else's. They are
-        // initialised: what C hands out holds some value or other, as far as Rust is concerned.
+        // SAFETY: By the type invariants, these are as many bytes, and nothing else refers to them. They
+        // are initialised: memory from C holds some value or other, as far as Rust is concerned.
         unsafe { slice::from_raw_parts_mut(data, len) }
     }
 
@@ -109,7 +109,7 @@ impl Pages {
         let truesize = end.wrapping_sub(self.start);
         // INVARIANT: What the packet gets lies before the bytes that are spare now.
         self.start = end;
-        // SAFETY: The packet is valid, has no clones and is charged to nobody, by its type invariants.
+        // SAFETY: The packet is valid, has no clones and is not charged to a socket, by its type invariants.
         // The bytes lie within the pages.
         let taken = unsafe {
             bindings::wg_skb_append_page(skb.as_raw(), self.page.as_ptr(), first, len, truesize)

@@ -56,7 +56,7 @@ const STRIDE: usize = 64;
 
 /// A key of a [`HashTable`]: a number, or bytes.
 pub trait Key: Copy + Eq + Send + Sync + sealed::Sealed + 'static {
-    /// Calls `f` with the bytes that stand for the key.
+    /// Calls `f` with the bytes that represent the key.
     #[doc(hidden)]
     fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R;
 }
@@ -362,7 +362,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         let Ok(new) = Buckets::new(count.wrapping_mul(GROWTH), old.link ^ 1) else {
             return;
         };
-        // SAFETY: It was just made, and nobody else frees it.
+        // SAFETY: It was just made, and nothing else frees it.
         let buckets = unsafe { new.as_ref() };
 
         // INVARIANT: The first 0 buckets have no entries.
@@ -428,7 +428,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
 ///
 /// # Safety
 ///
-/// `rcu` must be that field of an entry which nobody can see any more.
+/// `rcu` must be that field of an entry which is not reachable any more.
 unsafe extern "C" fn free_callback<K, V>(rcu: *mut bindings::callback_head) {
     // CAST: The head is the first field of the `repr(C)` struct.
     // SAFETY: The entry came from a box, by the safety requirements of this function.
@@ -440,7 +440,7 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
     fn drop(self: Pin<&mut Self>) {
         might_sleep();
         let raw = self.buckets.load(Relaxed);
-        // SAFETY: By the type invariants, it came from a box, and nobody else has the table.
+        // SAFETY: By the type invariants, it came from a box, and nothing else has the table.
         let buckets = unsafe { KBox::from_raw(raw) };
         for head in &buckets.heads {
             let mut at = head.load(Relaxed);
@@ -455,7 +455,7 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
             }
         }
         let replaced = self.insertion.lock().buckets;
-        // SAFETY: By the type invariants, and as nobody else has the table.
+        // SAFETY: By the type invariants, and as nothing else has the table.
         unsafe { Buckets::free(replaced) };
     }
 }

@@ -131,7 +131,7 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
     ///
     /// # Safety
     ///
-    /// `raw` must be null or come from [`Buckets::new`], and nobody may use it any more.
+    /// `raw` must be null or come from [`Buckets::new`], and it must not be used any more.
     pub(super) unsafe fn free(raw: *mut Self) {
         if !raw.is_null() {
             // SAFETY: It came from a box, by the safety requirements of this function.
