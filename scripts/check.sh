@@ -6,13 +6,18 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour tests docs editor places)
 
 cd "$WG_TOP" || exit
 
+need_command git git
+# A checkout of another user is as good, as it is only read.
+git=(git -c "safe.directory=*")
+"${git[@]}" ls-files --error-unmatch scripts/check.sh >/dev/null || die "$WG_TOP is no checkout of git"
+
 # The project's files, those not yet committed too, that match a pattern.
 files() {
-	git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+	"${git[@]}" ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
 		[ ! -f "$file" ] || echo "$file"
 	done
 }
@@ -31,7 +36,7 @@ check_clippy-kbuild() {
 check_clippy-cargo() {
 	local manifest
 	for manifest in rust/proto/Cargo.toml selftests/host/Cargo.toml; do
-		[ ! -e "$manifest" ] || scripts/cargo.sh clippy --manifest-path "$manifest" --all-targets -- \
+		scripts/cargo.sh clippy --manifest-path "$manifest" --all-targets -- \
 			-D warnings -A clippy::precedence || return
 	done
 }
@@ -95,6 +100,7 @@ check_unsafe() {
 	[ -z "$found" ] || { echo "$found"; return 1; }
 	blocks=$(files 'rust/kernel/*.rs' | xargs cat | grep -cE 'unsafe (\{|impl)') || true
 	comments=$(files 'rust/kernel/*.rs' | xargs cat | grep -c '// SAFETY:') || true
+	[ "$blocks" -gt 0 ] || { echo 'rust/kernel has no unsafe code'; return 1; }
 	[ "$blocks" -le "$comments" ] || {
 		echo "rust/kernel has $blocks unsafe blocks and impls, but $comments SAFETY comments"
 		return 1
@@ -104,6 +110,11 @@ check_unsafe() {
 # Each fact that is known of the in-tree driver is named by a test, and who counts them can count.
 check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
+}
+
+# What guest tests say at their top is understood, and what they need is there.
+check_tests() {
+	scripts/checks/tests.sh
 }
 
 # Names in the documentation are those of something that exists.

@@ -33,6 +33,7 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
+            Full,
             Relaxed,
             Release, //
         }, //
@@ -229,8 +230,9 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
         let now = unsafe { bindings::wg_timer_now() };
         let old = deadline.load(Relaxed);
         let due = old != 0 && remaining(old, now).is_none();
-        // If it has changed meanwhile, it was rearmed, or disarmed.
-        if due && deadline.cmpxchg(old, 0, Relaxed).is_ok() {
+        // If it has changed meanwhile, it was rearmed, or disarmed. Fully ordered: code that gives a handler
+        // work, but leaves its pending timer as it is, has the handler see that work.
+        if due && deadline.cmpxchg(old, 0, Full).is_ok() {
             // SAFETY: By the type invariants, the object is alive: before freeing it, `quiesce`
             // waits for this function to return.
             T::expired(unsafe { Borrow::from_raw(owner) }, timer);

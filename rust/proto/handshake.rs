@@ -199,7 +199,9 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         }
     }
 
-    /// Abandons the handshake, wipes its secrets, and returns our index for it.
+    /// Abandons the handshake, wipes its secrets, and returns our index for it, which the caller must
+    /// release.
+    #[must_use]
     pub fn clear(&mut self) -> Option<Index> {
         let index = self.local_index();
 
@@ -209,11 +211,13 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         index
     }
 
-    /// Abandons the handshake, and wipes its secrets, if an initiation was accepted but will not be
-    /// answered.
-    pub fn abandon_unanswered(&mut self) {
-        if matches!(self.state, State::ConsumedInitiation { .. }) {
-            self.clear();
+    /// Does what [`Handshake::clear`] does if an initiation was accepted but will not be answered. Then the
+    /// index is that of an initiation of our own that it has superseded.
+    #[must_use]
+    pub fn abandon_unanswered(&mut self) -> Option<Index> {
+        match self.state {
+            State::ConsumedInitiation { .. } => self.clear(),
+            _ => None,
         }
     }
 
@@ -438,7 +442,8 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         };
 
         self.symmetric.split::<S>(initiator, responder);
-        self.clear();
+        // The index stands for the session from now on.
+        let _ = self.clear();
         Some(outcome)
     }
 }

@@ -69,6 +69,8 @@ pub enum Occasion {
     /// An initiation is about to be sent. The timer that repeats it is armed before, as the response,
     /// which stops it, may be there before sending returns.
     Initiating,
+    /// No initiation could be made, for lack of memory.
+    NotInitiated,
     /// A response is about to be sent; we may receive under its keys from now on.
     Responding,
     /// A response was received that gave us new keys.
@@ -96,6 +98,7 @@ impl Occasion {
                 happened(Event::AnyAuthenticatedPacketSent);
                 happened(Event::HandshakeInitiated);
             }
+            Self::NotInitiated => happened(Event::HandshakeInitiated),
             Self::Responding => {
                 happened(Event::SessionDerived);
                 happened(Event::AnyAuthenticatedPacketTraversal);

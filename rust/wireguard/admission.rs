@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Handshake messages that come in: which of them are let in, and how they wait.
+//! Incoming handshake messages: which of them are let in, and how they wait.
 //!
-//! Whoever does not know our public key is turned away in softirq, before anything is allocated or
-//! counted: to check the first MAC takes less than to have a message wait. The others wait in one
-//! queue, an unbound workqueue, for whichever CPU is free; what waits is the message, not the buffer
-//! that it came in.
+//! Messages of senders that do not know our public key are dropped in softirq, before anything is allocated
+//! or counted: checking the first MAC costs less than queueing a message. The others wait in one queue, an
+//! unbound workqueue, for any CPU that is free; the queue holds a copy of the message, not the skb that it
+//! arrived in.
 
 use crate::{
     crypto::{
@@ -63,16 +63,16 @@ use wg_proto::{
     }, //
 };
 
-/// A handshake message that came in, and was let in.
+/// An incoming handshake message that was let in.
 #[pin_data]
 struct Incoming {
     #[pin]
     work: Work<Incoming>,
     device: Arc<Device>,
-    /// When the message came in.
+    /// The epoch in which the message arrived.
     epoch: Epoch,
     kind: Kind,
-    /// The message, as many bytes of this as its kind has.
+    /// The message, of which only as many bytes count as its kind has.
     bytes: [u8; wire::INITIATION_LEN],
     outer: Outer,
 }
@@ -92,7 +92,7 @@ impl WorkItem for Incoming {
     type Pointer = Pin<KBox<Self>>;
 
     fn run(this: Pin<KBox<Self>>) {
-        // What came in before the interface went down is void.
+        // A message that arrived before the interface went down is void.
         if this.device.is_in(this.epoch) {
             this.device
                 .answer(this.epoch, this.kind, this.message(), &this.outer);
@@ -103,7 +103,7 @@ impl WorkItem for Incoming {
 }
 
 impl Device {
-    /// Takes in a handshake message: queues it, unless there are too many, or it is of no use.
+    /// Receives a handshake message: queues it, unless too many are queued or it is of no use.
     #[cold]
     pub(crate) fn queue_handshake(self: &Arc<Self>, kind: Kind, skb: SkBuff) {
         let Some(outer) = skb.outer() else {
@@ -124,11 +124,11 @@ impl Device {
         if skb.copy_bits(0, message) && self.lets_in(kind, message, &outer) {
             self.enqueue_handshake(kind, bytes, outer);
         }
-        // It has served its purpose, whatever that is.
+        // Consumed rather than dropped, whether or not the message was queued.
         skb.consume();
     }
 
-    /// Returns whether a message is worth being queued.
+    /// Returns whether a message should be queued.
     fn lets_in(&self, kind: Kind, message: &[u8], outer: &Outer) -> bool {
         let guard = rcu::read_lock();
         let is_reply = kind == Kind::CookieReply;
@@ -149,7 +149,7 @@ impl Device {
         worth
     }
 
-    /// Queues a message that was let in, unless there is no memory.
+    /// Queues a message that was let in, unless memory runs out.
     fn enqueue_handshake(
         self: &Arc<Self>,
         kind: Kind,
@@ -176,9 +176,9 @@ impl Device {
         }
     }
 
-    /// Checks a message that waited, and under load its cookie.
+    /// Checks a message from the queue, and under load its cookie.
     ///
-    /// Returns our identity if it is to be processed. If it lacks a cookie, one is sent.
+    /// Returns our identity if it is to be processed. If it lacks a cookie, a cookie reply is sent.
     pub(crate) fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
         let identity = self.identity()?;
         let source = match &outer.source {
@@ -205,7 +205,7 @@ impl Device {
         }
     }
 
-    /// Says in the log that the MAC of a message is wrong.
+    /// Logs that the MAC of a message is wrong.
     fn log_invalid(&self, outer: &Outer) {
         pr_debug_ratelimited!(
             "{}: Invalid MAC of handshake, dropping packet from {}\n",
@@ -215,7 +215,7 @@ impl Device {
     }
 }
 
-/// A message that waited, and asks to be admitted.
+/// A message from the queue that is to be admitted.
 struct Arrival<'a> {
     device: &'a Device,
     outer: &'a Outer,

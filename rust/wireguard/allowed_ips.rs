@@ -2,8 +2,8 @@
 
 //! Which addresses belong to which peer.
 //!
-//! The tables are immutable: a change makes a new one, which takes the place of the old one for
-//! RCU readers, and shares with it all that did not change.
+//! The tables are immutable: a change makes a new one, which replaces the old one for RCU readers, and shares
+//! all unchanged nodes with it.
 
 use crate::peer::Peer;
 use kernel::{
@@ -52,7 +52,7 @@ impl Family for KernelArc {
     }
 }
 
-/// Who a prefix belongs to.
+/// The owner of a prefix.
 #[derive(Clone)]
 struct Owner {
     peer: RcuArc<Peer>,
@@ -79,7 +79,8 @@ impl AllowedIps {
         }
     }
 
-    /// Does the same where the dead, which are removed from the table a little later, have prefixes.
+    /// Returns the peer with the longest prefix of `addr`, passing over those of dead peers, which are
+    /// removed from the table a little later.
     #[cold]
     fn lookup_living(&self, addr: &Addr) -> Option<&RcuArc<Peer>> {
         let owner = self
@@ -102,7 +103,7 @@ pub(crate) struct Editor {
     table: Table<KernelArc, Owner>,
     /// Rises with each change; 0 never occurs.
     sequence: u64,
-    /// What it was when readers were last given the table.
+    /// The value of `sequence` when the table was last published.
     published: u64,
 }
 
@@ -121,12 +122,12 @@ impl Editor {
         self.sequence
     }
 
-    /// Returns how many changes readers do not know of.
+    /// Returns how many changes are not published yet.
     pub(crate) fn unpublished(&self) -> u64 {
         self.sequence.wrapping_sub(self.published)
     }
 
-    /// Returns what readers are to see from now on.
+    /// Returns the table that readers are to see from now on.
     ///
     /// # Errors
     ///
@@ -138,9 +139,10 @@ impl Editor {
         Ok(publication)
     }
 
-    /// Makes `prefix` one of `peer`, as the last of its `prefixes`.
+    /// Gives `prefix` to `peer`, as the last of its `prefixes`.
     ///
-    /// Returns who had it before, if it was another peer, and the key of the prefix there.
+    /// Returns the number of the peer that had it before, if it was another one, and the key of the prefix
+    /// there.
     ///
     /// # Errors
     ///
@@ -158,7 +160,7 @@ impl Editor {
             .as_ref()
             .is_some_and(|old| Some(old.sequence) == last && RcuArc::ptr_eq(&old.peer, peer))
         {
-            // Where it is, it would be afterwards.
+            // It is where it would be put.
             return Ok(None);
         }
         let owner = Owner {
@@ -178,7 +180,7 @@ impl Editor {
         }
     }
 
-    /// Takes `prefix` from `peer`, if it has it.
+    /// Takes `prefix` from `peer`, if it belongs to it.
     ///
     /// # Errors
     ///
@@ -219,7 +221,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Takes all prefixes from all peers, and returns what had them. Readers are to see none.
+    /// Takes all prefixes from all peers, and returns the table that held them. Readers are to see none.
     pub(crate) fn clear(&mut self) -> AllowedIps {
         self.sequence = self.sequence.wrapping_add(1);
         self.published = self.sequence;
@@ -228,7 +230,7 @@ impl Editor {
     }
 }
 
-/// An address, as messages show it.
+/// An address in the form in which log messages show it.
 pub(crate) struct AddrForLog(pub(crate) Addr);
 
 impl fmt::Display for AddrForLog {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much is under way: the jobs of a device, of which there is a limit, and those that wait on one
-//! CPU.
+//! How much work is under way: the jobs of a device, which are limited, and those that wait on one CPU.
 
 use crate::{
     control::count_messages,
@@ -37,25 +36,25 @@ use wg_proto::limits;
 
 /// How many messages a device may have in jobs that decrypt.
 ///
-/// If all are of one session, and the first job is held up, its counters must not be too old once the
-/// others are through. The last job may exceed this by what a poll and a datagram hold.
+/// If all are of one session, and the first job is held up, its counters must still be in the window once the
+/// others are delivered. The last job may exceed this by the messages of a poll and of a datagram.
 const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
 const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
-/// After which time a CPU that has not begun another job is taken to be busy with something else, in
-/// nanoseconds: it is longer than that of any job, and than a tick.
+/// After how many nanoseconds a CPU that has not begun another job counts as stuck, that is, busy with
+/// something else: longer than any job takes, and than a tick.
 const STUCK_NS: u64 = 20_000_000;
 
 /// The jobs that wait on one CPU to be begun.
 ///
-/// It is a work item, too, which waits on the CPU in place of jobs that others have done meanwhile, until
-/// the CPU gets to it, and is not stuck any more.
+/// It is also a work item, which waits on the CPU in place of jobs that other CPUs have done meanwhile; when
+/// the CPU gets to it, it is no longer stuck.
 #[pin_data]
 pub(crate) struct Backlog {
     #[pin]
     work: Work<Backlog>,
     waiting: Atomic<u32>,
-    /// When one was begun last or, if none waited then, when one came, in nanoseconds since boot.
+    /// When a job was last begun or, if none waited then, when one was added, in nanoseconds since boot.
     since_ns: Atomic<u64>,
 }
 
@@ -72,7 +71,7 @@ impl WorkItem for Backlog {
 }
 
 impl Backlog {
-    /// Creates an empty one.
+    /// Creates an empty backlog.
     ///
     /// # Errors
     ///
@@ -95,21 +94,21 @@ impl Backlog {
         }
     }
 
-    /// Notes that the CPU has come to a job, be it to find it done by another one.
+    /// Notes that the CPU has reached a job, even if another CPU has already done it.
     pub(crate) fn remove(&self) {
         self.since_ns.store(time::boottime_coarse_ns(), Relaxed);
         self.waiting.fetch_sub(1, Relaxed);
     }
 
-    /// Notes that a job was taken back from the CPU, in place of which this waits in its `queue` now.
+    /// Notes that a job was taken back from the CPU; this work item takes its place in `queue`.
     pub(crate) fn withdraw(self: &Arc<Self>, queue: &OwnedQueue, cpu: cpu::Online) {
         if queue.enqueue_on::<_, 0>(cpu, self.clone()).is_err() {
-            // It waits there already, and counts as one.
+            // It is queued there already, and counts once.
             self.forget();
         }
     }
 
-    /// Notes that a job that was added was not given to the CPU after all.
+    /// Notes that a job was added but not given to the CPU after all.
     pub(crate) fn forget(&self) {
         self.waiting.fetch_sub(1, Relaxed);
     }
@@ -121,14 +120,14 @@ impl Backlog {
         }
     }
 
-    /// Returns whether the CPU does not get to its jobs, as something more urgent has it.
+    /// Returns whether the CPU is stuck: something more urgent keeps it from its jobs.
     pub(crate) fn is_stuck(&self, now_ns: u64) -> bool {
         self.waiting.load(Relaxed) > 0
             && now_ns.saturating_sub(self.since_ns.load(Relaxed)) > STUCK_NS
     }
 }
 
-/// What a job takes of that which a device may have under way at a time.
+/// A job's share of the work that a device may have under way at a time.
 pub(crate) struct Share {
     device: Arc<Device>,
     direction: Direction,
@@ -150,11 +149,10 @@ impl Share {
         &self.device
     }
 
-    /// Returns the share of a job with these packets, unless all is taken.
+    /// Returns the share of a job with these packets, unless the limit is reached.
     pub(crate) fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
         let (direction, size, limit) = match task {
-            // Packets that are sent at once are one large one, or were, but for those that waited for a
-            // session.
+            // Packets that are sent at once are, or were, one GSO packet, unless they waited for a session.
             Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
             Task::Decrypt { .. } => (Direction::In, count_messages(packets), MAX_MESSAGES_IN),
         };
@@ -163,12 +161,12 @@ impl Share {
             direction,
             size: Atomic::new(u32::try_from(size).ok()?),
         };
-        // What was added is taken back when the share is given back.
+        // Subtracted again when the share is given back.
         let taken = share.total().fetch_add(share.size.load(Relaxed), Relaxed) as usize;
         (taken < limit).then_some(share)
     }
 
-    /// Returns whether there is one left for messages that came in.
+    /// Returns whether there is a share left for incoming messages.
     #[inline]
     pub(crate) fn is_left_in(device: &Device) -> bool {
         (device.load.messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
@@ -182,8 +180,8 @@ impl Share {
         }
     }
 
-    /// Gives the share back, as the job is about to be delivered: a CPU that did not get to it in time
-    /// may refer to it for long.
+    /// Gives the share back, as the job is about to be delivered: a stuck CPU may hold a reference to the job
+    /// for long.
     pub(crate) fn give_back(&self) {
         let size = self.size.xchg(0, Relaxed);
         self.total().fetch_sub(size, Relaxed);

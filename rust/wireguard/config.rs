@@ -2,8 +2,8 @@
 
 //! What user space has configured: the peers of a device, their allowed IPs, the port.
 //!
-//! All of it is in a [`Config`], under the device's mutex. What packets need of it is repeated in
-//! tables that RCU readers see.
+//! All of it is in a [`Config`], under the device's mutex. The parts that the packet path needs are mirrored
+//! in tables for RCU readers.
 
 use crate::{
     allowed_ips::{
@@ -43,8 +43,8 @@ use wg_proto::{
     limits, //
 };
 
-/// From how many changes of allowed IPs in one request on readers' old table is not left to RCU to
-/// be freed, since that takes long.
+/// With this many changes of allowed IPs in one request, or more, readers' old table is not left to RCU to be
+/// freed, since that takes long.
 const MANY_CHANGES: u64 = 4096;
 
 /// What user space has configured.
@@ -53,10 +53,10 @@ pub(crate) struct Config {
     peers: RBTree<u64, PeerConfig>,
     peer_count: usize,
     allowed_ips: Editor,
-    /// Rises with each request for changes.
+    /// Rises with each request that changes something.
     generation: u32,
     port: u16,
-    /// Peers that were removed, to be buried at the end of the request. Those stay that linger.
+    /// Peers that were removed, to be buried at the end of the request. Those that linger stay.
     dead: RBTree<u64, PeerConfig>,
     /// Large tables that were replaced, to be freed at the end of the request.
     old_tables: OldTables,
@@ -66,21 +66,21 @@ pub(crate) struct Config {
 pub(crate) struct PeerConfig {
     peer: RcuArc<Peer>,
     prefixes: Prefixes,
-    /// Whether it was removed and has prefixes still, for want of memory for a table without them.
-    /// Readers take it for nobody.
+    /// Whether it was removed but still has prefixes, for want of memory for a table without them. Readers
+    /// pass it over.
     lingers: bool,
 }
 
-/// Tables of allowed IPs that nobody will need any more.
+/// Tables of allowed IPs that are no longer needed.
 #[derive(Default)]
 struct OldTables {
-    /// What readers had, who may look at it still.
+    /// The table that readers had, and may still be using.
     readers: Option<Retired<AllowedIps>>,
-    /// What it was made from.
+    /// The table that it was made from.
     editor: Option<AllowedIps>,
 }
 
-/// What a request has removed, to be freed when no lock is held: it may be much.
+/// Peers and tables that a request has removed, to be freed when no lock is held: there may be many.
 #[must_use]
 pub(crate) struct Grave {
     peers: RBTree<u64, PeerConfig>,
@@ -91,7 +91,7 @@ impl Grave {
     /// Frees all of it, with pauses. Process context only.
     pub(crate) fn clear(mut self) {
         let OldTables { readers, editor } = self.tables;
-        // Last those of the editor, with which readers' tables are shared.
+        // The editor's table goes last: readers' tables share nodes with it.
         if let Some(table) = readers {
             table.into_inner().dismantle();
         }
@@ -112,9 +112,9 @@ impl PeerConfig {
         &self.peer
     }
 
-    /// Returns the place of its first allowed IP that was added as number `number` or later.
+    /// Returns a cursor at its first allowed IP that was added as number `number` or later.
     ///
-    /// The kernel's cursors cannot move on unless they could change the tree.
+    /// Mutable, as only the kernel's mutable cursors can move.
     pub(crate) fn prefixes_from(&mut self, number: u64) -> Option<CursorMut<'_, u64, Prefix>> {
         self.prefixes.cursor_lower_bound_mut(&number)
     }
@@ -134,12 +134,12 @@ impl Config {
         }
     }
 
-    /// Returns a number that changes with each request for changes.
+    /// Returns a number that changes with each request that changes something.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// Notes that there is a request for changes.
+    /// Notes that a request is about to change something.
     pub(crate) fn begin_change(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         for removed in self.dead.values_mut() {
@@ -174,7 +174,7 @@ impl Config {
         self.peers.get(&id).is_some()
     }
 
-    /// Returns the place of the first peer of number `id` or above.
+    /// Returns a cursor at the first peer whose number is `id` or above.
     pub(crate) fn peers_from(&mut self, id: u64) -> Option<CursorMut<'_, u64, PeerConfig>> {
         self.peers.cursor_lower_bound_mut(&id)
     }
@@ -236,7 +236,7 @@ impl Device {
     /// Removes all peers. They are buried with [`Device::bury_dead`].
     pub(crate) fn remove_all_peers(&self, config: &mut Config) {
         let table = config.allowed_ips.clear();
-        // Readers that find no table find no peer, which is what they should.
+        // Readers that find no table find no peer, as they should.
         config.old_tables = OldTables {
             readers: self.allowed_ips.swap(None).and_then(RcuArc::retire),
             editor: Some(table),
@@ -258,7 +258,7 @@ impl Device {
         }
     }
 
-    /// Takes a peer out of the table by public key, and marks it as dead.
+    /// Removes a peer from the table by public key, and marks it as dead.
     fn kill(&self, peer: &RcuArc<Peer>) {
         self.peers
             .remove(peer.public_key(), |other| RcuArc::ptr_eq(other, peer));
@@ -266,9 +266,9 @@ impl Device {
         peer.close_routes();
     }
 
-    /// Stops all that still runs on behalf of peers that were removed: one grace period for all.
+    /// Stops everything that still runs on behalf of removed peers: one grace period for all.
     ///
-    /// Returns what is left of them, to be freed without locks.
+    /// Returns their remains, to be freed without locks.
     pub(crate) fn bury_dead(&self, config: &mut Config) -> Grave {
         let mut peers = RBTree::new();
         if !config.dead.is_empty() {
@@ -315,7 +315,7 @@ impl Device {
         }
         let former = config.allowed_ips.insert(prefix, peer, &mut own.prefixes)?;
         if let Some((id, sequence)) = former {
-            // One that was removed may have had it still.
+            // A removed peer may still have had it.
             for peers in [&mut config.peers, &mut config.dead] {
                 if let Some(former) = peers.get_mut(&id) {
                     former.prefixes.remove(&sequence);
@@ -337,7 +337,7 @@ impl Device {
         }
     }
 
-    /// Lets changes of allowed IPs take effect.
+    /// Publishes changes of allowed IPs.
     ///
     /// # Errors
     ///
@@ -374,7 +374,7 @@ impl Device {
         self.open_sockets(config, port)
     }
 
-    /// Sets our static identity, unless `private_key` is the one we have.
+    /// Sets our static identity, unless `private_key` is the one in use.
     ///
     /// # Errors
     ///
@@ -389,14 +389,14 @@ impl Device {
             return Ok(());
         }
 
-        // Before it is ours, nobody else may have it.
+        // Before the key pair is ours, no peer may have its public key.
         if let Some(public_key) = identity::public_key::<Kernel>(private_key) {
             if let Some(peer) = self.find_peer(&public_key) {
                 self.remove_peer(config, &peer);
             }
         }
 
-        // Made where it stays, so that no copy of the key is left elsewhere.
+        // Initialised in place, so that no copy of the key is left elsewhere.
         let mut new = UniqueArc::new(identity::Identity::zero(), GFP_KERNEL)?;
         let exists = new.initialize::<Kernel>(private_key).is_some();
         let new = exists.then(|| Identity::from(new));

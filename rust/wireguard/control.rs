@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What goes with a packet through the driver: the words of its control block (`skb->cb`), and the room
-//! around it.
+//! What accompanies a packet through the driver: the words of its control block (`skb->cb`), its headroom and
+//! its tailroom.
 //!
-//! The MTU and the DS field are of packets on their way out, the counts of messages of those on their way
-//! in.
+//! The MTU and the DS field are noted for outgoing packets, the counts of messages for incoming ones.
 
 use wg_kernel::net::skbuff::{
     SkBuff,
@@ -17,16 +16,16 @@ use wg_proto::wire;
 /// Length of the headers in front of a message: IPv6 and UDP.
 pub(crate) const OUTER_HEADERS: usize = 40 + 8;
 
-/// Room in front of a message: the headers, and what the stack wants.
+/// Headroom of a message: the outer headers, and the stack's padding.
 pub(crate) const MESSAGE_HEADROOM: usize = OUTER_HEADERS + NET_SKB_PAD;
 
-/// Room in front of a packet that becomes a message.
+/// Headroom of a packet that becomes a message.
 pub(crate) const HEADROOM: usize = (wire::DATA_HEADER_LEN + MESSAGE_HEADROOM).next_multiple_of(4);
 
-/// Room behind a packet that becomes a message: padding and the tag.
+/// Tailroom of a packet that becomes a message: padding and the tag.
 pub(crate) const TAILROOM: usize = wire::PADDING_MULTIPLE as usize + wire::TAG_LEN;
 
-/// Notes the MTU of the route that a packet takes inside the tunnel.
+/// Notes the MTU of a packet's route inside the tunnel.
 #[inline]
 pub(crate) fn set_mtu(cb: &mut [u32; CB_WORDS], mtu: u32) {
     let [word, ..] = cb;
@@ -55,7 +54,7 @@ pub(crate) fn dsfield(skb: &SkBuff) -> u8 {
     ds
 }
 
-/// Notes how many messages a datagram holds, or how many a packet was put together from.
+/// Notes how many messages a datagram holds, or how many a packet was merged from.
 #[inline]
 pub(crate) fn set_message_count(skb: &mut SkBuff, count: usize) {
     let [_, _, word, ..] = skb.cb_mut();
@@ -79,7 +78,7 @@ pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
         .fold(0, usize::wrapping_add)
 }
 
-/// Notes how many bytes the messages had that a packet was put together from.
+/// Notes the total length of the messages that a packet was merged from.
 #[inline]
 pub(crate) fn set_message_bytes(skb: &mut SkBuff, bytes: usize) {
     let [_, _, _, word, ..] = skb.cb_mut();

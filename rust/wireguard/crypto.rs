@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's cryptographic library, as the protocol wants it.
+//! The kernel's cryptographic library behind the protocol's traits.
 
 use kernel::sync::Arc;
 use wg_kernel::crypto::{
@@ -15,7 +15,7 @@ use wg_proto::{
     identity, //
 };
 
-/// What the protocol needs of cryptography, by means of `lib/crypto`.
+/// The primitives that the protocol needs, from `lib/crypto`.
 pub(crate) struct Kernel;
 
 /// Our static identity, shared by all peers of a device.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An interface: its state, up, down, and its end.
+//! An interface: its state, going up and down, and its end.
 
 mod epoch;
 mod notifiers;
@@ -101,13 +101,13 @@ use wg_proto::{
     wire, //
 };
 
-/// What our headers and those below add to a packet.
+/// What our headers and the outer ones add to a packet.
 const OVERHEAD: u32 = (wire::DATA_MIN_LEN + OUTER_HEADERS) as u32;
 
 /// MTU of Ethernet.
 const ETHERNET_MTU: u32 = 1500;
 
-/// The largest MTU: what is padded to fits a signed integer.
+/// The largest MTU: the padded length still fits a signed integer.
 const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_MULTIPLE - OVERHEAD;
 
 /// Number of interfaces of this boot.
@@ -115,13 +115,13 @@ static COUNT: Atomic<u64> = Atomic::new(0);
 
 /// The workqueues of a device.
 pub(crate) struct Queues {
-    /// Handshake messages that came in.
+    /// Incoming handshake messages.
     pub(crate) receive: OwnedQueue,
     /// Initiations to send, and keys to wipe.
     pub(crate) send: OwnedQueue,
     /// Packets to encrypt or to decrypt.
     pub(crate) crypt: OwnedQueue,
-    /// The same, when the CPU that they were given to does not get to them.
+    /// The same, when the CPU that they were given to is stuck.
     pub(crate) rescue: OwnedQueue,
 }
 
@@ -130,7 +130,7 @@ impl Queues {
         let exclusive = Flag::PerCpu | Flag::CpuIntensive;
         let anywhere = Flag::Unbound | Flag::Freezable;
         let rescue = Flag::Unbound | Flag::MemReclaim;
-        // One for each CPU, and one more, should one of them be kept from its work.
+        // One for each CPU, and one more in case one of them is kept from its work.
         let workers = cpu::online_count().saturating_add(1) as i32;
         Ok(Self {
             receive: OwnedQueue::new(c"wg-kex", name, anywhere, workers)?,
@@ -143,50 +143,50 @@ impl Queues {
 
 /// An interface.
 ///
-/// Fields that take care of themselves are open to the rest of the driver: tables, slots, locks, counters,
-/// and what does not change. For others there are functions.
+/// Fields that protect themselves are open to the rest of the driver: tables, slots, locks, counters, and
+/// constants. The others have accessors.
 #[pin_data]
 pub(crate) struct Device {
     /// A number that no other interface of this boot has.
     id: u64,
-    /// The way to the network device.
+    /// The link to the network device.
     pub(crate) link: Link,
     /// The namespace that the sockets are in.
     pub(crate) transport_net: WeakNet,
-    /// A place in the list of devices, until it is taken: once others can see the interface, it
-    /// must not be missing there for want of memory.
+    /// A place reserved in the list of devices, until it is used: once the interface is visible, it must not
+    /// be missing there for want of memory.
     #[pin]
     place: Mutex<Option<Place>>,
     #[pin]
     pub(crate) config: Mutex<Config>,
-    /// Who we are; a copy of the pointer is taken before it is used.
+    /// Our static identity; users take a reference of their own first.
     #[pin]
     identity: SpinLockBh<Option<Identity>>,
     /// Checks the first MAC of messages to us, while there is an identity.
     pub(crate) doorkeeper: Slot<Doorkeeper>,
-    /// A copy of it is taken before it is used.
+    /// Gives cookies; users take a copy first.
     #[pin]
     cookies: SpinLockBh<Checker>,
 
     /// Peers by public key.
     #[pin]
     pub(crate) peers: Peers,
-    /// What indices stand for.
+    /// Sessions and handshakes by index.
     #[pin]
     pub(crate) indices: Indices,
     pub(crate) allowed_ips: Slot<AllowedIps>,
-    /// They are there while the interface is up.
+    /// Present while the interface is up.
     pub(crate) sockets: Slot<Sockets>,
     fwmark: Atomic<u32>,
     inboxes: KVec<Pin<KBox<Inbox>>>,
     pub(crate) load: Load,
-    /// Whether the messages of a large packet are sent as one large datagram.
+    /// Whether the messages of a GSO packet are sent as one UDP GSO packet.
     pub(crate) outer_gso: bool,
-    /// Whether large datagrams are received as they are.
+    /// Whether UDP GRO packets are received unsegmented.
     pub(crate) outer_gro: bool,
 
     epochs: Epochs,
-    /// Number of handshake messages that came in and are not answered yet.
+    /// Number of incoming handshake messages that are not processed yet.
     pub(crate) handshakes_queued: Atomic<i32>,
     pub(crate) queues: Queues,
     /// Number of peers that are not freed yet.
@@ -242,7 +242,7 @@ impl Device {
         self.link.name()
     }
 
-    /// Returns a number that stands for the namespace that the interface is in.
+    /// Returns a number that identifies the namespace that the interface is in.
     pub(crate) fn namespace_id(&self) -> usize {
         let guard = rcu::read_lock();
         self.link
@@ -250,16 +250,16 @@ impl Device {
             .map_or(0, |netdev| netdev.net(&guard).id())
     }
 
-    /// Returns who we are.
+    /// Returns our static identity.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.identity.lock().clone()
     }
 
-    /// Sets who we are.
+    /// Sets our static identity.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it. To be nobody takes none.
+    /// [`ENOMEM`] if there is no memory for it. Setting none takes no memory.
     pub(crate) fn set_identity(&self, new: Option<Identity>) -> Result {
         let doorkeeper = new.as_ref().map(Doorkeeper::new).transpose()?;
         let old = core::mem::replace(&mut *self.identity.lock(), new);
@@ -268,12 +268,12 @@ impl Device {
         Ok(())
     }
 
-    /// Copies the side that gives cookies to `copy`, with a secret that is not too old.
+    /// Copies the state that makes cookies to `copy`, with a secret that is not too old.
     ///
-    /// Returns whether there is one: not while the machine is about to be suspended.
+    /// Returns whether there is one: there is none while the machine is about to be suspended.
     pub(crate) fn copy_cookies(&self, copy: &mut Checker, now_ns: u64) -> bool {
         let mut checker = self.cookies.lock();
-        // Whoever changes that takes the lock afterwards, to wipe the secret.
+        // Set before this lock is taken to wipe the secret.
         if globals::is_suspending() {
             return false;
         }
@@ -282,20 +282,20 @@ impl Device {
         true
     }
 
-    /// Returns the mark of what is sent.
+    /// Returns the mark of outgoing packets.
     #[inline]
     pub(crate) fn fwmark(&self) -> u32 {
         self.fwmark.load(Relaxed)
     }
 
-    /// Returns the mark of what is sent, which is that of [`Device::set_fwmark`] if anything that was
-    /// published after it was seen before this.
+    /// Returns the mark of outgoing packets, which is that of [`Device::set_fwmark`] if anything that was
+    /// published after it was seen before this call.
     pub(crate) fn latest_fwmark(&self) -> u32 {
         // Pairs with the full ordering of `Slot::swap`.
         self.fwmark.fetch_add(0, Full)
     }
 
-    /// Sets the mark of what is sent.
+    /// Sets the mark of outgoing packets.
     pub(crate) fn set_fwmark(&self, mark: u32) {
         self.fwmark.store(mark, Relaxed);
     }
@@ -307,7 +307,7 @@ impl Device {
         Some(inbox)
     }
 
-    /// Returns how many instances there are.
+    /// Returns how many NAPI instances there are.
     #[inline]
     pub(crate) fn instances(&self) -> usize {
         self.inboxes.len()
@@ -342,24 +342,24 @@ impl Device {
         self.queues.receive.flush();
         self.queues.send.flush();
         self.queues.rescue.flush();
-        // The sessions are over, so that no job waits to be begun. What has no end before that of whatever
-        // keeps a CPU from its work is a job that it was about to do.
+        // The sessions are over, so no job waits to be begun. Only a job that a CPU was about to do may still
+        // be held up, until the CPU is no longer kept from its work.
         self.inboxes.iter().for_each(|inbox| inbox.backlog().stop());
         self.queues.crypt.flush();
-        // Who looked for stuck jobs may have enqueued one here that was cancelled meanwhile.
+        // A search for stuck jobs may have enqueued one here that was cancelled meanwhile.
         self.queues.rescue.flush();
-        // What was decrypted when the interface was gone already is delivered to nobody.
+        // Packets that were decrypted after the interface was gone are not delivered.
         self.inboxes.iter().for_each(|inbox| inbox.clear());
         module::wait_until_none(|| self.live_peers.load(Relaxed));
-        // The last of them has been counted, but may not have dropped its reference to us yet.
+        // The last peer has been counted as freed, but may not have dropped its reference to us yet.
         rcu::rcu_barrier();
     }
 }
 
-/// The kind of interfaces that this module makes.
+/// The kind of interface that this module creates.
 pub(crate) struct WireGuard;
 
-/// By which our interfaces are recognised.
+/// The rtnetlink operations, by which our interfaces are recognised.
 static LINK_OPS: LinkOps<WireGuard> = LinkOps::new();
 
 #[vtable]
@@ -410,8 +410,8 @@ impl Operations for WireGuard {
     fn stop(data: &Arc<Device>, _dev: &netdevice::Device, _rtnl: &rtnetlink::Guard) {
         let config = data.config.lock();
         data.end_epoch();
-        // Nothing comes in any more. Also waits for those who have seen that the interface is up: from
-        // here on nothing is begun.
+        // No more datagrams are received. This also waits for readers that saw the interface up: from here on
+        // nothing is begun.
         if !data.close_sockets() {
             rcu::synchronize_net();
         }
@@ -435,14 +435,14 @@ impl Operations for WireGuard {
     }
 
     fn destruct(data: Arc<Device>) {
-        // Until it has no sockets and no routes in it, the end of their namespace must find it.
+        // As long as it has sockets or routes in the transport namespace, the exit of that must find it.
         data.close_sockets();
         data.remove_peers_and_wait();
         data.transport_net.clear();
         if let Some(globals) = Globals::get() {
             globals.remove_device(&data);
         }
-        // To forget it cannot fail.
+        // Setting none cannot fail.
         let _ = data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What turns those away who do not know our public key, before anything is allocated for them.
+//! Drops messages of senders that do not know our public key, before anything is allocated for them.
 
 use crate::crypto::Identity;
 use kernel::prelude::*;
@@ -13,14 +13,14 @@ use wg_kernel::{
 };
 use wg_proto::mac::FirstMac;
 
-/// Turns those away who do not know our public key. Part of our identity, and replaced with it.
+/// Turns away senders that do not know our public key. Part of our static identity, and replaced with it.
 pub(crate) struct Doorkeeper(FirstMac);
 
 rcu_object!(Doorkeeper);
 impl Release for Doorkeeper {}
 
 impl Doorkeeper {
-    /// Creates the doorkeeper for an identity.
+    /// Creates the doorkeeper of a static identity.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Doorkeeper {
         RcuArc::pin_init(Self(identity.first_mac().clone()), GFP_KERNEL)
     }
 
-    /// Returns what checks the first MAC.
+    /// Returns the checker of the first MAC.
     #[inline]
     pub(crate) fn first_mac(&self) -> &FirstMac {
         &self.0

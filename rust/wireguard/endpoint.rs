@@ -27,22 +27,22 @@ use wg_kernel::{
     }, //
 };
 
-/// Our address, as a peer addressed it last.
+/// Our address that a peer last sent to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Not known: routing decides.
+    /// Unknown: routing decides.
     None,
-    /// An IPv4 address, and the interface that the peer's packet came in through.
+    /// An IPv4 address, and the interface that the peer's packet arrived on.
     V4([u8; 4], u32),
     /// An IPv6 address.
     V6([u8; 16]),
 }
 
-/// Where a peer is. Never changed, only replaced: with it goes the cache of routes to it.
+/// The address of a peer. Never changed, only replaced, along with the cache of routes to it.
 pub(crate) struct Endpoint {
     addr: SocketAddr,
     source: Source,
-    /// Made when something is sent, as it takes memory for each CPU.
+    /// Created when something is first sent, as it takes memory for each CPU.
     cache: SetOnce<KBox<Cache>>,
 }
 
@@ -67,7 +67,7 @@ impl Endpoint {
         RcuArc::pin_init(Self::transient(addr, source), flags)
     }
 
-    /// Returns an endpoint that nobody shares.
+    /// Returns an endpoint that is not shared.
     pub(crate) fn transient(addr: SocketAddr, source: Source) -> Self {
         Self {
             addr,
@@ -82,23 +82,23 @@ impl Endpoint {
         self.addr
     }
 
-    /// Returns our address, as the peer addressed it last.
+    /// Returns our address that the peer last sent to.
     pub(crate) fn source(&self) -> Source {
         self.source
     }
 
-    /// Returns where routes to it are kept, if that was made.
+    /// Returns the cache of routes to it, if it was created.
     #[inline]
     pub(crate) fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref().map(|cache| &**cache)
     }
 
-    /// Has routes to it kept in `cache`, unless another CPU has made one meanwhile.
+    /// Makes `cache` the cache of routes to it, unless another CPU has set one meanwhile.
     pub(crate) fn keep_cache(&self, cache: KBox<Cache>) {
         self.cache.populate(cache);
     }
 
-    /// Keeps no routes any more.
+    /// Closes the cache: no more routes are kept.
     pub(crate) fn close_cache(&self) {
         match self.cache() {
             Some(Cache::V4(cache)) => cache.close(),
@@ -107,11 +107,10 @@ impl Endpoint {
         }
     }
 
-    /// Releases the routes that are kept, if there are any, and keeps none any more. Process context
-    /// only.
+    /// Releases the cached routes, if there are any, and keeps no more. Process context only.
     ///
-    /// Nobody may be about to send to it, save for those whom a grace period since
-    /// [`Endpoint::close_cache`] waits for.
+    /// No sender may be under way, except for those that a grace period since [`Endpoint::close_cache`] waits
+    /// for.
     pub(crate) fn release_cache(&self) {
         match self.cache() {
             Some(Cache::V4(cache)) => cache.release(),
@@ -120,7 +119,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns whether the addresses are these, but for the flow label.
+    /// Returns whether the addresses are these, regardless of the flow label.
     #[inline]
     pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
         self.source == source && self.addr.is_same_place(addr)

@@ -69,7 +69,7 @@ rcu_object!(Globals, timers: timers);
 impl Release for Globals {}
 
 impl Globals {
-    /// Creates what devices share.
+    /// Creates the state that devices share.
     ///
     /// # Errors
     ///
@@ -87,20 +87,20 @@ impl Globals {
         Ok(Registration)
     }
 
-    /// Returns what devices share.
+    /// Returns the state that devices share.
     pub(crate) fn get() -> Option<RcuArc<Self>> {
         let guard = rcu::read_lock();
         GLOBALS.load(&guard)?.get()
     }
 
-    /// Adds a device to the list of them, for which there is `place`.
+    /// Adds a device to the list of devices, at the reserved `place`.
     pub(crate) fn add_device(&self, device: Arc<Device>, place: Place) {
         let node = place.into_node(device.id(), device);
         // There is no other device of that number.
         drop(self.devices.lock().insert(node));
     }
 
-    /// Takes a device from the list of them.
+    /// Removes a device from the list of devices.
     pub(crate) fn remove_device(&self, device: &Device) {
         let removed = self.devices.lock().remove_node(&device.id());
         drop(removed);
@@ -113,14 +113,14 @@ impl Globals {
         }
     }
 
-    /// Returns what [`Limiter::is_under_load`] does.
+    /// Returns whether handshakes arrive faster than they are answered: see [`Limiter::is_under_load`].
     pub(crate) fn is_under_load(queued: usize, now_ns: u64) -> bool {
         let guard = rcu::read_lock();
         let globals = GLOBALS.load(&guard);
         globals.is_some_and(|globals| globals.limiter.is_under_load(queued, now_ns))
     }
 
-    /// Returns what [`Limiter::allows`] does.
+    /// Returns whether the rate limit allows a handshake message: see [`Limiter::allows`].
     pub(crate) fn allows(namespace: usize, source: &SocketAddr, now_ns: u64) -> bool {
         let guard = rcu::read_lock();
         let Some(globals) = GLOBALS.load(&guard) else {
@@ -142,13 +142,13 @@ impl Expire<1> for Globals {
     }
 }
 
-/// Returns whether the machine is about to come to rest: no keys may be made any more, lest they get
-/// into its image.
+/// Returns whether the machine is about to suspend or hibernate: no keys may be made any more, lest they end
+/// up in its image.
 pub(crate) fn is_suspending() -> bool {
     SUSPENDING.load(Relaxed) || HIBERNATING.load(Relaxed)
 }
 
-/// Sets whether the machine is about to come to rest in that way.
+/// Sets whether the machine is about to suspend or to hibernate.
 pub(crate) fn set_suspending(rest: Rest, suspending: bool) {
     match rest {
         Rest::Suspend => SUSPENDING.store(suspending, Relaxed),
@@ -156,7 +156,7 @@ pub(crate) fn set_suspending(rest: Rest, suspending: bool) {
     }
 }
 
-/// Keeps what devices share alive.
+/// Keeps the state that devices share alive.
 pub(crate) struct Registration;
 
 impl Drop for Registration {

@@ -50,9 +50,9 @@ use wg_proto::{
 };
 
 impl Device {
-    /// Does what a handshake message asks for that came in in `epoch`.
+    /// Processes a handshake message that arrived in `epoch`.
     ///
-    /// Not part of its caller, which wipes the stack that this has used.
+    /// Not inlined into its caller, which wipes the stack that this has used.
     #[inline(never)]
     pub(crate) fn answer(
         self: &Arc<Self>,
@@ -84,7 +84,7 @@ impl Device {
         peer.on(Occasion::Received);
     }
 
-    /// Answers an initiation, and returns who it is by if it is accepted.
+    /// Answers an initiation, and returns the peer that sent it if it is accepted.
     fn answer_initiation(
         self: &Arc<Self>,
         epoch: Epoch,
@@ -112,7 +112,8 @@ impl Device {
         Some(peer)
     }
 
-    /// Accepts an initiation, and returns who it is by, and where he is noted to be then.
+    /// Consumes an initiation, and returns the peer that sent it if it is accepted, with its endpoint
+    /// updated.
     fn consume_initiation(
         &self,
         epoch: Epoch,
@@ -127,7 +128,7 @@ impl Device {
         drop(guard);
         let is_first = peer.keying.lock().active().is_none();
         if is_first {
-            // Who knows but the two public keys gets nothing made for him.
+            // Nothing is allocated for a sender that knows only the two public keys.
             claim.prove_alone::<Kernel>()?;
         }
         let now_ns = time::boottime_coarse_ns();
@@ -143,7 +144,7 @@ impl Device {
         Some(peer)
     }
 
-    /// Takes in a response, and returns who it is by if it is accepted.
+    /// Consumes a response, and returns the peer that sent it if it is accepted.
     fn answer_response(
         self: &Arc<Self>,
         epoch: Epoch,
@@ -182,14 +183,14 @@ impl Device {
         let guard = rcu::read_lock();
         if installed && peer.is_active_in(epoch, &guard) {
             peer.on(Occasion::ResponseAccepted);
-            // Confirms the session: by what waits for it or, if nothing does, by an empty message.
+            // Confirms the session, with the packets that wait for it or, if there are none, a keepalive.
             Peer::send_keepalive(peer.borrow());
         }
         drop(guard);
         Some(peer)
     }
 
-    /// Takes in a cookie reply.
+    /// Consumes a cookie reply.
     fn take_cookie(&self, epoch: Epoch, bytes: &[u8]) {
         let Some(reply) = bytes.first_chunk().and_then(CookieReply::from_bytes) else {
             return;
@@ -217,7 +218,7 @@ impl Device {
         }
     }
 
-    /// Returns the peer that a pending handshake with our index `index` is with.
+    /// Returns the peer of the pending handshake that our index `index` stands for.
     fn handshake_of(&self, index: Index) -> Option<RcuArc<Peer>> {
         let guard = rcu::read_lock();
         match self.indices.get(index, &guard)? {
@@ -228,7 +229,7 @@ impl Device {
 }
 
 impl Peer {
-    /// Sends an initiation, unless a handshake message was sent a short while ago.
+    /// Sends an initiation, unless a handshake message was sent only a short while ago.
     ///
     /// Not inlined, as [`Device::answer`] is not.
     #[inline(never)]
@@ -257,11 +258,11 @@ impl Peer {
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
-    /// Begins a handshake, whose index takes the place of that of an earlier one.
+    /// Begins a handshake, whose index replaces that of an earlier one.
     ///
     /// Returns the bytes of the message.
     fn create_initiation(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::INITIATION_LEN]> {
-        // It may take long, so no lock is held yet.
+        // This may take long, so no lock is held yet.
         random::wait().ok()?;
         let indices = &this.device().indices;
         let mut keying = this.keying.lock();
@@ -269,7 +270,11 @@ impl Peer {
         this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = this.activate(&mut keying).ok()?;
         let old = handshake.local_index();
-        let index = indices.insert(this).ok()?;
+        let Ok(index) = indices.insert(this) else {
+            // As if the message were lost, so that there is another attempt, or in the end none.
+            this.on(Occasion::NotInitiated);
+            return None;
+        };
         let (seconds, nanoseconds) = time::real_time();
         let now = Timestamp::from_unix(seconds, nanoseconds);
         let mut ephemeral = Secret::zero();
@@ -307,7 +312,7 @@ impl Peer {
         this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
-    /// Creates the response to an initiation, and the session that follows from both.
+    /// Creates the response to an initiation, and the session that both lead to.
     ///
     /// Returns the bytes of the message.
     fn create_response(this: &RcuArc<Self>, epoch: Epoch) -> Option<[u8; wire::RESPONSE_LEN]> {
@@ -318,21 +323,17 @@ impl Peer {
         this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
-        let Ok(index) = indices.insert(this) else {
-            handshake.abandon_unanswered();
-            return None;
-        };
+        let index = indices.insert(this).ok();
         let mut ephemeral = Secret::zero();
         random::fill(ephemeral.as_mut_bytes());
-        let message = handshake.create_response::<Kernel>(&mut ephemeral, index);
+        let message =
+            index.and_then(|index| handshake.create_response::<Kernel>(&mut ephemeral, index));
+        // Without a response nothing stands for the handshake any more.
         let unused = match message {
-            Some(_) => old,
-            None => {
-                handshake.abandon_unanswered();
-                Some(index)
-            }
+            Some(_) => [old, None],
+            None => [handshake.abandon_unanswered(), index],
         };
-        if let Some(unused) = unused {
+        for unused in unused.into_iter().flatten() {
             indices.remove_handshake(unused, this);
         }
         let mut bytes = message?.to_bytes();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What waits on a CPU: messages to be decrypted, and jobs to be delivered.
+//! The work that waits on a CPU: messages to be decrypted, and jobs to be delivered.
 
 use crate::{
     backlog::Backlog,
@@ -91,13 +91,13 @@ impl Inbox {
         }? Error)
     }
 
-    /// Returns how much of the CPU's time goes into decryption.
+    /// Returns the meter of the CPU's time that goes into decryption.
     #[inline]
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Returns how much of the CPU's time goes into encryption of what is sent on it.
+    /// Returns the meter of the CPU's time that goes into encryption of packets sent on it.
     #[inline]
     pub(crate) fn encryption(&self) -> &Meter {
         &self.encryption
@@ -118,7 +118,7 @@ impl Inbox {
     /// Adds a datagram that holds `count` messages, unless there are too many.
     #[inline]
     pub(crate) fn push(&self, mut skb: SkBuff, count: usize) {
-        // Who floods a session is not to keep the CPU that works on it from the lock.
+        // A flood on one session must not keep the CPU that works on it from the lock.
         if self.full.load(Relaxed) {
             return;
         }
@@ -134,7 +134,7 @@ impl Inbox {
         }
     }
 
-    /// Drops all that waits to be decrypted, and all that was.
+    /// Drops all messages that wait to be decrypted, and all that were decrypted.
     pub(crate) fn clear(&self) {
         let mut waiting = self.waiting.lock();
         let dropped = core::mem::replace(&mut *waiting, Waiting::new());
@@ -151,8 +151,8 @@ impl Inbox {
         }
     }
 
-    /// Takes datagrams with up to `count` messages, of which the last may have more, and says how
-    /// many messages these are, and how many are left.
+    /// Takes datagrams with up to `count` messages, more only if the last one holds several; returns them,
+    /// how many messages they hold, and how many are left.
     pub(crate) fn take(&self, count: usize) -> (SkBuffList, usize, usize) {
         let mut waiting = self.waiting.lock();
         if self.full.load(Relaxed) {

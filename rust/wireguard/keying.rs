@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What handshakes with a peer need.
+//! The state of handshakes with a peer.
 //!
-//! Most peers of a large device are silent. So that they cost little, all but the preshared key is
-//! made when the first handshake begins, in process context, as all handshakes are; and whatever
-//! takes a Diffie-Hellman waits until then.
+//! Most peers of a large device are silent. To make them cheap, everything except the preshared key is
+//! created when the first handshake begins, in process context, like all handshakes; and every Diffie-Hellman
+//! computation waits until then.
 
 use crate::crypto::{
     Handshake,
@@ -19,22 +19,22 @@ use wg_proto::{
     wire::Index, //
 };
 
-/// What handshakes with a peer need.
+/// The state of handshakes with a peer.
 pub(crate) struct Keying {
     preshared_key: Secret<32>,
     active: Option<KBox<Active>>,
 }
 
-/// What a peer needs once there was a handshake with it, or an attempt at one.
+/// The state of a peer once there was a handshake with it, or an attempt at one.
 pub(crate) struct Active {
     /// The handshake.
     pub(crate) handshake: Handshake,
-    /// The cookie that the peer has sent, and the MACs that it is used for.
+    /// The peer's latest cookie, and the maker of the MACs that it is used for.
     pub(crate) cookies: Maker,
 }
 
 impl Keying {
-    /// Creates what a peer needs that has no preshared key, and no handshake yet.
+    /// Creates the state of a peer that has no preshared key, and no handshake yet.
     pub(crate) const fn new() -> Self {
         Self {
             preshared_key: Secret::zero(),
@@ -55,12 +55,12 @@ impl Keying {
         self.preshared_key.as_bytes()
     }
 
-    /// Returns what there is if a handshake was begun before.
+    /// Returns the handshake state if a handshake was begun before.
     pub(crate) fn active(&mut self) -> Option<&mut Active> {
         self.active.as_deref_mut()
     }
 
-    /// Returns what a handshake takes with the peer of that public key, and with our present identity.
+    /// Returns the state of handshakes with the peer of that public key, with our present static identity.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Keying {
         let active = match self.active.take() {
             Some(active) => active,
             None => {
-                // Without secrets, as it is moved.
+                // No secrets in it yet, as it is moved.
                 let active = Active {
                     handshake: Handshake::new::<Kernel>(public_key, &[0; 32], None),
                     cookies: Maker::new::<Kernel>(public_key),
@@ -87,22 +87,22 @@ impl Keying {
         };
         let active = self.active.insert(active);
         if active.handshake.identity().is_none() {
-            // Whoever changes it does so before `forget_identity` takes the lock that is held here.
+            // The identity is changed before `forget_identity` takes the lock that is held here.
             let identity = identity().ok_or(ENOKEY)?;
             active.handshake.set_identity::<Kernel>(Some(identity));
         }
         Ok(active)
     }
 
-    /// Forgets our identity, until the next handshake.
+    /// Forgets our static identity, until the next handshake.
     pub(crate) fn forget_identity(&mut self) {
         if let Some(active) = &mut self.active {
             active.handshake.set_identity::<Kernel>(None);
         }
     }
 
-    /// Forgets all that was learned in handshakes, and can be made again: our identity, and
-    /// the cookie. The handshake in progress is to be [abandoned](Self::clear), too.
+    /// Forgets everything that can be made again: our static identity, and the cookie. The handshake in
+    /// progress is to be [abandoned](Self::clear), too.
     pub(crate) fn forget_learned(&mut self) {
         self.forget_identity();
         if let Some(active) = &mut self.active {
@@ -110,12 +110,12 @@ impl Keying {
         }
     }
 
-    /// Abandons the handshake in progress, and returns the index that stood for it.
+    /// Abandons the handshake in progress, and returns its index.
     pub(crate) fn clear(&mut self) -> Option<Index> {
         self.active.as_mut()?.handshake.clear()
     }
 
-    /// Forgets everything, once there will be no handshakes any more.
+    /// Forgets everything, when there will be no more handshakes.
     pub(crate) fn forget_all(&mut self) {
         self.preshared_key = Secret::zero();
         self.active = None;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A session: the keys that a handshake has led to, and the three of them that a peer may have.
+//! A session: the keys that a handshake has led to. A peer may have three of them.
 
 use crate::{
     crypto::{
@@ -54,10 +54,10 @@ use wg_proto::{
     wire::Index, //
 };
 
-/// Number of sessions of this boot, for messages.
+/// Number of sessions of this boot, for log messages.
 static COUNT: Atomic<u64> = Atomic::new(0);
 
-/// What a [`Counter`] counts with.
+/// The shared number behind a [`Counter`].
 struct Number(Atomic<u64>);
 
 impl Shared for Number {
@@ -72,7 +72,7 @@ impl Shared for Number {
     }
 }
 
-/// What sending changes, apart from what receiving reads.
+/// The fields that sending changes, on cache lines apart from those that receiving reads.
 #[repr(align(64))]
 struct Sending {
     /// Hands out the nonces of messages.
@@ -81,11 +81,11 @@ struct Sending {
     key: Secret<32>,
 }
 
-/// What receiving needs.
+/// The fields that receiving needs.
 #[repr(align(64))]
 struct Receiving {
     valid: Atomic<bool>,
-    /// Number of jobs with messages of ours that are not delivered yet.
+    /// Number of jobs with received messages of this session that are not delivered yet.
     jobs: Atomic<u32>,
     /// A copy of the window's upper end, to be read without its lock.
     highest: Atomic<u64>,
@@ -105,7 +105,7 @@ pub(crate) struct Keypair {
     local_index: Index,
     remote_index: Index,
     role: Role,
-    /// Whether the peer does not have it any more.
+    /// Whether the peer has dropped it.
     over: Atomic<bool>,
 }
 
@@ -125,11 +125,11 @@ impl Release for Keypair {
 impl Keypair {
     /// Creates the session that `handshake`, which is with `peer`, has led to.
     ///
-    /// The keys are derived in place, when all else is there: so they are nowhere else.
+    /// The keys are derived in place, when all else is set up, so there are no other copies of them.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if there is no memory for it; then the handshake is as it was.
+    /// [`ENOMEM`] if there is no memory for it, in which case the handshake is unchanged.
     fn new(
         peer: RcuArc<Peer>,
         handshake: &mut Handshake,
@@ -173,7 +173,7 @@ impl Keypair {
         )
     }
 
-    /// Returns the peer the session is with.
+    /// Returns the peer that the session is with.
     #[inline]
     pub(crate) fn peer(&self) -> &RcuArc<Peer> {
         &self.peer
@@ -191,35 +191,35 @@ impl Keypair {
         self.remote_index
     }
 
-    /// Returns whether the peer does not have it any more.
+    /// Returns whether the peer has dropped it.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Relaxed)
     }
 
-    /// Ends the session, which the peer does not have any more: nothing is found by its index, and jobs
-    /// that wait to be begun let go of it.
+    /// Ends the session, which the peer has dropped: its index is removed, and jobs that wait to be begun
+    /// drop their references to it.
     fn end(this: RcuArc<Self>) {
         let device = this.peer.device();
-        // Jobs that are not seen below see this, hence fully ordered.
+        // Fully ordered: jobs that are not seen below see this.
         this.over.xchg(true, Full);
         device.indices.remove_keypair(&this);
         device.cancel_jobs(&this);
     }
 
-    /// Returns the key of what we send.
+    /// Returns the key that we send with.
     #[inline]
     pub(crate) fn sending_key(&self) -> &[u8; 32] {
         self.sending.key.as_bytes()
     }
 
-    /// Returns the key of what we receive.
+    /// Returns the key that we receive with.
     #[inline]
     pub(crate) fn receiving_key(&self) -> &[u8; 32] {
         self.receiving.key.as_bytes()
     }
 
-    /// Returns whether messages may be sent now, as far as age goes, and forbids it if not.
+    /// Returns whether the session is young enough to send messages, and forbids sending if not.
     #[inline]
     pub(crate) fn may_send(&self, now_ns: u64) -> bool {
         if !self.sending.valid.load(Relaxed) {
@@ -232,8 +232,8 @@ impl Keypair {
         young
     }
 
-    /// Hands out the nonces of `count` messages, unless there are not as many left, in which case
-    /// nothing may be sent any more.
+    /// Hands out nonces for `count` messages, unless too few are left, in which case nothing may be sent any
+    /// more.
     #[inline]
     pub(crate) fn take_nonces(&self, count: u64) -> Option<Nonces> {
         let nonces = self.sending.counter.take(count);
@@ -243,7 +243,7 @@ impl Keypair {
         nonces
     }
 
-    /// Forbids to send anything more.
+    /// Forbids sending anything more.
     pub(crate) fn stop_sending(&self) {
         self.sending.valid.store(false, Relaxed);
     }
@@ -261,14 +261,14 @@ impl Keypair {
         ok
     }
 
-    /// Returns whether messages that came in are in jobs, which those that come later must not
-    /// overtake. As to all that is received, only the NAPI instance of the session asks.
+    /// Returns whether received messages are in jobs, which later ones must not overtake. For reception, only
+    /// the NAPI instance of the session asks.
     #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
         self.receiving.jobs.load(Relaxed) > 0
     }
 
-    /// Notes that messages that came in are in a job.
+    /// Notes that received messages are in a job.
     pub(crate) fn begin_job(&self) {
         self.receiving.jobs.fetch_add(1, Relaxed);
     }
@@ -278,7 +278,7 @@ impl Keypair {
         self.receiving.jobs.fetch_sub(1, Relaxed);
     }
 
-    /// Calls `f` with the window that says of an authentic nonce whether it is new.
+    /// Calls `f` with the replay window, which tells whether an authentic nonce is new.
     #[inline]
     pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut Window) -> R) -> R {
         let mut window = self.window.lock();
@@ -287,7 +287,7 @@ impl Keypair {
         result
     }
 
-    /// Returns whether having sent is a reason for a new handshake.
+    /// Returns whether sending calls for a new handshake.
     #[inline]
     fn is_stale_for_sending(&self, now_ns: u64) -> bool {
         self.sending.valid.load(Relaxed)
@@ -299,7 +299,7 @@ impl Keypair {
             )
     }
 
-    /// Returns whether having received is a reason for a new handshake.
+    /// Returns whether receiving calls for a new handshake.
     #[inline]
     fn is_stale_for_receiving(&self, now_ns: u64) -> bool {
         self.sending.valid.load(Relaxed)
@@ -309,7 +309,7 @@ impl Keypair {
 
 /// The sessions of a peer.
 ///
-/// Changes happen under the lock, which holds the truth; the slots repeat it for RCU readers.
+/// Changes happen under the lock, and what it protects is authoritative; the slots mirror it for RCU readers.
 #[pin_data]
 pub(crate) struct Sessions {
     #[pin]
@@ -334,18 +334,18 @@ impl Sessions {
         self.current.load(guard)
     }
 
-    /// Adds the session that `handshake`, which is with `peer`, has led to, and returns whether it
-    /// can be used. The handshake has come to its end either way.
+    /// Adds the session that `handshake`, which is with `peer`, has led to, and returns whether it can be
+    /// used. The handshake is over either way.
     ///
-    /// The caller holds the lock of the handshake, so that `peer` cannot be removed meanwhile
-    /// without noticing.
+    /// The caller holds the lock of the handshake, so that the removal of `peer` cannot miss the session.
     pub(crate) fn install(&self, peer: &RcuArc<Peer>, handshake: &mut Handshake) -> bool {
         let Some(outcome) = handshake.outcome() else {
             return false;
         };
         let usable = matches!(self.try_install(peer, handshake, outcome), Ok(true));
         if !usable {
-            handshake.clear();
+            // The index is that of the outcome.
+            let _ = handshake.clear();
             let indices = &peer.device().indices;
             indices.remove_handshake(outcome.local_index, peer);
         }
@@ -377,7 +377,7 @@ impl Sessions {
         let mut all = self.all.lock();
         let fallen = all.install(keypair, role);
         self.publish(&all);
-        // With the lock held, so that whoever clears the sessions finds the index.
+        // With the lock held, so that a task that clears the sessions finds the index.
         let usable = indices.replace(place, peer);
         drop(all);
         drop(guard);
@@ -406,7 +406,7 @@ impl Sessions {
         true
     }
 
-    /// Returns by which indices the peer calls those sessions that have jobs with messages of its.
+    /// Returns the local indices of those sessions that have jobs with received messages.
     pub(crate) fn indices_with_jobs(&self) -> [Option<Index>; 3] {
         let all = self.all.lock();
         let index = |keypair: &Option<RcuArc<Keypair>>| {
@@ -436,7 +436,7 @@ impl Sessions {
         old.into_iter().flatten().for_each(Keypair::end);
     }
 
-    /// Forbids to send with the next and the current session.
+    /// Forbids sending with the next and the current session.
     pub(crate) fn stop_sending(&self) {
         let all = self.all.lock();
         for keypair in [&all.next, &all.current].into_iter().flatten() {
@@ -444,23 +444,23 @@ impl Sessions {
         }
     }
 
-    /// Returns whether having sent is a reason for a new handshake.
+    /// Returns whether sending calls for a new handshake.
     #[inline]
     pub(crate) fn is_stale_for_sending(&self, now_ns: u64, guard: &Guard) -> bool {
         self.current(guard)
             .is_some_and(|keypair| keypair.is_stale_for_sending(now_ns))
     }
 
-    /// Returns whether having received is a reason for a new handshake.
+    /// Returns whether receiving calls for a new handshake.
     #[inline]
     pub(crate) fn is_stale_for_receiving(&self, now_ns: u64, guard: &Guard) -> bool {
         self.current(guard)
             .is_some_and(|keypair| keypair.is_stale_for_receiving(now_ns))
     }
 
-    /// Repeats for readers what the lock holds.
+    /// Mirrors for readers what the lock protects.
     fn publish(&self, all: &Keypairs<RcuArc<Keypair>>) {
-        // Readers of `next` take the lock and look again; so this order is as good as the other.
+        // Readers of `next` take the lock and check again, so either order will do.
         drop(self.next.swap(all.next.clone()));
         drop(self.current.swap(all.current.clone()));
     }

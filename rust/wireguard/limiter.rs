@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The load of handshakes, and the limit of their rate, whatever device they are for.
+//! The load of handshakes, and the limit of their rate, over all devices.
 
 use kernel::{
     prelude::*,
@@ -22,17 +22,17 @@ use wg_proto::ratelimit::{
     Load, //
 };
 
-/// How many sources are looked at in one go when idle ones are forgotten.
+/// How many sources are checked at a time when idle ones are forgotten.
 const SWEEP: usize = 512;
 
-/// A source of handshake messages: the namespace of the interface, the family, and the address,
-/// of which IPv6 ones only count by the upper half.
+/// A source of handshake messages: the namespace of the interface, the family, and the address, of which only
+/// the upper half counts for IPv6.
 type Source = (usize, bool, u64);
 
-/// What says whether there is a load, and which sources are heard then.
+/// Tells whether there is a load, and which sources are let in then.
 #[pin_data]
 pub(crate) struct Limiter {
-    /// When there were too many handshake messages, as [`Load`] has it.
+    /// When there were too many handshake messages, in the form of [`Load`].
     load: Atomic<u64>,
     #[pin]
     sources: SpinLockBh<Sources>,
@@ -43,7 +43,7 @@ pub(crate) struct Limiter {
 struct Sources {
     buckets: RBTree<Source, Bucket>,
     count: usize,
-    /// Where to go on with looking for idle ones.
+    /// Where to continue the search for idle ones.
     cursor: Source,
 }
 
@@ -64,23 +64,23 @@ impl Limiter {
         })
     }
 
-    /// Returns whether handshakes come in faster than they are answered, on whatever device, given
-    /// how many of them wait on one.
+    /// Returns whether handshakes arrive faster than they are answered, on any device, given how many of them
+    /// wait on one.
     pub(crate) fn is_under_load(&self, queued: usize, now_ns: u64) -> bool {
         let before = Load {
             last_ns: self.load.load(Relaxed),
         };
         let mut load = before;
         let high = load.is_high(queued, now_ns);
-        // Another CPU that does so at this moment writes much the same. Usually there is nothing to write.
+        // Another CPU that stores at this moment stores much the same. Usually there is nothing to store.
         if load != before {
             self.load.store(load.last_ns, Relaxed);
         }
         high
     }
 
-    /// Returns whether the limit of the rate allows a handshake message from `source`. If that is new,
-    /// calls `added`, to have idle ones forgotten by [`Limiter::sweep`].
+    /// Returns whether the rate limit allows a handshake message from `source`. If the source is new, calls
+    /// `added`, to have idle ones forgotten by [`Limiter::sweep`].
     pub(crate) fn allows(
         &self,
         namespace: usize,
@@ -116,7 +116,7 @@ impl Limiter {
         let mut sources = self.sources.lock();
         let complete = sources.sweep(now_ns);
         if sources.count > 0 {
-            // With much to do, go on at the next tick; else look again when they may be idle.
+            // If there is more to do, continue at the next tick; else check again when they may be idle.
             again(if complete { time::HZ } else { 1 });
         }
     }

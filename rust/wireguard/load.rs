@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much there is to do: when other CPUs are asked to help with encryption and decryption, and which,
-//! and how much of that a device has under way.
+//! The load of a device: when other CPUs are asked to help with encryption and decryption, which ones, and
+//! how much work is under way.
 
 use kernel::{
     cpu::CpuId,
@@ -16,12 +16,12 @@ use wg_kernel::{
     time, //
 };
 
-/// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk
-/// transfer, which come as one large packet, and not those of a conversation.
+/// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk transfer, which
+/// come as one GSO packet, and not those of interactive traffic.
 const PARALLEL_BATCH: usize = 8;
 
-/// How many eighths of a CPU's time encryption must take for others to be asked to help: so many
-/// that little is left for whatever makes the packets.
+/// How many eighths of a CPU's time encryption must take for others to be asked to help: so many that little
+/// is left for the sender of the packets.
 const MUCH_ENCRYPTION: u32 = 6;
 
 /// How many eighths of a CPU's time decryption must take for others to be asked to help.
@@ -31,11 +31,11 @@ const MUCH_DECRYPTION: u32 = 2;
 /// decrypt, for others to be asked to help.
 const PARALLEL_BACKLOG: usize = 64;
 
-/// How many of the messages that are taken at a time are decrypted by the CPU that they came to even
-/// then: so those of a session that is not busy do not wait behind what others are asked to do.
+/// How many of the messages that are taken at a time are decrypted by the CPU that they arrived on even then:
+/// so those of a session that is not busy do not wait behind the jobs of other CPUs.
 const MESSAGES_ALONE: usize = 8;
 
-/// For how long time is added up before it is judged, in nanoseconds.
+/// The length of the window over which time is added up, in nanoseconds.
 const WINDOW_NS: i64 = 4_000_000;
 
 /// Into how many parts a window is divided.
@@ -44,16 +44,16 @@ const PARTS: i64 = 8;
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
-    /// Never, save for tunnels in tunnels, and for softirqs that would fill a ring.
+    /// Never, except for nested tunnels, and for softirqs that would fill a ring.
     Never,
-    /// If there is so much to do at once that it is worth to wake another one.
+    /// When there is enough to do at once to justify waking another CPU.
     IfLoaded,
     /// Always; for tests.
     Always,
 }
 
 impl Parallel {
-    /// Returns what the module's parameter says.
+    /// Returns the setting of the module parameter.
     pub(crate) fn from_parameter() -> Self {
         match param(crate::module_parameters::parallel.value()) {
             0 => Self::Never,
@@ -62,8 +62,8 @@ impl Parallel {
         }
     }
 
-    /// Returns whether `count` packets are to be encrypted by other CPUs, given what that takes of the one
-    /// that sends them.
+    /// Returns whether `count` packets are to be encrypted by other CPUs, given the meter of the one that
+    /// sends them.
     #[inline]
     pub(crate) fn wants_encryption(self, count: usize, meter: Option<&Meter>) -> bool {
         match self {
@@ -86,8 +86,8 @@ impl Parallel {
         }
     }
 
-    /// Returns how many of the messages at hand are not to be decrypted by other CPUs if they are of
-    /// sessions of which there are few, given how many more wait, and how much time goes into them.
+    /// Returns how many of the messages at hand this CPU decrypts itself if their sessions have only few,
+    /// given how many more wait, and how much time decryption takes.
     #[inline]
     pub(crate) fn messages_decrypted_alone(self, waiting: usize, meter: &Meter) -> usize {
         match self {
@@ -104,7 +104,7 @@ impl Parallel {
     }
 }
 
-/// What a device has under way in jobs, and who was asked last.
+/// The work that a device has under way in jobs, and the CPU that was asked last.
 pub(crate) struct Load {
     /// When other CPUs are used.
     pub(crate) parallel: Parallel,
@@ -117,7 +117,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Returns that of a device that has nothing to do yet.
+    /// Creates the load of a device that has nothing to do yet.
     pub(crate) fn new() -> Self {
         Self {
             parallel: Parallel::from_parameter(),
@@ -127,9 +127,8 @@ impl Load {
         }
     }
 
-    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another, and
-    /// none that `is_stuck` and does not get to the jobs that it has. If there is no such CPU, nor this
-    /// one, the scheduler is to find one.
+    /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another, and none
+    /// that `is_stuck`. If there is no such CPU, returns [`None`], and the scheduler is to find one.
     pub(crate) fn next_cpu(&self, is_stuck: impl Fn(cpu::Online) -> bool) -> Option<cpu::Online> {
         let mut cpu = cpu::Online::after(self.last_cpu.load(Relaxed));
         let this = CpuId::current().as_u32();
@@ -145,17 +144,17 @@ impl Load {
     }
 }
 
-/// How much time the messages that arrive on one CPU take to be decrypted, or those that are sent by
-/// one to be encrypted, on whatever CPU.
+/// How much time it takes to decrypt the messages that arrive on one CPU, or to encrypt those that are sent
+/// on one, on whatever CPU that is done.
 ///
-/// Written by the CPU that polls an instance and by those that work for it; what is lost if they
-/// do so at once does not matter.
+/// Written by the CPU that polls an instance and by those that work for it; updates that are lost if they do
+/// so at once do not matter.
 pub(crate) struct Meter {
     /// When the window began, in nanoseconds.
     began_ns: Atomic<i64>,
-    /// The time that was spent since.
+    /// The time that was spent on the work since.
     busy_ns: Atomic<i64>,
-    /// How many parts of the window before that was.
+    /// How many parts of the previous window were spent on it.
     parts: Atomic<u32>,
 }
 
@@ -169,7 +168,7 @@ impl Meter {
         }
     }
 
-    /// Returns how many eighths of a CPU's time it was lately.
+    /// Returns how many eighths of a CPU's time the work took lately.
     #[inline]
     pub(crate) fn eighths(&self) -> u32 {
         self.parts.load(Relaxed)
@@ -185,7 +184,7 @@ impl Meter {
         result
     }
 
-    /// Adds `ns` of work, which has ended at `now_ns`.
+    /// Adds `ns` of work, which ended at `now_ns`.
     #[inline]
     fn add(&self, now_ns: i64, ns: i64) {
         self.busy_ns.add(ns, Relaxed);

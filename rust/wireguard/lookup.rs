@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Peers by public key, and what an index on the wire stands for.
+//! Peers by public key, and sessions and handshakes by the index on the wire.
 
 use crate::{
     keypair::Keypair,
@@ -65,7 +65,7 @@ impl Indices {
         try_pin_init!(Self { table <- HashTable::new() }? Error)
     }
 
-    /// Draws an index that is not in use, and makes it stand for a handshake with `peer`.
+    /// Draws a random index that is not in use, and makes it stand for a handshake with `peer`.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl Indices {
         HashTable::reserve(keypair.local_index().0, Entry::Keypair(keypair.clone()))
     }
 
-    /// Makes the index of a session, which stood for the handshake with `peer` that led to it, stand
-    /// for it. Returns whether the index stood for that still.
+    /// Makes the index of a session, which stood for the handshake with `peer` that led to it, stand for the
+    /// session. Returns whether the index still stood for the handshake.
     pub(crate) fn replace(&self, new: Reservation<u32, Entry>, peer: &Peer) -> bool {
         self.table.replace(new, |entry| entry.is_handshake_of(peer))
     }

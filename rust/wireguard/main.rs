@@ -2,8 +2,8 @@
 
 //! WireGuard secure network tunnel.
 //!
-//! The driver: what the protocol of `wg_proto` decides, done by means of `wg_kernel`. Where to start
-//! reading: [`device`] for the life of an interface, [`send`] and [`receive`] for that of a packet,
+//! The driver: it carries out the decisions of the protocol in `wg_proto` by means of `wg_kernel`. Where to
+//! start reading: [`device`] for the life of an interface, [`send`] and [`receive`] for that of a packet,
 //! [`handshake`] for that of a session.
 
 #![forbid(unsafe_code)]
@@ -86,10 +86,10 @@ module! {
 
 /// The version of the module.
 ///
-/// `modinfo` and `/sys/module/wireguard/version` have it from `rust/helpers/module.c`.
+/// `modinfo` and `/sys/module/wireguard/version` get it from `rust/helpers/module.c`.
 const VERSION: &str = "1.0.0-rust";
 
-/// All that is registered with the kernel, in the order in which it has to go.
+/// Everything that is registered with the kernel, in the order in which it is unregistered.
 #[pin_data]
 struct Module {
     _genl: genetlink::Registration<Genl>,
@@ -98,7 +98,7 @@ struct Module {
     _vm_fork: VmForkRegistration<WireGuard>,
     _pm: PmRegistration<WireGuard>,
     _globals: globals::Registration,
-    // Waits, when all else is gone, until nothing of it is left that the module's code must free.
+    // When all else is gone, waits until no object is left that the module's code must free.
     #[pin]
     _end: End,
 }

@@ -32,7 +32,7 @@ type Interface = DeviceRef<WireGuard>;
 /// The family.
 pub(crate) struct Genl;
 
-/// What is registered for the family.
+/// The registration of the family.
 static DESCRIPTOR: Descriptor<Genl> = Descriptor::new();
 
 /// A key.
@@ -104,8 +104,8 @@ impl Family for Genl {
 ///
 /// # Errors
 ///
-/// [`EBADR`] unless it is named in one way, [`ENODEV`] if there is none, [`EOPNOTSUPP`] if it is
-/// none of ours.
+/// [`EBADR`] unless it is named in exactly one way, [`ENODEV`] if there is none, [`EOPNOTSUPP`] if it is not
+/// a WireGuard interface.
 fn interface(request: &Request<'_>) -> Result<Interface> {
     let index = u32_attr(request, uapi::WGDEVICE_A_IFINDEX);
     let name = request.attr(uapi::WGDEVICE_A_IFNAME);

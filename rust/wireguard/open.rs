@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Decryption of what has arrived: messages that become a packet each, and many that are merged into GSO
-//! packets.
+//! Decryption of received messages: each becomes a packet, or many are merged into a GSO packet.
 //!
-//! A single message is decrypted where it lies. Of many, each is decrypted into memory of ours, one
-//! behind the other, and if it holds what follows in a TCP connection, its payload is moved up to that
-//! of the one before: so a bulk transfer arrives in large packets of few pieces, as it was sent.
-//! The kernel would merge such packets itself (GRO), at a higher price for each.
+//! A single message is decrypted in place. Many are decrypted into pages of ours, back to back, and the
+//! payload of one that holds the next segment of a TCP connection is moved up to that of the one before: so a
+//! bulk transfer arrives in GSO packets of few fragments, as it was sent. The kernel would merge such packets
+//! itself (GRO), at a higher cost for each.
 
 mod merge;
 
@@ -43,10 +42,10 @@ use wg_proto::{
     }, //
 };
 
-/// Messages shorter than this are not worth to be copied.
+/// Messages shorter than this are decrypted in place; copying them gains nothing.
 const MIN_LEN: usize = 512;
 
-/// The most bytes of a message that is copied.
+/// The longest message that is copied.
 pub(crate) const MAX_LEN: usize = 1 << 13;
 
 /// Decrypts the messages of one session.
@@ -57,7 +56,7 @@ struct Gather<'a> {
     out: SkBuffList,
     pages: Option<Pages>,
     group: Option<Group>,
-    /// How many bytes there still are to decrypt.
+    /// How many bytes are left to decrypt.
     left: usize,
 }
 
@@ -72,11 +71,10 @@ impl Device {
 }
 
 impl Keypair {
-    /// Decrypts messages, and drops those that are not authentic or were received before.
+    /// Decrypts messages, and drops those that are not authentic or are replays.
     ///
-    /// What is left are packets of the inside, which know what they came in, and how many messages of
-    /// how many bytes they were: [`message_count`], [`message_bytes`]. `merge` is whether packets
-    /// may be merged.
+    /// This leaves the inner packets, which know their outer headers, and how many messages of how many bytes
+    /// they were: [`message_count`], [`message_bytes`]. `merge` is whether packets may be merged.
     pub(crate) fn open(&self, datagrams: &mut SkBuffList, merge: bool) {
         let mut rest = core::mem::replace(datagrams, SkBuffList::new());
         if !self.may_receive(time::boottime_coarse_ns()) {
@@ -130,7 +128,7 @@ impl Keypair {
 }
 
 impl Gather<'_> {
-    /// Decrypts a message where it lies.
+    /// Decrypts a message in place.
     fn open_in_place(&mut self, mut skb: SkBuff) {
         self.flush();
         let len = skb.len() as usize;
@@ -150,7 +148,7 @@ impl Gather<'_> {
         }
     }
 
-    /// Decrypts the messages of a datagram that stands for several.
+    /// Decrypts the messages of a UDP GRO packet.
     fn open_many(&mut self, skb: &SkBuff, size: usize) {
         let total = skb.len() as usize;
         let mut offset = 0;
@@ -188,7 +186,7 @@ impl Gather<'_> {
         self.add(skb, at, plain_len, len)
     }
 
-    /// Wipes what was decrypted to the spare part of the pages and is not to be seen by anybody.
+    /// Wipes text in the spare part of the pages that must not be seen by anyone.
     #[cold]
     fn forget(&mut self, at: usize, len: usize) {
         let spare = self.pages.as_mut().map(|pages| pages.spare());
@@ -198,7 +196,7 @@ impl Gather<'_> {
         }
     }
 
-    /// Puts a packet out that `count` messages with so many bytes have become.
+    /// Emits the packet that `count` messages of `message_bytes` bytes have become.
     #[inline]
     fn emit(&mut self, mut skb: SkBuff, count: usize, message_bytes: usize) {
         set_message_count(&mut skb, count);
@@ -207,10 +205,10 @@ impl Gather<'_> {
     }
 }
 
-/// Frees a message that was decrypted in place, and is not authentic or was received before.
+/// Frees a message that was decrypted in place, and is not authentic or is a replay.
 ///
-/// Whoever watches drops gets a copy of each packet, so this is not one, and what may be its text is
-/// wiped before the memory is somebody else's.
+/// Drop monitors get a copy of each dropped packet, so this does not count as a drop; and what may be
+/// plaintext is wiped before the memory is freed.
 #[cold]
 fn refuse(mut skb: SkBuff) {
     skb.wipe_linear();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a peer sends after others have encrypted it, in the order in which it came.
+//! The packets of a peer that other CPUs encrypt, sent in the order in which they came.
 
 use crate::{
     keypair::Keypair,
@@ -38,13 +38,13 @@ use wg_kernel::{
     task::cond_resched, //
 };
 
-/// The jobs of a peer that send packets. Whoever finishes one sends those that are in turn.
+/// The jobs of a peer that send packets. The CPU that finishes one sends the packets of those in turn.
 #[pin_data]
 pub(crate) struct Outbox {
     #[pin]
     order: Ordered,
     draining: Atomic<bool>,
-    /// Whether the last large datagram was sent one by one.
+    /// Whether the last UDP GSO packet was segmented before it was sent.
     cut: Atomic<bool>,
 }
 
@@ -64,7 +64,7 @@ impl Outbox {
         &self.order
     }
 
-    /// Notes whether a large datagram left as it is, or one by one.
+    /// Notes whether a UDP GSO packet was sent whole, or was segmented first.
     #[inline]
     pub(crate) fn note_large(&self, whole: bool) {
         if self.cut.load(Relaxed) == whole {
@@ -72,8 +72,8 @@ impl Outbox {
         }
     }
 
-    /// Returns whether what is sent now is to be left to a task, as it would leave in many datagrams: what
-    /// is below may have a ring of few, which nobody empties before a softirq that fills it is through.
+    /// Returns whether these messages are to be left to a task, as they would leave as many datagrams: the
+    /// device below may have a short ring, which is not emptied before the softirq that fills it returns.
     #[inline]
     pub(crate) fn is_for_task(
         &self,
@@ -98,9 +98,9 @@ impl Outbox {
 
     /// Sends the packets of the first job if it is done, and returns whether the next one is done, too.
     ///
-    /// Nothing is done if another CPU is draining: the exchanges order its last look after our finishing,
-    /// or our exchange after its. No task takes the CPU before it has taken that look, as others leave
-    /// theirs to it.
+    /// Does nothing if another CPU is draining: the exchanges order its last check after our `finish`, or our
+    /// exchange after its release of `draining`. No task preempts it before that check, as other CPUs leave
+    /// their jobs to it.
     fn drain_one(&self, bh: bh::Guard) -> bool {
         if self.draining.xchg(true, Full) {
             return false;
@@ -121,8 +121,8 @@ impl Outbox {
             drop(guard);
         }
         let kept = bh::keep_cpu(&bh);
-        // What is below may be emptied by softirqs of this CPU: before others send what is next, which
-        // may be elsewhere, and before there is more than it has places for.
+        // The device below may be emptied by softirqs of this CPU: they are to run before other CPUs send the
+        // next packets, and before its ring is full.
         drop(bh);
         if taken {
             self.order.delivered();

@@ -2,9 +2,9 @@
 
 //! A peer: its fields, its life and its death.
 //!
-//! A peer is found through the device's tables under RCU, and everything that outlives a lookup
-//! holds a reference. It dies in three steps: it is taken out of the tables and marked as dead, a
-//! grace period passes, and [`Peer::bury`] stops what still runs on its behalf.
+//! A peer is found through the device's tables under RCU, and everything that outlives a lookup holds a
+//! reference. It dies in three steps: it is removed from the tables and marked as dead, a grace period
+//! passes, and [`Peer::bury`] stops everything that still runs on its behalf.
 
 mod keys;
 
@@ -69,7 +69,7 @@ use wg_kernel::{
 };
 use wg_proto::session;
 
-/// Number of peers of this boot, for messages and for the order of dumps.
+/// Number of peers of this boot, for log messages and for the order of dumps.
 static COUNT: Atomic<u64> = Atomic::new(0);
 
 /// Work number of sending an initiation.
@@ -78,16 +78,16 @@ pub(crate) const INITIATE: u64 = 0;
 /// Work number of wiping all keys.
 pub(crate) const ZERO_KEYS: u64 = 1;
 
-/// Work number of sending what others have encrypted.
+/// Work number of sending packets that other CPUs have encrypted.
 pub(crate) const DRAIN: u64 = 2;
 
-/// What the timers remember besides being pending.
+/// The state of the timers, besides whether they are pending.
 pub(crate) struct TimerState {
-    /// How often the handshake was retried.
+    /// How many times the handshake was retried.
     pub(crate) attempts: Atomic<u32>,
     /// Whether data was received while the keepalive timer was pending.
     pub(crate) need_another_keepalive: Atomic<bool>,
-    /// Whether a handshake was begun because the session we receive with nears its end.
+    /// Whether a handshake was begun because the session that we receive with is about to expire.
     pub(crate) sent_lastminute_handshake: Atomic<bool>,
     /// Seconds between persistent keepalives, or 0.
     pub(crate) persistent_keepalive: Atomic<u32>,
@@ -221,7 +221,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Returns the device the peer belongs to.
+    /// Returns the device that the peer belongs to.
     #[inline]
     pub(crate) fn device(&self) -> &Arc<Device> {
         &self.membership.0
@@ -244,8 +244,8 @@ impl Peer {
         self.dead.load(Relaxed)
     }
 
-    /// Marks the peer as removed. It must be in no table any more, and a grace period must pass
-    /// before [`Peer::bury`].
+    /// Marks the peer as removed. It must not be in any table any more, and a grace period must pass before
+    /// [`Peer::bury`].
     pub(crate) fn make_dead(&self) {
         self.dead.store(true, Relaxed);
     }
@@ -253,35 +253,36 @@ impl Peer {
     /// Returns whether anything may be begun on behalf of the peer: it was not removed, and the interface
     /// is up.
     ///
-    /// Whoever changes that waits for a grace period, and then clears what was begun until then.
+    /// The task that changes that waits for a grace period, and then clears what was begun until then.
     #[inline]
     pub(crate) fn is_active(&self, _guard: &Guard) -> bool {
         !self.is_dead() && self.device().is_running()
     }
 
-    /// Returns the same, for what began in `epoch`.
+    /// Returns whether anything that began in `epoch` may go on, on behalf of the peer: it was not removed,
+    /// and the epoch is not over.
     pub(crate) fn is_active_in(&self, epoch: Epoch, _guard: &Guard) -> bool {
         !self.is_dead() && self.device().is_in(epoch)
     }
 
-    /// Stops what still runs on behalf of a dead peer, and wipes all that is secret, as there may be
-    /// references to it for long. Work that is queued comes to nothing.
+    /// Stops everything that still runs on behalf of a dead peer, and wipes all secrets, as references to it
+    /// may be held for long. Queued work will do nothing.
     pub(crate) fn bury(&self) {
         self.release_routes();
         self.timers.cancel_all_sync();
         self.purge_staged();
         self.bury_keys();
-        // Jobs that are done refer to the peer as long as nobody delivers them.
+        // Finished jobs hold references to the peer until they are delivered.
         self.outbox.drain(bh::disable());
     }
 
     /// Stops all activity, as when the interface goes down.
     pub(crate) fn stop(&self) {
-        // First the timers, whose handlers may have something wait for a session.
+        // The timers first: their handlers may have a packet wait for a session.
         self.timers.cancel_all_sync();
         self.purge_staged();
         self.stop_keys();
-        // As above.
+        // Finished jobs hold references to the peer until they are delivered.
         self.outbox.drain(bh::disable());
     }
 
@@ -293,21 +294,20 @@ impl Peer {
         )
     }
 
-    /// Forgets that a handshake message was sent a moment ago: the next packet begins a new handshake, at
-    /// once.
+    /// Forgets when a handshake message was last sent: the next packet begins a new handshake, at once.
     pub(crate) fn allow_initiation(&self, _keying: &Keying) {
         let now_ns = time::boottime_coarse_ns();
         self.last_sent_handshake_ns
             .store(session::sent_long_enough_ago(now_ns), Relaxed);
     }
 
-    /// Notes that a handshake message is made now, to be sent.
+    /// Notes that a handshake message is now being created, to be sent.
     pub(crate) fn note_handshake_sent(&self, _keying: &Keying) {
         self.last_sent_handshake_ns
             .store(time::boottime_coarse_ns(), Relaxed);
     }
 
-    /// Notes that a handshake is complete now.
+    /// Notes that a handshake was completed now.
     pub(crate) fn note_handshake_complete(&self) {
         let (seconds, nanoseconds) = time::real_time();
         let now = seconds
@@ -344,7 +344,7 @@ impl Peer {
         u16::try_from(self.timer_state.persistent_keepalive.load(Relaxed)).unwrap_or(u16::MAX)
     }
 
-    /// Has packets wait for a session, and counts those that go in their place.
+    /// Has packets wait for a session, and counts those that are dropped to make room.
     pub(crate) fn append_staged(&self, packets: SkBuffList) {
         self.drop_staged(self.staged.append(packets));
     }
@@ -360,7 +360,7 @@ impl Peer {
         }
     }
 
-    /// Returns where the peer is.
+    /// Returns the endpoint of the peer.
     #[inline]
     pub(crate) fn endpoint<'g>(&'g self, guard: &'g Guard) -> Option<Borrow<'g, Endpoint>> {
         self.endpoint.load(guard)
@@ -372,15 +372,16 @@ impl Peer {
         Unset(self.endpoint(&guard).map(|endpoint| endpoint.addr()))
     }
 
-    /// Makes `addr` the peer's address, and `source` ours, unless they are already.
+    /// Makes `addr` the peer's address, and `source` ours, unless they are so already.
     ///
-    /// If there is no memory for that, all stays as it is until the next message by the peer.
+    /// If there is no memory for that, nothing changes until the next message from the peer.
     #[inline]
     pub(crate) fn set_endpoint(&self, addr: SocketAddr, source: Source) {
         let _ = self.try_set_endpoint(addr, source, GFP_ATOMIC);
     }
 
-    /// Does the same as [`Peer::set_endpoint`], with memory as `flags` say.
+    /// Makes `addr` the peer's address, and `source` ours, unless they are so already. Allocates with
+    /// `flags`.
     ///
     /// # Errors
     ///
@@ -405,21 +406,21 @@ impl Peer {
         Ok(())
     }
 
-    /// Forgets which of our addresses the peer was last heard at, and the route to it.
+    /// Forgets our address that the peer last sent to, and the route to the peer.
     ///
-    /// If there is no memory for that, all stays as it is.
+    /// If there is no memory for that, nothing changes.
     pub(crate) fn clear_source(&self, flags: Flags) {
         self.renew_endpoint(|_| Source::None, flags);
     }
 
-    /// Forgets the route to the peer, as it is not needed for some time.
+    /// Forgets the route to the peer, which is not needed for some time.
     ///
-    /// If there is no memory for that, all stays as it is.
+    /// If there is no memory for that, nothing changes.
     pub(crate) fn forget_route(&self) {
         self.renew_endpoint(Endpoint::source, GFP_KERNEL);
     }
 
-    /// Keeps no route to the peer any more. It is not to be sent to after a grace period.
+    /// Closes the cache of routes to the peer. Nothing may be sent to it after a grace period.
     pub(crate) fn close_routes(&self) {
         let guard = rcu::read_lock();
         if let Some(endpoint) = self.endpoint(&guard) {
@@ -427,11 +428,11 @@ impl Peer {
         }
     }
 
-    /// Releases the route to the peer at once, without memory. Process context only; nobody may
-    /// send to it any more.
+    /// Releases the route to the peer at once, without memory. Process context only; nothing may be sent to
+    /// it any more.
     ///
-    /// Those of endpoints that were replaced are released by RCU, which the end of their namespace
-    /// waits for. These may be kept for as long as the peer is.
+    /// The routes of replaced endpoints are released by RCU, which the exit of their namespace waits for.
+    /// Those of the present one may be kept for as long as the peer is.
     pub(crate) fn release_routes(&self) {
         let guard = rcu::read_lock();
         let endpoint = self.endpoint(&guard).and_then(Borrow::get);
@@ -451,14 +452,14 @@ impl Peer {
         };
         if let Ok(new) = Endpoint::new(old.addr(), source(&old), flags) {
             let _change = self.endpoint_change.lock();
-            // If it has changed meanwhile, all that was to be forgotten is forgotten.
+            // If it has changed meanwhile, what was to be forgotten is gone already.
             if self.endpoint.holds(old.borrow()) {
                 drop(self.endpoint.swap(Some(new)));
             }
         }
     }
 
-    /// Does the same as [`Peer::clear_source`] if the endpoint still is `old`.
+    /// Calls [`Peer::clear_source`] if the endpoint still is `old`.
     pub(crate) fn clear_source_of(&self, old: Borrow<'_, Endpoint>) {
         if self.endpoint.holds(old) {
             self.clear_source(GFP_ATOMIC);

@@ -2,10 +2,10 @@
 
 //! Work done in parallel and delivered in order.
 //!
-//! The unit of work is a [`Job`]: some packets that are encrypted or decrypted with one session. It
-//! is a work item of the device's per-CPU workqueue and, at the same time, an element of an
-//! [`Ordered`] list, from whose front finished jobs are taken. Packets that find their list empty
-//! need no job: they are worked on where they are.
+//! The unit of work is a [`Job`]: some packets that are encrypted or decrypted with one session. It is a work
+//! item of the device's per-CPU workqueue and, at the same time, an element of an [`Ordered`] list, from
+//! whose front finished jobs are taken. Packets that find their list empty need no job: they are encrypted or
+//! decrypted inline.
 
 mod ordered;
 
@@ -66,10 +66,10 @@ use wg_proto::wire::Index;
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
 
-/// Work number of a job that is no longer left to that CPU.
+/// Work number of a job that any CPU may do.
 const RESCUE: u64 = 1;
 
-/// What is to be done with the packets of a job.
+/// The task of a job: what to do with its packets.
 pub(crate) enum Task {
     /// Encrypt them, and send them in the peer's order.
     Encrypt {
@@ -97,9 +97,8 @@ pub(crate) struct Batch {
 
 /// Work on a batch.
 ///
-/// Others may refer to a job for long when it is over, such as a CPU that it was given to and that does
-/// not get to it. Hence it lets go of the batch, and with it of keys, as soon as that is delivered, or
-/// will not be.
+/// References to a job may be held long after it is over, such as by a stuck CPU that it was given to. Hence
+/// it drops the batch, and with it the keys, as soon as the batch is delivered or cancelled.
 #[pin_data]
 pub(crate) struct Job {
     #[pin]
@@ -114,10 +113,10 @@ pub(crate) struct Job {
     share: Share,
     /// The index of the session.
     session: Index,
-    /// What is to be done, until that is begun.
+    /// The task, until it is begun.
     #[pin]
     task: SpinLockBh<Option<Task>>,
-    /// The batch: before work on it has begun and, if it was not cancelled, from its end on until it is
+    /// The batch: until work on it begins and, unless it was cancelled, from the end of the work until it is
     /// delivered.
     #[pin]
     batch: SpinLockBh<Option<Batch>>,
@@ -138,9 +137,9 @@ impl_list_item! {
 }
 
 impl Job {
-    /// Puts packets at the end of `order`, has them worked on by another CPU, and says so.
+    /// Adds packets at the end of `order`, as a job for another CPU, and returns whether that worked.
     ///
-    /// Drops them if there is no memory, or if there is too much under way already.
+    /// Drops them if there is no memory, or if too much is under way already.
     pub(crate) fn submit(
         device: &Arc<Device>,
         order: &Ordered,
@@ -148,13 +147,13 @@ impl Job {
         keypair: RcuArc<Keypair>,
         packets: SkBuffList,
     ) -> bool {
-        // Who calls this found the session in the same RCU section, hence in this epoch.
+        // The caller found the session in the same RCU section, hence in this epoch.
         let Some(epoch) = device.epoch() else {
             return false;
         };
         let now_ns = time::boottime_coarse_ns();
         let Some(share) = Share::take(device, &task, &packets) else {
-            // It may be all taken by what waits for a CPU that does not get to it.
+            // Jobs that wait for a stuck CPU may hold all of it.
             order.rescue_stuck(device, now_ns);
             return false;
         };
@@ -186,8 +185,8 @@ impl Job {
         let work = job.clone_arc();
         order.push(job);
         work.enqueue(device, now_ns);
-        // Whoever has ended the session may have looked for its jobs before this one was there, or before
-        // it could be withdrawn.
+        // The CPU that ended the session may have looked for its jobs before this one was there, or before it
+        // could be withdrawn.
         if session.is_over() {
             device.cancel_jobs(&session);
         }
@@ -199,9 +198,9 @@ impl Job {
         true
     }
 
-    /// Gives the job to its CPU or, if it has none, to whichever is free.
+    /// Gives the job to its CPU or, if it has none, to any that is free.
     fn enqueue(self: &Arc<Self>, device: &Device, now_ns: u64) {
-        // This fails if somebody who has done or cancelled the job already is about to withdraw it.
+        // This fails if another CPU has done or cancelled the job already, and is about to withdraw it.
         let Some(cpu) = self.cpu else {
             let _ = device.queues.rescue.enqueue::<_, RESCUE>(self.clone());
             return;
@@ -216,7 +215,7 @@ impl Job {
         }
     }
 
-    /// Returns whether it waits for a CPU that does not get to it.
+    /// Returns whether it waits for a stuck CPU.
     fn is_stuck(&self, device: &Device, now_ns: u64) -> bool {
         let backlog = self.cpu.and_then(|cpu| device.backlog(cpu));
         !self.begun.load(Relaxed) && backlog.is_some_and(|backlog| backlog.is_stuck(now_ns))
@@ -227,7 +226,7 @@ impl Job {
         self.batch.lock().take()
     }
 
-    /// Hands the batch on to whoever delivers the job.
+    /// Hands the batch on to the CPU that delivers the job.
     fn finish(&self, batch: Batch) {
         *self.batch.lock() = Some(batch);
         // Pairs with `Acquire` in `Ordered::pop_done`.
@@ -236,7 +235,8 @@ impl Job {
 
     /// Does the work, unless another CPU has begun to.
     fn work(&self) {
-        // Off until it is done: what is begun is left to nobody else, so nobody is to be kept from it.
+        // Off until it is done: no other CPU takes over a job that was begun, so this one must not be kept
+        // from it.
         let bh = bh::disable();
         if self.begun.xchg(true, Full) {
             return;
@@ -257,9 +257,10 @@ impl Job {
                 let seal = || sealing.seal(packets);
                 let meter = device.inbox(cpu).map(Inbox::encryption);
                 let mut packets = device.load.parallel.measure_encryption(meter, seal);
-                // From here on, the batch alone keeps the session.
+                // From here on, the batch alone holds a reference to the session.
                 drop(sealing);
-                // All that a CPU sends, it or others, takes the same queue of a card: that of the CPU.
+                // All packets sent on a CPU take the same queue of a network card, that of the CPU, whichever
+                // CPU encrypts them.
                 packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
                 let peer = keypair.peer().clone();
                 self.finish(Batch {
@@ -291,7 +292,7 @@ impl Job {
         }
     }
 
-    /// Cancels the job if its session is over, unless it was begun. Returns whether that is so.
+    /// Cancels the job if its session is over, unless it was begun. Returns whether it was cancelled.
     ///
     /// Its packets are added to `dropped`, to be freed without locks.
     fn cancel_if_over(self: &Arc<Self>, dropped: &mut SkBuffList) -> bool {
@@ -301,10 +302,10 @@ impl Job {
             return false;
         }
         let batch = slot.take();
-        // Whoever finds that there is no batch finds the job done, too.
+        // A CPU that finds no batch finds the job done, too.
         self.done.store(true, Release);
         drop(slot);
-        // It refers to the session, too.
+        // The task holds a reference to the session, too.
         drop(self.task.lock().take());
         if let Some(Batch { mut packets, .. }) = batch {
             dropped.append(&mut packets);
@@ -314,7 +315,7 @@ impl Job {
         true
     }
 
-    /// Takes it from the queues in which it waits, as there is nothing to do any more.
+    /// Removes it from the workqueues in which it waits, as there is nothing left to do.
     fn withdraw(self: &Arc<Self>) {
         let device = self.share.device();
         workqueue::cancel::<_, RESCUE>(self);
@@ -344,7 +345,7 @@ impl WorkItem<RESCUE> for Job {
 
     fn run(this: Arc<Self>) {
         this.work();
-        // It is done, or whoever it was given to has begun it.
+        // It is done, or the CPU that it was given to has begun it.
         this.withdraw();
     }
 }
@@ -356,18 +357,19 @@ impl Device {
         Some(inbox.backlog())
     }
 
-    /// Has nothing done any more with `keypair`, which is over, by jobs that nobody has begun. Other jobs
-    /// let go of it when they are delivered.
+    /// Cancels those jobs of `keypair`, which is over, that were not begun yet. Other jobs drop their
+    /// references to it when they are delivered.
     pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
         let peer = keypair.peer();
         if peer.outbox.order().cancel_if_over() {
-            // For those that wait behind the cancelled ones. There may be many, and this may be in softirq.
+            // For the jobs that wait behind the cancelled ones. There may be many, and this may be in
+            // softirq.
             let _ = self.queues.rescue.enqueue::<_, DRAIN>(peer.clone());
         }
         let instance = self.instance_of(keypair.local_index());
         let inbox = self.inbox(instance);
         if inbox.is_some_and(|inbox| inbox.order().cancel_if_over()) {
-            // For those that wait behind the cancelled ones.
+            // For the jobs that wait behind the cancelled ones.
             self.link.schedule_napi(instance, &bh::disable());
         }
     }

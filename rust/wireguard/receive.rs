@@ -61,7 +61,7 @@ use wg_proto::{
 };
 
 impl Device {
-    /// Takes in a datagram that one of the sockets has received. Anything that is not a WireGuard message is
+    /// Processes a datagram that one of the sockets has received. Anything that is not a WireGuard message is
     /// dropped silently.
     #[inline]
     pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
@@ -74,10 +74,10 @@ impl Device {
         }
     }
 
-    /// Takes in the payload of a datagram, the headers of which are in the headroom.
+    /// Processes the payload of a datagram, whose headers are in the headroom.
     #[inline]
     fn receive_one(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
-        // The stack has made no more of it linear than the UDP header.
+        // The stack has made only the UDP header linear.
         if !skb.pull_linear(4) {
             return;
         }
@@ -97,7 +97,7 @@ impl Device {
         self.enqueue(skb, 1, softirq);
     }
 
-    /// Takes in a datagram that stands for several of `size` bytes each, save for the last.
+    /// Processes a UDP GRO packet of datagrams of `size` bytes each, except for the last.
     #[cold]
     fn receive_many(self: &Arc<Self>, mut skb: SkBuff, size: usize, softirq: Softirq<'_>) {
         let count = (skb.len() as usize).div_ceil(size.max(1));
@@ -123,9 +123,9 @@ impl Device {
         skb.consume();
     }
 
-    /// Puts a datagram with `count` messages of data into an inbox: the same for all of one session,
-    /// on whatever CPU they arrive, so that they stay in order. What belongs to no session is not
-    /// worth a lock, and takes no place from those that do.
+    /// Puts a datagram with `count` data messages into an inbox: the same one for all messages of a session,
+    /// on whatever CPU they arrive, so that they stay in order. Datagrams of no session are dropped without
+    /// taking a lock or a place in an inbox.
     #[inline]
     fn enqueue(&self, skb: SkBuff, count: usize, softirq: Softirq<'_>) {
         let Some(receiver) = header(&skb).map(|header| header.receiver) else {
@@ -181,12 +181,12 @@ impl Device {
             .messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             let messages = count_messages(&run);
-            // Those that come later must not overtake those of their session that are under way. Without
-            // these, there is another way if jobs hold as much as they may.
+            // Later messages must not overtake those of their session that are under way. If there are none,
+            // and jobs hold as much as they may, the messages are decrypted here.
             if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
                 let task = Task::Decrypt { instance };
                 let own = keypair.get();
-                // Before it is looked whether there is anything to watch.
+                // Before the timer checks whether there are jobs to watch.
                 keypair.begin_job();
                 if !own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
                     keypair.end_job();
@@ -206,7 +206,7 @@ impl Device {
     }
 }
 
-/// What delivering packets needs.
+/// The context in which packets are delivered.
 struct Delivery<'a> {
     device: &'a Device,
     netdev: &'a netdevice::Device,
@@ -215,8 +215,8 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers jobs that are done until they have come to `budget` messages, and returns how many these
-    /// were; one at least of each job.
+    /// Delivers finished jobs until they amount to `budget` messages, and returns how many they were; each
+    /// job counts as at least one.
     fn deliver_jobs(&self, inbox: &Inbox, budget: usize) -> usize {
         let mut done: usize = 0;
         while done < budget {
@@ -239,8 +239,7 @@ impl<'a> Delivery<'a> {
         done
     }
 
-    /// Takes the first messages that belong to one session, and drops those before that belong to
-    /// none.
+    /// Takes the first messages that belong to one session, and drops those before them that belong to none.
     fn next_run(&self, packets: &mut SkBuffList) -> Option<(Borrow<'a, Keypair>, SkBuffList)> {
         loop {
             let first = packets.pop_front()?;
@@ -266,8 +265,8 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Delivers the packets that were decrypted with one session, and returns how many messages
-    /// they came in.
+    /// Delivers the packets that were decrypted with one session, and returns how many messages they arrived
+    /// in.
     fn deliver(&self, keypair: Borrow<'_, Keypair>, mut packets: SkBuffList) -> usize {
         if packets.is_empty() {
             return 0;
@@ -295,7 +294,7 @@ impl<'a> Delivery<'a> {
         total
     }
 
-    /// Delivers one packet, which came in `count` messages, and returns whether to count these.
+    /// Delivers one packet, which arrived in `count` messages, and returns whether to count these.
     fn deliver_one(
         &self,
         keypair: Borrow<'_, Keypair>,
@@ -341,9 +340,9 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Checks a packet and makes it one that has come in through the tunnel.
+    /// Checks a packet and sets it up as one received through the tunnel.
     ///
-    /// Returns whether it can be delivered, or what is wrong with it.
+    /// Returns whether it can be delivered, or why it is refused.
     fn admit(
         &self,
         peer: &Peer,
@@ -385,7 +384,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Counts a packet that is refused and came in so many messages.
+    /// Counts a refused packet, which arrived in so many messages.
     #[cold]
     fn count_error(&self, refusal: Refusal, peer: &Peer, messages: u64) {
         let name = self.device.name();
@@ -424,7 +423,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Begins a handshake if the session that we send with nears its end, once per session.
+    /// Begins a handshake if the session that we send with is about to expire, once per session.
     #[inline]
     fn keep_key_fresh(&self, peer: Borrow<'_, Peer>) {
         let sent = &peer.timer_state.sent_lastminute_handshake;
@@ -442,13 +441,13 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// What is wrong with a packet that the peer has sent.
+/// Why a packet from a peer is refused.
 enum Refusal {
     /// It is not an IP packet.
     Type,
-    /// It is not as long as it says.
+    /// It is not as long as its header says.
     Size,
-    /// It has a source that is not the peer's.
+    /// Its source is not an allowed IP of the peer.
     Source(wg_proto::allowed_ips::Addr),
 }
 
@@ -465,8 +464,7 @@ fn is_for(skb: Option<&SkBuff>, index: Index) -> bool {
         .is_some_and(|header| header.receiver == index)
 }
 
-/// Returns whether the datagrams that `skb` stands for are all messages of data that belong to one
-/// session.
+/// Returns whether the datagrams of the UDP GRO packet `skb` are all data messages of one session.
 fn is_of_one_session(skb: &SkBuff, size: usize) -> bool {
     let total = skb.len() as usize;
     let mut first = None;

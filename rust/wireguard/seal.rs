@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Encryption of what leaves: packets that become a message each, and large ones that become many.
+//! Encryption of outgoing packets: each becomes one message, or many if it is a GSO packet.
 
 mod bundle;
 
@@ -40,17 +40,17 @@ use wg_proto::{
 
 /// A session, how packets become messages of it, and a nonce for each of these.
 ///
-/// It goes with the packets to whoever encrypts them. As nonces are taken and spent here, and nowhere
-/// without their session, none is used with the key of another.
+/// It goes with the packets to the CPU that encrypts them. As nonces are taken and spent only here, and never
+/// apart from their session, none is used with the key of another.
 pub(crate) struct Sealing<K> {
     keypair: K,
-    /// For a large packet, its messages. Otherwise each packet becomes one.
+    /// For a GSO packet, its messages. Otherwise each packet becomes one.
     bundle: Option<Bundle>,
     nonces: Nonces,
 }
 
 impl<'g> Sealing<Borrow<'g, Keypair>> {
-    /// Returns how `count` packets become a message each, unless the session has not as many left.
+    /// Returns how `count` packets become a message each, unless the session has too few nonces left.
     #[inline]
     pub(crate) fn each(keypair: Borrow<'g, Keypair>, count: usize) -> Option<Self> {
         Some(Self {
@@ -60,8 +60,7 @@ impl<'g> Sealing<Borrow<'g, Keypair>> {
         })
     }
 
-    /// Returns how a large packet becomes what was planned, unless the session has not as many
-    /// messages left.
+    /// Returns how a GSO packet becomes the planned messages, unless the session has too few nonces left.
     #[inline]
     pub(crate) fn bundle(keypair: Borrow<'g, Keypair>, bundle: Bundle) -> Option<Self> {
         Some(Self {
@@ -71,7 +70,7 @@ impl<'g> Sealing<Borrow<'g, Keypair>> {
         })
     }
 
-    /// Takes a reference to the session, unless the last one is gone already.
+    /// Takes a reference to the session, unless the last one was dropped already.
     #[inline]
     pub(crate) fn hold(self) -> Option<Sealing<RcuArc<Keypair>>> {
         Some(Sealing {
@@ -89,7 +88,7 @@ impl<K: Deref<Target = Keypair>> Sealing<K> {
         &self.keypair
     }
 
-    /// Returns whether they are made of a large packet, and leave as one if they may.
+    /// Returns whether the messages are made from a GSO packet, and leave as one if they may.
     #[inline]
     pub(crate) fn is_bundle(&self) -> bool {
         self.bundle.is_some()

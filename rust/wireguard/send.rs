@@ -67,15 +67,15 @@ use wg_proto::{
     wire, //
 };
 
-/// Length of the start of a packet that is looked at.
+/// How many bytes at the start of a packet are inspected.
 const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 
-/// How deep transmissions may be nested for packets to be encrypted on the spot: not at all. In a
-/// tunnel in another one, the queue takes the place of the stack, of which there is not much, and
-/// the limit that the kernel has for nested tunnels is not used up.
+/// How deep transmissions may be nested for packets to be encrypted inline: not at all. For a tunnel inside
+/// another, the queue takes the place of the stack, which is scarce, and the kernel's limit on nested
+/// transmissions is not used up.
 const MAX_INLINE_DEPTH: u32 = 1;
 
-/// What a packet is refused with, and whether its sender is told by ICMP.
+/// The error that a packet is refused with, and whether its sender is told by ICMP.
 struct Refusal<'a> {
     error: Error,
     skb: OutgoingSkBuff<'a>,
@@ -83,12 +83,12 @@ struct Refusal<'a> {
 }
 
 impl Device {
-    /// Sends a packet that the stack wants to leave through the tunnel.
+    /// Sends a packet that the stack transmits through the tunnel.
     ///
     /// # Errors
     ///
-    /// [`EPROTONOSUPPORT`] if it is not what it says it is, [`ENOKEY`] if it is for no peer,
-    /// [`EDESTADDRREQ`] if it is not known where the peer is, and those of segmentation.
+    /// [`EPROTONOSUPPORT`] if its protocol does not match its header, [`ENOKEY`] if it is for no peer,
+    /// [`EDESTADDRREQ`] if the peer has no endpoint, and those of segmentation.
     #[inline]
     pub(crate) fn start_xmit(
         self: &Arc<Self>,
@@ -191,8 +191,8 @@ impl Peer {
         Self::stage(this, packets);
     }
 
-    /// Puts packets with those that wait for a session, of which the oldest go if there are too
-    /// many, and begins a handshake if there is still none.
+    /// Adds packets to those that wait for a session, of which the oldest are dropped if there are too many,
+    /// and begins a handshake if there is still no session.
     #[cold]
     fn stage(this: Borrow<'_, Self>, packets: SkBuffList) {
         this.append_staged(packets);
@@ -215,13 +215,14 @@ impl Peer {
         let Err(mut packets) = Self::try_send(this, packets, Softirq::new(&guard, &bh)) else {
             return;
         };
-        // While they wait, their sockets may go on to send elsewhere.
+        // Waiting packets must not use up their sockets' send buffers.
         packets.for_each_mut(SkBuff::orphan);
         this.staged.put_back(packets);
         Self::queue_initiation(this, false);
     }
 
-    /// Sends a large packet without segmenting it first, or gives it back if that is not possible.
+    /// Sends a GSO packet without having the kernel segment it first, or gives it back if that is not
+    /// possible.
     #[inline]
     fn send_large<'a>(
         this: Borrow<'_, Self>,
@@ -244,7 +245,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Has packets encrypted and sent, or gives them back if there is no session to do so with.
+    /// Has packets encrypted and sent, or gives them back if there is no session to send with.
     #[inline]
     fn try_send(
         this: Borrow<'_, Self>,
@@ -272,7 +273,7 @@ impl Peer {
             .then_some(keypair)
     }
 
-    /// Encrypts and sends packets, here or elsewhere.
+    /// Encrypts and sends packets, inline or as a job.
     #[inline]
     fn dispatch(
         this: Borrow<'_, Self>,
@@ -306,7 +307,7 @@ impl Peer {
         }
     }
 
-    /// Sends encrypted packets to where the peer is.
+    /// Sends encrypted packets to the peer's endpoint.
     #[inline]
     pub(crate) fn transmit(this: Borrow<'_, Self>, mut packets: SkBuffList, softirq: Softirq<'_>) {
         if packets.is_empty() {
@@ -329,7 +330,7 @@ impl Peer {
         }
     }
 
-    /// Sends what waits for a session or, if nothing does, an empty message.
+    /// Sends the packets that wait for a session or, if there are none, a keepalive.
     pub(crate) fn send_keepalive(this: Borrow<'_, Self>) {
         let guard = rcu::read_lock();
         if !this.is_active(&guard) {
@@ -354,7 +355,7 @@ impl Peer {
         Self::send_staged(this);
     }
 
-    /// Has an initiation sent, unless a handshake message was sent a short while ago.
+    /// Has an initiation sent, unless a handshake message was sent only a short while ago.
     pub(crate) fn queue_initiation(this: Borrow<'_, Self>, is_retry: bool) {
         if !is_retry {
             this.timer_state.attempts.store(0, Relaxed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two UDP sockets of a device, and the way of a message to where a peer is.
+//! The two UDP sockets of a device, and the way of a message to a peer's endpoint.
 
 use crate::{
     config::Config,
@@ -62,7 +62,7 @@ use wg_kernel::{
     }, //
 };
 
-/// How often both sockets are bound anew if the port that was free for IPv4 is taken for IPv6.
+/// How often binding is retried if the port that was free for IPv4 is taken for IPv6.
 const BIND_RETRIES: usize = 100;
 
 /// The sockets of a device that is up.
@@ -75,9 +75,9 @@ rcu_object!(Sockets);
 impl Release for Sockets {}
 
 impl Sockets {
-    /// Binds both to `port`, or to the same random one if it is 0.
+    /// Binds both sockets to `port`, or to the same random one if it is 0.
     ///
-    /// Says in the log which of them could not be made.
+    /// Logs which of them could not be created.
     ///
     /// # Errors
     ///
@@ -113,18 +113,18 @@ impl Sockets {
         }
     }
 
-    /// Closes both, and waits until nothing is sent or received by them. Process context only.
+    /// Closes both sockets, and waits until nothing is sent or received by them. Process context only.
     fn close(&self) {
         udp_tunnel::close(self.v4.as_ref(), self.v6.as_ref());
     }
 }
 
 impl Device {
-    /// Opens new sockets, bound to `port`, in place of the ones there are.
+    /// Opens new sockets, bound to `port`, in place of the old ones.
     ///
     /// # Errors
     ///
-    /// Those of [`Sockets::bind`]; the old sockets stay then.
+    /// Those of [`Sockets::bind`]; the old sockets then stay.
     pub(crate) fn open_sockets(self: &Arc<Self>, config: &mut Config, port: u16) -> Result {
         let (sockets, bound) = Sockets::bind(self, port)?;
         config.set_port(bound);
@@ -132,8 +132,8 @@ impl Device {
         Ok(())
     }
 
-    /// Closes the sockets, if there are any, waits for a grace period then, and says so. Process
-    /// context only.
+    /// Closes the sockets, if there are any, and then waits for a grace period; returns whether there were
+    /// any. Process context only.
     pub(crate) fn close_sockets(&self) -> bool {
         self.replace_sockets(None)
     }
@@ -146,10 +146,10 @@ impl Device {
         old.is_some()
     }
 
-    /// Sends a message from one of the sockets, and says how many bytes it has if that worked.
+    /// Sends a message from one of the sockets, and returns its length if that worked.
     ///
-    /// `peer` is who it is for, if that is known, with `endpoint` as he has it: this keeps the route,
-    /// and forgets our address if it is of no use.
+    /// `peer` is the peer that it is for, if that is known, with `endpoint` as the peer holds it: the route
+    /// is cached there, and our address is forgotten if it is unusable.
     fn send<'g>(
         &'g self,
         skb: SkBuff,
@@ -200,7 +200,7 @@ impl Device {
     }
 }
 
-/// What a message's way to its destination depends on, besides the destination.
+/// All that a message's route depends on, besides the destination.
 struct Path<'a> {
     device: &'a Device,
     netdev: &'a netdevice::Device,
@@ -210,15 +210,16 @@ struct Path<'a> {
     softirq: Softirq<'a>,
 }
 
-/// What depends on the family of a destination.
+/// The operations that depend on the family of a destination.
 trait Destination: Family {
     /// Creates a cache.
     fn new_cache() -> Result<Cache>;
 
-    /// Returns a cache if it is of this family.
+    /// Returns the cache if it is of this family.
     fn cache(cache: &Cache) -> Option<&DstCache<Self>>;
 
-    /// Looks up the route, from the address that the peer knows if that is possible still, and keeps it.
+    /// Looks up the route, from our address that the peer last sent to if that is still possible, and caches
+    /// it.
     fn route<'g>(
         path: &Path<'_>,
         sender: &Sender<'g, Self>,
@@ -255,10 +256,10 @@ impl Destination for Inet {
                 if ifindex == 0 || !unusable {
                     return path.kept(route, flow);
                 }
-                // Another source may be used, but the interface that this one leads to stays.
+                // Another source may be used, but only on the interface that this route leads to.
                 flow.oif = route.as_ref().map_or(0, Route::oif);
             }
-            // The cache goes with the endpoint that is forgotten.
+            // The cache is dropped with the endpoint.
             path.forget_source();
             flow.saddr = [0; 4];
             return path.reported(Route::lookup(sender, flow));
@@ -334,7 +335,7 @@ impl Path<'_> {
         F::route(self, sender, flow)
     }
 
-    /// Keeps a route for the next message.
+    /// Caches a route for the next message.
     fn kept<'g, F: Destination>(
         &self,
         route: Result<Route<'g, F>>,
@@ -347,13 +348,13 @@ impl Path<'_> {
         Ok(route)
     }
 
-    /// Returns where routes are kept, which is for messages to peers only.
+    /// Returns the cache of routes, which exists only for messages to peers.
     #[inline]
     fn cache<F: Destination>(&self) -> Option<&DstCache<F>> {
         F::cache(self.peer.and(self.endpoint.cache())?)
     }
 
-    /// Does the same, and makes the cache if there is none yet. Without memory there is none.
+    /// Returns the cache of routes, created if there is none yet; none if there is no memory for it.
     fn new_cache<F: Destination>(&self) -> Option<&DstCache<F>> {
         if self.peer.is_some() && self.endpoint.cache().is_none() {
             let cache = KBox::new(F::new_cache().ok()?, GFP_ATOMIC).ok()?;
@@ -362,14 +363,14 @@ impl Path<'_> {
         self.cache()
     }
 
-    /// Makes the peer forget which of our addresses it was heard at.
+    /// Makes the peer forget our address that it last sent to.
     fn forget_source(&self) {
         if let Some((peer, endpoint)) = self.peer {
             peer.clear_source_of(endpoint);
         }
     }
 
-    /// Says in the log that there is no route.
+    /// Logs that there is no route.
     fn reported<R>(&self, route: Result<R>) -> Result<R> {
         route.inspect_err(|error| {
             pr_debug_ratelimited!(
@@ -386,7 +387,7 @@ impl Peer {
     /// Sends a message to the peer, and counts it. Returns whether that worked.
     #[inline]
     pub(crate) fn send(&self, skb: SkBuff, ds: u8, softirq: Softirq<'_>) -> bool {
-        // Who removes the peer waits for a grace period, and releases the route then.
+        // The task that removes the peer waits for a grace period, and then releases the route.
         let endpoint = self.endpoint(softirq.rcu()).filter(|_| !self.is_dead());
         let Some(endpoint) = endpoint else {
             return false;
@@ -411,7 +412,7 @@ impl Peer {
 }
 
 impl Device {
-    /// Answers a datagram with the bytes of a message, for which nothing but its packet is allocated.
+    /// Answers a datagram with the bytes of a message, allocating only its packet.
     pub(crate) fn send_reply(&self, outer: &Outer, message: &[u8]) {
         let Some(skb) = message_skb(message) else {
             return;

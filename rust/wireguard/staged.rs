@@ -21,7 +21,7 @@ use wg_proto::limits;
 pub(crate) struct Staged {
     #[pin]
     packets: SpinLockBh<SkBuffList>,
-    /// Whether there are none; a copy, written under the lock, to be read without it.
+    /// Whether there are none: a copy, written under the lock, to be read without it.
     empty: Atomic<bool>,
 }
 
@@ -44,7 +44,7 @@ impl Staged {
     pub(crate) fn append(&self, mut packets: SkBuffList) -> SkBuffList {
         let mut excess = SkBuffList::new();
         let mut staged = self.packets.lock();
-        // Before the new ones are added, so that these are not cut short.
+        // Before the new packets are added, so that a batch is not cut short.
         while staged.len() > limits::MAX_STAGED_PACKETS {
             match staged.pop_front() {
                 Some(skb) => excess.push_back(skb),
@@ -56,7 +56,7 @@ impl Staged {
         excess
     }
 
-    /// Adds packets that were taken, before the others.
+    /// Puts packets that were taken back in front of the others.
     pub(crate) fn put_back(&self, mut packets: SkBuffList) {
         let mut staged = self.packets.lock();
         staged.prepend(&mut packets);
@@ -71,7 +71,7 @@ impl Staged {
         packets
     }
 
-    /// Repeats for readers what the lock holds.
+    /// Mirrors for readers what the lock protects.
     fn note(&self, staged: &SkBuffList) {
         self.empty.store(staged.is_empty(), Relaxed);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The protocol's decisions about timers, applied to a peer's five, and a sixth that looks after jobs.
+//! The protocol's decisions about timers, applied to a peer's five, and a sixth that watches its jobs.
 
 use crate::peer::{
     Peer,
@@ -38,14 +38,13 @@ use wg_proto::{
     }, //
 };
 
-/// Number of a peer's timer, after those of the protocol, by which jobs are looked at that may wait for a
-/// CPU that does not get to them.
+/// Number of a peer's timer, after those of the protocol, that checks for jobs that wait for a stuck CPU.
 const WATCH: usize = Timer::COUNT;
 
 /// How many timers a peer has.
 pub(crate) const TIMERS: usize = Timer::COUNT + 1;
 
-/// After how many jiffies that is done: then a CPU that has not begun a job is known to be stuck.
+/// Its delay in jiffies, after which a CPU that has not begun a job is known to be stuck.
 const WATCH_JIFFIES: usize = time::HZ / 40 + 2;
 
 impl View for Peer {
@@ -61,13 +60,13 @@ impl View for Peer {
 }
 
 impl Peer {
-    /// Applies to the timers what follows from `occasion`.
+    /// Applies to the timers the consequences of `occasion`.
     #[inline]
     pub(crate) fn on(&self, occasion: Occasion) {
         occasion.each(|event| self.on_event(event));
     }
 
-    /// Applies to the timers what follows from `event`.
+    /// Applies to the timers the consequences of `event`.
     #[inline]
     fn on_event(&self, event: Event) {
         let effects = timers::on(event, self);
@@ -110,12 +109,12 @@ impl Peer {
             limits::REKEY_TIMEOUT,
             attempts.wrapping_add(1)
         );
-        // Our address may be the cause of the trouble.
+        // Our address may be the cause of the failure.
         self.clear_source(GFP_ATOMIC);
         Self::queue_initiation(this, true);
     }
 
-    /// Stops trying to make a handshake, and drops what waits for it.
+    /// Stops retrying the handshake, and drops the packets that wait for it.
     fn give_up_handshake(&self, zero_key_material: Option<Delay>) {
         pr_debug!(
             "{}: Handshake for peer {} ({}) did not complete after {} attempts, giving up\n",
@@ -133,7 +132,7 @@ impl Peer {
 }
 
 impl Peer {
-    /// Has jobs looked at after a while.
+    /// Has jobs checked after a while.
     #[inline]
     pub(crate) fn watch_jobs(&self) {
         if !self.timers.is_pending(WATCH) {
@@ -144,9 +143,8 @@ impl Peer {
         }
     }
 
-    /// Has those worked on by other CPUs that wait for one that does not get to them, and those that are
-    /// done sent, as whoever was to do so may have been interrupted. Looks again later as long as there
-    /// are any.
+    /// Has jobs that wait for a stuck CPU done by other CPUs, and the packets of finished jobs sent, as the
+    /// CPU that was to send them may have been interrupted. Checks again later as long as there are jobs.
     fn rescue_jobs(this: Borrow<'_, Self>) {
         let device = this.device();
         let now_ns = time::boottime_coarse_ns();
@@ -193,7 +191,7 @@ impl Expire<{ TIMERS }> for Peer {
                     state.need_another_keepalive.store(false, Relaxed);
                     this.arm(Timer::SendKeepalive, delay);
                 }
-                // Which disarms the timer, unless there is no session to send with.
+                // This disarms the timer, unless there is no session to send with.
                 Self::send_keepalive(this);
             }
             Expired::NewHandshake => {

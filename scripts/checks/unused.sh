@@ -4,7 +4,8 @@
 # unused.sh [DIRECTORY]: fails if rust/proto has an item that neither the driver nor another item of
 # it uses, tests apart: then what is tested is not what runs. Of a crate, the compiler takes all that is
 # public to be of use to somebody. So it is shown the protocol as a module of the driver, of which it knows
-# who uses what; the driver as it was built in DIRECTORY.
+# who uses what; the driver as it was built in DIRECTORY. What it does not see are fields of a type that
+# implements a trait of another crate, such as PartialEq, and what only such an implementation uses.
 
 set -eu
 
@@ -54,5 +55,5 @@ for control in CONTROL_CONSTANT control_function control_callee ControlType cont
 		exit 1
 	}
 done >&2
-found=$(grep -vi '`control' <<<"$found") || true
+found=$(grep -vE '^rust/proto/tai64n\.rs:.*`(CONTROL_CONSTANT|control_(function|callee|method)|ControlType)`' <<<"$found") || true
 [ -z "$found" ] || { echo "$found" >&2; exit 1; }

@@ -27,7 +27,7 @@ hog_rules() {
 # hog [CPU...]: takes these CPUs, or the last one.
 hog() {
 	local one policy
-	for one in "${@:-$(($(nproc) - 1))}"; do
+	for one in "${@:-$(($(nproc --all) - 1))}"; do
 		chrt -f 50 taskset -c "$one" sh -c 'while :; do :; done' > /dev/null 2>&1 &
 		hogs+=($!)
 	done

@@ -2,14 +2,14 @@
 
 //! When an interface is up.
 //!
-//! What is begun while it is up must have come to its end, or to nothing, when it has gone down, and
-//! not go on when it is up again. Hence all that begins something asks for the [`Epoch`]:
+//! Work that is begun while it is up must be complete or void once it has gone down, and must not continue
+//! when it is up again. Hence all code that begins something asks for the [`Epoch`]:
 //!
-//! - what is done in one RCU section asks in that section. Whoever ends an epoch waits for a grace
+//! - code that runs in one RCU section asks in that section. The task that ends an epoch waits for a grace
 //!   period, and clears what was made until then;
-//! - what is made with the lock of a peer's keying held is made if the epoch, which was noted when the
-//!   work for it began, is still not over, which is asked with the lock held. Whoever ends an epoch takes
-//!   the lock afterwards, to wipe what was made.
+//! - code that holds the lock of a peer's keying notes the epoch when its work begins, and makes something
+//!   only if that epoch is not over yet, which it checks with the lock held. The task that ends an epoch
+//!   takes the lock afterwards, to wipe what was made.
 
 use super::Device;
 use kernel::sync::atomic::{
@@ -17,7 +17,7 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// A time for which an interface is up, from one `ndo_open` to the next `ndo_stop`.
+/// A period for which an interface is up, from one `ndo_open` to the next `ndo_stop`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u32);
 
@@ -25,7 +25,7 @@ pub(crate) struct Epoch(u32);
 pub(super) struct Epochs(Atomic<u32>);
 
 impl Epochs {
-    /// Returns those of an interface that was never up.
+    /// Creates the counter of an interface that was never up.
     pub(super) const fn new() -> Self {
         Self(Atomic::new(0))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens around a device: the end of the namespace that its sockets are in, suspend, and a fork
-//! of the virtual machine.
+//! Events around a device: the exit of the namespace that its sockets are in, suspend, and a fork of the
+//! virtual machine.
 
 use super::WireGuard;
 use crate::{
@@ -44,11 +44,12 @@ impl PernetOperations for WireGuard {
             let config = device.config.lock();
             device.transport_net.clear();
             device.close_sockets();
-            // Nothing is sent any more. What follows needs no memory, and all grace periods are one.
+            // Nothing is sent any more. The following needs no memory, and one grace period does for all
+            // peers.
             config.peers().for_each(|peer| peer.close_routes());
             rcu::synchronize_net();
             config.peers().for_each(|peer| peer.release_routes());
-            // Which of our addresses a peer was heard at means nothing elsewhere.
+            // Our address that a peer last sent to means nothing in another namespace.
             config
                 .peers()
                 .for_each(|peer| peer.clear_source(GFP_KERNEL));
@@ -65,7 +66,7 @@ impl PmNotifier for WireGuard {
             drop(config);
             device.cookies.lock().forget();
         });
-        // For the entries of the indices, and then for the sessions, which these refer to.
+        // First for the entries of the index table, then for the sessions, which they refer to.
         rcu::rcu_barrier();
         rcu::rcu_barrier();
     }
@@ -75,7 +76,7 @@ impl PmNotifier for WireGuard {
         if globals::is_suspending() {
             return;
         }
-        // What waits for a session could not ask for one.
+        // Packets that wait for a session could not begin a handshake.
         Globals::for_each_device(|device| {
             let config = device.config.lock();
             if device.is_running() {

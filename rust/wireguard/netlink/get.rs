@@ -2,9 +2,9 @@
 
 //! Showing the configuration of an interface.
 //!
-//! What does not fit into one message goes on in the next, where a dump remembers to be by numbers:
-//! that of the last peer that is complete, and that of the next of its successor's allowed IPs. So
-//! nothing that may be removed meanwhile is held, but for the interface.
+//! What does not fit into one message continues in the next. A dump remembers its position by numbers: that
+//! of the last complete peer, and that of the next allowed IP of the peer after it. So it holds nothing that
+//! may be removed meanwhile, except the interface.
 
 use super::{
     interface,
@@ -42,12 +42,12 @@ use wg_proto::{
     uapi, //
 };
 
-/// How far a dump has come.
+/// The position of a dump.
 pub(crate) struct Dump {
     interface: Interface,
-    /// Number of the last peer that is complete.
+    /// Number of the last complete peer.
     last_peer: Option<u64>,
-    /// Where the allowed IPs of the next peer go on, if it was begun.
+    /// Where the allowed IPs of the next peer continue, if it was begun.
     next_allowed_ip: Option<Position>,
 }
 
@@ -56,15 +56,15 @@ pub(crate) struct Dump {
 struct Position {
     /// The number of the next one.
     next: u64,
-    /// The state of the table, which the number is worth nothing without.
+    /// The state of the table, without which the number means nothing.
     sequence: u64,
 }
 
-/// What has become of a peer in a message.
+/// How much of a peer is in a message.
 enum Fit {
     /// It is complete.
     Complete,
-    /// It is not: its allowed IPs go on from there in the next message.
+    /// It is cut: its allowed IPs continue from there in the next message.
     Cut(Position),
 }
 
@@ -102,7 +102,7 @@ impl genetlink::Dump for Dump {
     }
 }
 
-/// Adds what is known of the interface itself.
+/// Adds the attributes of the interface itself.
 fn put_device(message: &mut Message<'_>, interface: &Interface, config: &Config) -> Result {
     let device: &Device = interface.data();
 
@@ -192,7 +192,7 @@ fn put_peer(
     }
 
     let first = match from {
-        // With another table, the rest cannot be told from what was shown already.
+        // If the table has changed, the rest cannot be told from what was shown already.
         Some(position) if position.sequence != sequence => return Ok(Fit::Complete),
         Some(position) => position.next,
         None => 0,
@@ -213,7 +213,7 @@ fn put_peer(
     })
 }
 
-/// Adds an address as the C structure that stands for it.
+/// Adds an address in the form of its C structure.
 fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
     match endpoint {
         SocketAddr::V4 { addr, port } => {

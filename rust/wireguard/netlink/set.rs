@@ -64,14 +64,14 @@ impl Do for Set {
 
 /// Carries out a request.
 ///
-/// Not inlined, so that all it leaves on the stack lies below the one that wipes that.
+/// Not inlined, so that everything it leaves on the stack lies below the frame of the caller that wipes it.
 #[inline(never)]
 fn set(request: &Request<'_>) -> Result {
     let interface = interface(request)?;
     let device = interface.data();
     let (result, grave) = with_config(&interface, |config| {
         let result = change(device, config, request);
-        // Those before an error take effect, all together.
+        // Changes before an error take effect, all together.
         let published = device.publish_allowed_ips(config);
         (result.and(published), device.bury_dead(config))
     });

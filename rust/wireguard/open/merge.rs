@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Merging what many messages hold into GSO packets.
+//! Merging the packets in many messages into GSO packets.
 
 use super::Gather;
 use wg_kernel::{
@@ -18,18 +18,18 @@ use wg_proto::{
     merge::Flow, //
 };
 
-/// Packets of up to this length have all their data in their linear part.
+/// Packets of up to this length are linear.
 const MAX_LINEAR: usize = 256;
 
-/// Bytes before the first packet in the spare part of the pages: what decryption is faster with.
+/// Bytes before the first packet in the spare part of the pages: the room that makes decryption faster.
 const FRONT: usize = chacha20poly1305::ROOM_BEFORE;
 
-/// A GSO packet that is being put together.
+/// A GSO packet that is being merged.
 pub(super) struct Group {
     flow: Flow,
-    /// With the headers of the first packet, and payload in earlier pages.
+    /// Holds the headers of the first packet, and the payload in earlier pages.
     skb: NewSkBuff,
-    /// Where its messages came from.
+    /// The outer headers of its messages.
     outer: Outer,
     /// Bytes of its messages.
     message_bytes: usize,
@@ -38,8 +38,8 @@ pub(super) struct Group {
 }
 
 impl Gather<'_> {
-    /// Makes `len` bytes free behind what there is, and returns where they begin: at [`FRONT`] if
-    /// there is nothing.
+    /// Makes room for `len` bytes behind the group's payload, and returns where it begins: at [`FRONT`] if
+    /// there is no payload.
     #[inline]
     pub(super) fn make_room(&mut self, len: usize) -> Option<usize> {
         let end = self.group.as_ref().map_or(0, |group| group.payload.end);
@@ -61,7 +61,7 @@ impl Gather<'_> {
         Some(FRONT)
     }
 
-    /// Adds a packet, which lies in the pages from `at` on, and was padded to `len` bytes.
+    /// Adds a packet, which lies in the pages from `at` on, padded to `len` bytes.
     #[inline]
     pub(super) fn add(
         &mut self,
@@ -74,7 +74,7 @@ impl Gather<'_> {
         let head = plain.get(..ip::V6_HEADER_LEN.min(len))?;
         let total_len = match ip::Header::parse(head, len) {
             Ok(header) => header.total_len() as usize,
-            // A keepalive, or something that will be counted when it is delivered.
+            // A keepalive, or an invalid packet that will be counted when it is delivered.
             Err(_) => {
                 let at = self.flush_before(at);
                 return self.add_alone(skb, at, len, message_len);
@@ -88,7 +88,7 @@ impl Gather<'_> {
                 let payload_len = total_len.checked_sub(headers_len)?;
                 let spare = self.pages.as_mut()?.spare();
                 let from = at.wrapping_add(headers_len);
-                // What there is of it may end before `at`.
+                // The payload so far may end before `at`.
                 if group.payload.end == 0 {
                     group.payload = at..at;
                 }
@@ -121,8 +121,8 @@ impl Gather<'_> {
         Some(())
     }
 
-    /// Finishes the group that the packet at `at` does not belong to, and returns where that is then:
-    /// the spare part of the pages begins behind what the group has got.
+    /// Finishes the group that the packet at `at` does not belong to, and returns the packet's new position:
+    /// the spare part of the pages now begins behind what the group was given.
     #[inline]
     fn flush_before(&mut self, at: usize) -> usize {
         let payload = self.group.as_ref().map(|group| &group.payload);
@@ -132,7 +132,7 @@ impl Gather<'_> {
         at.wrapping_sub(end)
     }
 
-    /// Adds a packet that is for itself, and lies in the spare part of the pages.
+    /// Emits a packet that is not merged, and lies in the spare part of the pages.
     fn add_alone(&mut self, skb: &SkBuff, at: usize, len: usize, message_len: usize) -> Option<()> {
         let linear = if len > MAX_LINEAR {
             ip::V6_HEADER_LEN
@@ -166,7 +166,7 @@ impl Gather<'_> {
         }
     }
 
-    /// Finishes a group, all payload of which its packet has.
+    /// Finishes a group whose payload is all in its packet.
     fn finish(&mut self, mut group: Group) {
         let count = group.flow.count();
         if count > 1 {
@@ -186,7 +186,7 @@ impl Gather<'_> {
     }
 }
 
-/// Returns the length of a range, whose own function might panic for all the compiler knows.
+/// Returns the length of a range. The compiler cannot tell that the range's own method does not panic.
 #[inline]
 fn length(range: &core::ops::Range<usize>) -> usize {
     range.end.wrapping_sub(range.start)

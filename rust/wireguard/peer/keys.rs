@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of a peer's keys: when its identity changes, when they expire, when the interface goes down,
+//! The end of a peer's keys: when our identity changes, when they expire, when the interface goes down,
 //! before the machine is suspended, and when the peer is removed.
 
 use super::Peer;
@@ -20,7 +20,7 @@ use wg_kernel::{
 use wg_proto::timers::Timer;
 
 impl Peer {
-    /// Returns what a handshake with the peer takes, with our present identity.
+    /// Returns the state of handshakes with the peer, with our present static identity.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Peer {
     /// Returns whether keys may be made on behalf of the peer, by what began in `epoch`: it was not
     /// removed, the interface did not go down since, and the machine is not about to be suspended.
     ///
-    /// To be asked with the peer's keying locked. Whoever changes that takes the lock afterwards, to
+    /// To be called with the peer's keying locked. The task that changes that takes the lock afterwards, to
     /// wipe the handshake, and then wipes the sessions.
     pub(crate) fn may_have_keys(&self, epoch: Epoch) -> bool {
         !self.is_dead() && self.device().is_in(epoch) && !globals::is_suspending()
@@ -45,7 +45,8 @@ impl Peer {
         }
     }
 
-    /// Makes the next packet begin a new handshake, at once, as who the device is by then.
+    /// Makes the next packet begin a new handshake, at once, with the static identity that the device then
+    /// has.
     pub(crate) fn change_identity(&self) {
         let mut keying = self.keying.lock();
         keying.forget_identity();
@@ -66,8 +67,8 @@ impl Peer {
 
     /// Wipes the handshake, and then all sessions, unless there is a new one.
     ///
-    /// To be called when there was none for long. As the timer expires, or until a worker gets to what
-    /// follows, there may be one all the same.
+    /// To be called when there was no new session for long. One may still appear as the timer expires, or
+    /// before a worker gets to this.
     pub(crate) fn wipe_expired_keys(&self) {
         let mut keying = self.keying.lock();
         if !self.sessions.are_young(time::boottime_coarse_ns()) {
@@ -77,9 +78,8 @@ impl Peer {
         }
     }
 
-    /// Wipes the handshake, and then all sessions, to which it may have led until then, as when the
-    /// interface goes down. If it comes up, the next packet begins a new
-    /// handshake, at once.
+    /// Wipes the handshake, and then all sessions, to which it may have led until then, as when the interface
+    /// goes down. When it comes up, the next packet begins a new handshake, at once.
     pub(crate) fn stop_keys(&self) {
         let mut keying = self.keying.lock();
         self.abandon(&mut keying);
@@ -88,7 +88,8 @@ impl Peer {
         self.sessions.clear();
     }
 
-    /// Does the same before the machine is suspended, and wipes whatever else can be made again.
+    /// Wipes the handshake, and then all sessions, before the machine is suspended, and all else that can be
+    /// made again.
     pub(crate) fn forget_keys(&self) {
         let mut keying = self.keying.lock();
         keying.forget_learned();
@@ -96,13 +97,14 @@ impl Peer {
         self.allow_initiation(&keying);
         drop(keying);
         self.sessions.clear();
-        // There is nothing left to be wiped later.
+        // Nothing is left to be wiped later.
         self.timers.cancel(Timer::ZeroKeyMaterial.index());
-        // Jobs that are done refer to sessions as long as nobody delivers them.
+        // Finished jobs hold references to sessions until they are delivered.
         self.outbox.drain(bh::disable());
     }
 
-    /// Does the same for a dead peer, and wipes all else that is secret: nothing of it is made again.
+    /// Wipes the handshake, and then all sessions, of a dead peer, and all other secrets: none are made
+    /// again.
     pub(crate) fn bury_keys(&self) {
         let mut keying = self.keying.lock();
         self.abandon(&mut keying);

@@ -31,11 +31,11 @@ use wg_kernel::{
     sync::SpinLockBh, //
 };
 
-/// How many jobs, and of how many sessions, are passed over for one of another session that is done.
+/// How many jobs, and of how many sessions, are passed over to reach a finished one of another session.
 const MAX_JOBS_PASSED: usize = 256;
 const MAX_SESSIONS_PASSED: usize = 4;
 
-/// How many jobs that are not done are looked at for one that waits for a CPU that does not get to it.
+/// How many unfinished jobs are checked to find one that waits for a stuck CPU.
 const MAX_JOBS_LOOKED_AT: usize = 16;
 
 /// Jobs in the order in which they are to be delivered.
@@ -64,15 +64,14 @@ impl Ordered {
     /// Adds a job.
     pub(super) fn push(&self, job: ListArc<Job>) {
         let mut jobs = self.jobs.lock();
-        // Not under the lock when it goes down, hence atomic.
-        // Fully ordered, as whoever ends a session is: either he sees the job, or it sees that the session
-        // is over.
+        // Atomic, as it is decremented without the lock. Fully ordered, like the end of a session: either the
+        // CPU that ends the session sees the job, or the one that adds the job sees that the session is over.
         self.count.fetch_add(1, Full);
         jobs.push_back(job);
     }
 
-    /// Has the first job that waits for a CPU that does not get to it worked on by any that is free.
-    /// Others wait for it: those behind it, or those of its session.
+    /// Has the first job that waits for a stuck CPU done by any CPU that is free. Other jobs wait for it:
+    /// those behind it, or those of its session.
     pub(crate) fn rescue_stuck(&self, device: &Device, now_ns: u64) {
         let jobs = self.jobs.lock();
         let mut looked_at: usize = 0;
@@ -96,8 +95,8 @@ impl Ordered {
 
     /// Takes the first job if it is done, and passes over those that were cancelled.
     ///
-    /// It goes on to count until [`Ordered::delivered`] is called for it: packets that find the
-    /// list empty may overtake it otherwise.
+    /// The job counts until [`Ordered::delivered`] is called for it: otherwise packets that find the list
+    /// empty could overtake it.
     #[inline]
     pub(crate) fn pop_done(&self) -> Option<Batch> {
         self.pop_batch(|jobs| match is_front_done(jobs) {
@@ -106,8 +105,8 @@ impl Ordered {
         })
     }
 
-    /// Does the same with the first job that is done and that no other one of its session is before:
-    /// sessions do not wait for each other.
+    /// Takes the first job that is done and not behind another one of its session, and passes over those that
+    /// were cancelled: sessions do not wait for each other.
     pub(crate) fn pop_done_of_session(&self) -> Option<Batch> {
         self.pop_batch(take_done_of_session)
     }
@@ -127,7 +126,7 @@ impl Ordered {
         None
     }
 
-    /// Cancels those jobs that nobody has begun and whose session is over, and returns whether there were
+    /// Cancels those jobs that were not begun yet and whose session is over, and returns whether there were
     /// any.
     pub(super) fn cancel_if_over(&self) -> bool {
         if self.is_empty() {
@@ -150,15 +149,15 @@ impl Ordered {
         is_front_done(&self.jobs.lock())
     }
 
-    /// Notes that a job that was taken is delivered.
+    /// Notes that a job that was taken has been delivered.
     pub(crate) fn delivered(&self) {
         // Pairs with `Acquire` in `is_empty`.
         self.count.fetch_sub(1, Release);
     }
 }
 
-/// Takes the first job that is done and that no other one of its session is before. If there are many,
-/// it looks at some.
+/// Takes the first job that is done and not behind another one of its session. If there are many, it checks
+/// only some.
 fn take_done_of_session(jobs: &mut List<Job>) -> Option<ListArc<Job>> {
     let mut waiting = [None; MAX_SESSIONS_PASSED];
     let mut cursor = jobs.cursor_front();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Large packets on their way out: the messages of one are sent as one large datagram.
+//! Outgoing GSO packets: the messages of one are sent as one UDP GSO packet.
 //!
-//! What the stack calls generic segmentation offload (GSO) works on both sides of the tunnel. A
-//! large packet of the inside is not segmented by the kernel, but here, straight into the messages,
-//! which lie one behind the other in memory; and they are handed to UDP as a packet that stands
-//! for as many datagrams, which a network card, or the kernel as late as possible, takes apart.
+//! Generic segmentation offload (GSO) works on both sides of the tunnel. An inner GSO packet is segmented not
+//! by the kernel but here, straight into the messages, which lie back to back in memory; they are handed to
+//! UDP as one GSO packet, a datagram to each message, which is segmented by the network card or, as late as
+//! possible, by the kernel.
 
 use crate::{
     control::{
@@ -44,29 +44,28 @@ use wg_proto::{
     }, //
 };
 
-/// The most bytes of messages in one datagram of many: less than 64 KB by all headers.
+/// The most bytes of messages in one UDP GSO packet: 64 KB less all headers.
 const MAX_LEN: usize = (1 << 16) - 256;
 
-/// The most messages in one datagram of many.
+/// The most messages in one UDP GSO packet.
 const MAX_MESSAGES: usize = 128;
 
-/// Bytes before the first message in a piece of memory: with its header, what encryption is faster
-/// with.
+/// Bytes before the first message in a fragment: with its header, the room that makes encryption faster.
 const FRONT: usize = chacha20poly1305::ROOM_BEFORE - wire::DATA_HEADER_LEN;
 
-/// The messages that a large packet becomes.
+/// The messages that a GSO packet becomes.
 pub(crate) struct Bundle {
     plan: Plan,
     /// Bytes of each message but the last.
     message_len: usize,
-    /// How many messages go into one datagram.
+    /// How many messages go into one UDP GSO packet.
     per_datagram: usize,
 }
 
 impl Bundle {
-    /// Plans the messages of a packet of which the MTU was noted.
+    /// Plans the messages of a packet whose MTU was noted.
     ///
-    /// Returns [`None`] if the kernel must segment it, or if it is not large.
+    /// Returns [`None`] if the kernel must segment it, or if it is not a GSO packet.
     pub(crate) fn plan(skb: &SkBuff) -> Option<Self> {
         if !skb.is_gso() {
             return None;
@@ -103,8 +102,8 @@ impl Bundle {
         self.plan.count()
     }
 
-    /// Makes the messages of `skb`, the packet that this was planned for, and appends the datagrams
-    /// that hold them. Returns whether that worked.
+    /// Makes the messages of `skb`, the packet that this was planned for, and appends the packets that hold
+    /// them. Returns whether that worked.
     pub(crate) fn seal(
         &self,
         keypair: &Keypair,
@@ -137,8 +136,8 @@ impl Bundle {
         true
     }
 
-    /// Does the same from message `first` on without pages of our own, for want of memory: the kernel
-    /// segments the packet, and each segment is encrypted where it is.
+    /// Makes the messages from `first` on without pages of our own, for want of memory: the kernel segments
+    /// the packet, and each segment is encrypted in place.
     #[cold]
     fn seal_rest(
         &self,
@@ -161,8 +160,8 @@ impl Bundle {
         keypair.seal_each(segments, nonces, datagrams)
     }
 
-    /// Makes some of the messages, puts them into a datagram, and returns how many that were: fewer
-    /// if the datagram does not take more pieces of memory, or if there is no more memory.
+    /// Makes some of the messages, puts them into one packet, and returns how many: fewer than planned if the
+    /// packet takes no more fragments, or if memory runs out.
     fn fill(
         &self,
         keypair: &Keypair,
@@ -223,7 +222,7 @@ impl Bundle {
         let payload_end = self.plan.headers_len().wrapping_add(part.len);
         let padding_end = body.len().checked_sub(wire::TAG_LEN)?;
         let payload = body.get_mut(self.plan.headers_len()..payload_end)?;
-        // Checked while it is copied, and then encrypted while it is in the cache.
+        // Checksummed while it is copied, then encrypted while it is in the cache.
         let sum = skb.copy_and_sum(part.offset, payload)?;
         body.get_mut(payload_end..padding_end)?.fill(0);
         let sum = Sum::new().with_sum(sum);
@@ -234,7 +233,7 @@ impl Bundle {
     }
 }
 
-/// Appends the messages that end at `filled` to a datagram.
+/// Appends the messages that end at `filled` to a UDP GSO packet.
 fn give(pages: &mut Pages, datagram: &mut NewSkBuff, filled: usize) -> bool {
     pages.give(datagram, FRONT, filled.wrapping_sub(FRONT))
 }
@@ -248,7 +247,7 @@ fn message_len(plan: &Plan, index: usize, mtu: u32) -> Option<usize> {
     Some(wire::DATA_MIN_LEN.wrapping_add(padded as usize))
 }
 
-/// As [`message_len`], for the last segment.
+/// Returns the length of the message that the last segment becomes.
 fn message_len_of_last(plan: &Plan, mtu: u32) -> Option<usize> {
     message_len(plan, plan.count().wrapping_sub(1), mtu)
 }

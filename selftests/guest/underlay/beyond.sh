@@ -15,7 +15,7 @@
 . "$LIB/flows.sh"
 . "$LIB/bundles.sh"
 
-CARD=$HERE/../../target/card/$(uname -r).ko
+CARD=$TOP/target/card/$(uname -r).ko
 
 undo() {
 	rmmod card 2> /dev/null || true

@@ -214,7 +214,7 @@ fn an_ended_handshake_has_no_ephemeral_key() {
 
     // As soon as it is given up, or the response was consumed.
     let (mut initiator, _, _) = start();
-    initiator.clear();
+    let _ = initiator.clear();
     assert_gone(initiator);
 
     let (mut initiator, _, response) = start();

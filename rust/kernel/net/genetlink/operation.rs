@@ -73,6 +73,7 @@ pub struct Operation(bindings::genl_split_ops);
 
 impl Operation {
     /// Returns the row for an operation that carries out requests.
+    #[inline]
     pub const fn doit<T: Do>() -> Self {
         let callbacks = bindings::genl_split_ops__bindgen_ty_1 {
             __bindgen_anon_1: bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
@@ -85,6 +86,7 @@ impl Operation {
     }
 
     /// Returns the row for an operation that dumps.
+    #[inline]
     pub const fn dump<T: Dump>() -> Self {
         let callbacks = bindings::genl_split_ops__bindgen_ty_1 {
             __bindgen_anon_2: bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
@@ -101,13 +103,16 @@ impl Operation {
         )
     }
 
-    /// Makes a row.
+    /// Makes a row, or panics, as [`Operation::as_raw`] does, if there is no policy.
+    #[inline]
     const fn new(
         cmd: u8,
         policy: &'static [Policy],
         kind: u32,
         callbacks: bindings::genl_split_ops__bindgen_ty_1,
     ) -> Self {
+        // Without any, C takes attributes as they are.
+        assert!(!policy.is_empty(), "an operation has no policy");
         let (policy, max) = Policy::as_raw(policy);
         // INVARIANT: The callers give both as they belong together.
         Self(bindings::genl_split_ops {

@@ -36,18 +36,34 @@ fn what_is_not_answered_is_abandoned() {
 
     for mut handshake in [zeroed, created, responded, ended] {
         let before = Snapshot::of(&handshake);
-        handshake.abandon_unanswered();
+        assert_eq!(handshake.abandon_unanswered(), None);
         assert_eq!(Snapshot::of(&handshake), before);
     }
     let mut handshake = consumed;
-    handshake.abandon_unanswered();
+    assert_eq!(handshake.abandon_unanswered(), None);
     let mut cleared = in_each_state().into_iter().nth(2).unwrap();
-    cleared.clear();
+    assert_eq!(cleared.clear(), None);
     assert_eq!(Snapshot::of(&handshake).state, ("zeroed", None, None, None));
     assert_eq!(
         Snapshot::of(&handshake).symmetric,
         Snapshot::of(&cleared).symmetric
     );
+}
+
+#[test]
+fn the_index_that_an_initiation_superseded_is_given_back() {
+    let mut pair = Pair::new();
+    let theirs = pair.initiate(1);
+    // Both begin at the same time.
+    let mut ephemeral = Secret::zero();
+    ephemeral.as_mut_bytes().fill(7);
+    pair.responder
+        .create_initiation::<RustCrypto>(&mut ephemeral, RESPONDER_INDEX, Timestamp::default())
+        .unwrap();
+    pair.consume(&theirs, 0).unwrap();
+
+    assert_eq!(pair.responder.abandon_unanswered(), Some(RESPONDER_INDEX));
+    assert_eq!(pair.responder.local_index(), None);
 }
 
 #[test]

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tests.sh: fails if a guest test says something at its top that selftests/run does not understand, or
+# needs what is not there. One with a wrong word in place of `kernels:` would be run by nobody.
+
+. "$(dirname "$0")/../lib.sh"
+. "$WG_TOP/selftests/lib/tests.sh"
+
+status=0
+
+complain() {
+	echo "$1: $2"
+	status=1
+}
+
+# among NAME WORD...: is it one of these?
+among() {
+	local name=$1
+	shift
+	case " $* " in *" $name "*) ;; *) return 1 ;; esac
+}
+
+# words FILE FIELD VALUE: complains of each word that has no meaning there.
+words() {
+	local file=$1 field=$2 word values=()
+	case $field in
+	kernels) values=(stock uml debug) ;;
+	drivers) values=(c rust) ;;
+	excuse) values=(no) ;;
+	pairs) values=("c,rust" "rust,c" "rust,rust" "c,c") ;;
+	slow) values=(yes stock uml debug stock-7.2 {stock,uml,debug,stock-7.2}/{c,rust}) ;;
+	timeout) [[ $3 =~ ^[1-9][0-9]*$ ]] || complain "$file" "$field: $3"; return ;;
+	append) return ;;
+	needs)
+		[ -d "$WG_TOP/selftests/needs/$3" ] || [ -x "$WG_TOP/selftests/needs/$3.sh" ] ||
+			complain "$file" "there is no selftests/needs/$3, nor $3.sh"
+		return
+		;;
+	outside)
+		compgen -G "$WG_TOP/selftests/guest/*/$3.py" >/dev/null ||
+			complain "$file" "there is no selftests/guest/*/$3.py"
+		return
+		;;
+	esac
+	for word in $3; do
+		among "$word" "${values[@]}" || complain "$file" "$field: $word"
+	done
+}
+
+# judge FILE: what stands at the top of it, behind the last paragraph, one field a line.
+judge() {
+	local file=$1 field value fields=()
+	while read -r field value; do
+		field=${field%:}
+		among "$field" kernels drivers pairs timeout append slow excuse needs outside ||
+			complain "$file" "no such field: $field"
+		! among "$field" "${fields[@]}" || complain "$file" "twice: $field"
+		fields+=("$field")
+		words "$file" "$field" "$value"
+	done < <(sed -n '2,/^[^#]/{ /^#$/{ h; d; }; /^# /H }; /^[^#]/{ x; p; q; }' "$file" |
+		sed -n 's/^# \([a-z]*:.*\)/\1/p')
+	among kernels "${fields[@]}" || among pairs "${fields[@]}" || complain "$file" 'it does not say where it runs'
+}
+
+for name in $(test_names); do
+	judge "${test_file[$name]}"
+done
+for needed in "$WG_TOP"/selftests/needs/*; do
+	needed=$(basename "$needed" .sh)
+	grep -qx "# needs: $needed" "${test_file[@]}" || complain "selftests/needs/$needed" 'no test needs it'
+done
+[ "$status" -eq 0 ] || exit 1
+
+# Each of these must be noticed.
+control=$(mktemp)
+trap 'rm -f "$control"' EXIT
+for wrong in 'kernel: uml' 'kernels: ulm' 'needs: cards' 'outside: nothing' 'timeout: soon' 'slow: stock/d' \
+	$'kernels: uml\n# excuse: yes' $'kernels: uml\n# kernels: stock' 'slow: yes'; do
+	printf '#!/bin/bash\n#\n# A control.\n#\n# %s\n\n. lib.sh\n' "$wrong" >"$control"
+	[ -n "$(judge "$control")" ] || { echo "not noticed: $wrong"; exit 1; }
+done
