@@ -6,7 +6,7 @@ __rust_helper unsigned int rust_helper_dst_ifindex(const struct dst_entry *dst)
 {
 	unsigned int ifindex;
 
-	/* Bottom halves that are off are enough, but lockdep does not know that of all readers. */
+	/* Bottom halves being off is enough, but not all lockdep checks know that. */
 	rcu_read_lock();
 	ifindex = dst_dev_rcu(dst)->ifindex;
 	rcu_read_unlock();

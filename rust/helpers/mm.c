@@ -9,7 +9,7 @@ __rust_helper u64 rust_helper_wg_total_ram(void)
 	return (u64)totalram_pages() << PAGE_SHIFT;
 }
 
-/* Allocates 2^@order pages from anywhere; memory that is scarce is not fought for. */
+/* Allocates 2^@order pages on any node; does not try hard if memory is scarce. */
 __rust_helper struct page *rust_helper_wg_alloc_pages(unsigned int order)
 {
 	return alloc_pages(GFP_ATOMIC | __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY, order);

@@ -3,12 +3,12 @@
 #include <linux/module.h>
 #include <linux/printk.h>
 
-/* What the module! macro has no word for. */
+/* Module information that the module! macro cannot express. */
 #ifndef __BINDGEN__
 MODULE_VERSION("1.0.0-rust");
 #endif
 
-/* Only C knows what the module is, and what it is called. */
+/* Only C has THIS_MODULE and KBUILD_MODNAME. */
 __rust_helper bool rust_helper_wg_within_this_module(const void *addr)
 {
 	return within_module((unsigned long)addr, THIS_MODULE);

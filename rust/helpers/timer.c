@@ -10,8 +10,8 @@ __rust_helper void rust_helper_timer_setup(struct timer_list *timer,
 }
 
 /*
- * Makes @deadline the time @delay jiffies from now, never 0, and has @timer expire then unless it
- * does so before.
+ * Sets @deadline to @delay jiffies from now, never 0, and has @timer expire then unless it
+ * expires earlier.
  */
 __rust_helper void rust_helper_wg_timer_arm(struct timer_list *timer, u32 *deadline,
 					    unsigned long delay)
@@ -27,7 +27,7 @@ __rust_helper void rust_helper_wg_timer_arm(struct timer_list *timer, u32 *deadl
 	timer_reduce(timer, expires);
 }
 
-/* Has @timer expire @delay jiffies from now unless it does so before. */
+/* Has @timer expire @delay jiffies from now unless it expires earlier. */
 __rust_helper void rust_helper_wg_timer_expire_in(struct timer_list *timer, unsigned long delay)
 {
 	timer_reduce(timer, jiffies + delay);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Linux 7.2 has otherwise, as Linux 7.3 has it.
+//! APIs in which Linux 7.2 differs, in the form that Linux 7.3 has them.
 //!
-//! Nothing else depends on the series. When 7.2 is supported no longer, this file goes, as does the line
-//! about `linux_7_2` in `Kbuild.include`, and what is imported from here is imported from the `kernel`
-//! crate.
+//! Nothing else depends on the series. When support for 7.2 ends, this file goes, as does the line about
+//! `linux_7_2` in `Kbuild.include`, and its users import from the `kernel` crate instead.
 
 #[cfg(not(linux_7_2))]
 mod series {
@@ -66,7 +65,7 @@ mod series {
         EPROTONOSUPPORT,
     }
 
-    /// Returns the error of that number, of which constants are made only.
+    /// Returns the error of that number. For constants only.
     const fn errno(number: u32) -> Error {
         assert!(0 < number && number <= bindings::MAX_ERRNO);
         let Some(number) = NonZeroI32::new(-(number as i32)) else {
@@ -85,7 +84,7 @@ mod series {
         value as usize
     }
 
-    /// Waits until the callbacks that were given to RCU have run.
+    /// Waits until all pending RCU callbacks have run.
     #[inline]
     pub fn rcu_barrier() {
         // SAFETY: An FFI call that may sleep, as documented.

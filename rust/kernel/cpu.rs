@@ -9,12 +9,12 @@ use wg_bindings as bindings;
 
 /// The number of a CPU that was online a moment ago.
 ///
-/// Work for a CPU that has gone offline since is run elsewhere.
+/// Work for a CPU that has gone offline since runs on another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Online(u32);
 
 impl Online {
-    /// Returns the online CPU that follows `cpu`, going round.
+    /// Returns the next online CPU after `cpu`, wrapping around.
     #[inline]
     pub fn after(cpu: u32) -> Self {
         let ids = nr_cpu_ids();

@@ -24,7 +24,7 @@ pub fn eq(a: &[u8], b: &[u8]) -> bool {
     unsafe { bindings::__crypto_memneq(a.as_ptr().cast(), b.as_ptr().cast(), a.len()) == 0 }
 }
 
-/// Overwrites `bytes` with zeros, even if nobody reads them any more.
+/// Overwrites `bytes` with zeros, even if they are not read any more.
 #[inline]
 pub fn wipe(bytes: &mut [u8]) {
     // SAFETY: `bytes` is valid for as many bytes.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages that are only printed if they were asked for, through dynamic debug.
+//! Debug messages, enabled through dynamic debug.
 //!
 //! Every use of [`pr_debug!`](crate::pr_debug) is a call site of its own in
-//! `/sys/kernel/debug/dynamic_debug/control`. Its arguments are not even evaluated unless it is
-//! enabled. Nothing is printed without `CONFIG_DYNAMIC_DEBUG`.
+//! `/sys/kernel/debug/dynamic_debug/control`. Its arguments are evaluated only if it is enabled.
+//! Nothing is printed without `CONFIG_DYNAMIC_DEBUG`.
 //!
 //! C header: [`include/linux/dynamic_debug.h`](srctree/include/linux/dynamic_debug.h)
 
@@ -21,7 +21,7 @@ use wg_bindings as bindings;
 #[doc(hidden)]
 pub use kernel::prelude::fmt;
 
-/// What dynamic debug knows of a call site. Made by [`pr_debug!`](crate::pr_debug) only.
+/// Dynamic debug's descriptor of a call site. Made by [`pr_debug!`](crate::pr_debug) only.
 ///
 /// # Invariants
 ///
@@ -45,8 +45,8 @@ impl Descriptor {
     ///
     /// # Panics
     ///
-    /// If a string is not null-terminated. This function is for initialising statics, so that the
-    /// panic is one of the compiler's.
+    /// If a string is not null-terminated. This function is for initialising statics, so that it
+    /// panics at compile time.
     #[doc(hidden)]
     #[inline]
     pub const fn new(module: &'static [u8], at: [&'static str; 3], line: u32) -> Self {
@@ -56,7 +56,7 @@ impl Descriptor {
         assert!(matches!(file.as_bytes(), [.., 0]));
         assert!(matches!(format.as_bytes(), [.., 0]));
 
-        // C lays bit fields out from the first byte in memory on.
+        // C lays out bit fields starting at the first byte in memory.
         let line = line & ((1 << LINE_BITS) - 1);
         let class = bindings::_DPRINTK_CLASS_DFLT;
         let bits = if cfg!(target_endian = "little") {
@@ -117,7 +117,7 @@ impl Descriptor {
     }
 }
 
-/// Returns whether another message about what others send to us may be printed.
+/// Returns whether another message that remote hosts can cause may be printed (`net_ratelimit()`).
 #[doc(hidden)]
 pub fn ratelimit() -> bool {
     // SAFETY: May be called from any context.
@@ -137,8 +137,7 @@ macro_rules! pr_debug {
 }
 pub use pr_debug;
 
-/// As [`pr_debug!`](crate::pr_debug), for messages that others can cause: there are not too many of
-/// them in a row.
+/// As [`pr_debug!`](crate::pr_debug), rate-limited, for messages that remote hosts can cause.
 #[macro_export]
 macro_rules! pr_debug_ratelimited {
     ($($args:tt)+) => {

@@ -2,23 +2,23 @@
 
 //! Abstractions over C kernel APIs that the `kernel` crate does not have yet.
 //!
-//! All `unsafe` code of the project is here. Modules lie where they would lie in `rust/kernel/`,
-//! so that each could go upstream:
+//! All `unsafe` code of the project is here. Modules are where they would be in `rust/kernel/`, so
+//! that each could go upstream:
 //!
-//! - [`compat`]: what Linux 7.2 has otherwise.
+//! - [`compat`]: APIs in which Linux 7.2 differs.
 //! - [`cpu`]: CPUs that are online.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
-//! - [`mm`]: memory of the machine.
-//! - [`module`]: the end of a module.
+//! - [`mm`]: memory.
+//! - [`module`]: safe unloading of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
-//! - [`notifier`]: what happens to the machine.
+//! - [`notifier`]: notifications of suspend, hibernation and VM forks.
 //! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
-//! - [`task`]: the task that runs.
+//! - [`task`]: the current task.
 //! - [`mod@time`]: clocks and jiffies.
 //! - [`timer`]: timers that belong to an RCU-freed object.
-//! - [`workqueue`]: workqueues of one's own.
+//! - [`workqueue`]: workqueues of the module's own.
 
 pub mod compat;
 pub mod cpu;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of the machine.
+//! Memory.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
@@ -12,9 +12,9 @@ pub fn total_ram() -> u64 {
     unsafe { bindings::wg_total_ram() }
 }
 
-/// Moves `len` bytes within `bytes`, from the place `from` to the place `to`, which may overlap.
+/// Moves `len` bytes within `bytes`, from offset `from` to offset `to`. The ranges may overlap.
 ///
-/// Returns false, and does nothing, if there are fewer bytes from either place on.
+/// Returns false, and does nothing, if either range exceeds `bytes`.
 #[inline]
 pub fn move_within(bytes: &mut [u8], from: usize, to: usize, len: usize) -> bool {
     let has = |place: usize| place.checked_add(len).is_some_and(|end| end <= bytes.len());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of a module: its code must not be unloaded while something is left that runs it.
+//! Safe unloading: the module's code must not go while something is left that may run it.
 //!
 //! Objects that RCU callbacks free, workqueues and registrations are counted. They can be made only
-//! while the module has its [`End`], which waits until none of what was counted is left. That is a part
-//! of the module's own value and of nothing else, so it cannot be forgotten, nor be kept for longer.
+//! while the module has its [`End`], which waits until none of them is left. The `End` can only be a part
+//! of the module's own value, so it can neither be forgotten nor be kept for longer.
 //!
 //! C headers: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h),
 //! [`include/linux/delay.h`](srctree/include/linux/delay.h)
@@ -27,11 +27,11 @@ static LOADED: Atomic<i32> = Atomic::new(0);
 /// Number of [`Live`]s.
 static LIVE: Atomic<i64> = Atomic::new(0);
 
-/// How often is waited without a pause. Each round frees one more level of objects that were
+/// Number of rounds of waiting without a pause. Each round frees one more level of objects that were
 /// referred to only by others.
 const QUICK_ROUNDS: u32 = 100;
 
-/// After how many rounds each a message says that something is left: it takes ten seconds.
+/// Number of rounds, which take ten seconds, between two messages that something is left.
 const ROUNDS_PER_WARNING: u32 = 100;
 
 /// The pause between two rounds then, in milliseconds.
@@ -39,12 +39,12 @@ const PAUSE_MS: u32 = 100;
 
 /// The end of the module, which is dropped as the last act of unloading it.
 ///
-/// It is to be the last field of the module's type: the module may keep objects in statics until it is
+/// It must be the last field of the module's type: the module may keep objects in statics until it is
 /// dropped.
 ///
 /// Dropping it waits, in process context, until all objects that RCU frees, all workqueues and all
-/// registrations are gone. If one is leaked, that takes forever, and the kernel's log says so: nobody
-/// knows who might refer to it.
+/// registrations are gone. If one is leaked, that takes forever, and the kernel's log says so: there may
+/// still be references to it.
 ///
 /// # Invariants
 ///
@@ -57,7 +57,7 @@ pub struct End {
 }
 
 impl End {
-    /// Creates an initialiser for a part of the module's value, before all that this is to wait for.
+    /// Creates an initialiser for a part of the module's value, before everything that it is to wait for.
     ///
     /// # Errors
     ///
@@ -82,8 +82,7 @@ impl End {
 #[pinned_drop]
 impl PinnedDrop for End {
     fn drop(self: Pin<&mut Self>) {
-        // Orders what follows behind it, as in `Live::new`: either that sees that this is the end, or we
-        // see what it counts.
+        // Fully ordered, as in `Live::new`: either that sees that this is the end, or we see its count.
         LOADED.xchg(0, Full);
         // For functions that C may have called, and that have no callback.
         rcu::synchronize_net();
@@ -94,11 +93,11 @@ impl PinnedDrop for End {
     }
 }
 
-/// Waits until `left` returns zero: until nothing is left of what RCU callbacks free, be it by way of
-/// others. When this has returned, the last of these callbacks may still be at its end.
+/// Waits until `left` returns zero: until RCU callbacks have freed all objects, directly or through
+/// others. When this has returned, the last of these callbacks may not have returned yet.
 ///
-/// If something was leaked, this takes forever, and the log says every ten seconds how much there is
-/// left. Process context only.
+/// If something was leaked, this takes forever, and the log says every ten seconds how much is left.
+/// Process context only.
 pub fn wait_until_none(left: impl Fn() -> i64) {
     might_sleep();
     let mut round: u32 = 0;
@@ -121,7 +120,7 @@ pub fn wait_until_none(left: impl Fn() -> i64) {
     }
 }
 
-/// A part of something that the module's code must free, or be there for.
+/// A part of an object that needs the module's code, to be freed or to run.
 pub(crate) struct Live(());
 
 impl Live {
@@ -129,7 +128,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`ENODEV`] if there is no [`End`], so that nobody would wait for it.
+    /// [`ENODEV`] if there is no [`End`], which would wait for it.
     #[inline]
     pub(crate) fn new() -> Result<Self> {
         LIVE.fetch_add(1, Full);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notifications of what happens to the machine.
+//! Notifications of suspend, hibernation and VM forks.
 //!
 //! C headers: [`include/linux/notifier.h`](srctree/include/linux/notifier.h),
 //! [`include/linux/suspend.h`](srctree/include/linux/suspend.h),
@@ -20,12 +20,12 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// How a machine comes to rest. One may be begun, and fail, while the other is prepared.
+/// The two ways to sleep. One may be started, and fail, while the other is being prepared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// It is suspended: memory stays as it is.
+    /// Suspend: memory stays as it is.
     Suspend,
-    /// It hibernates: there is an image of its memory.
+    /// Hibernation: memory is written to an image.
     Hibernation,
 }
 
@@ -47,7 +47,7 @@ pub trait VmForkNotifier: 'static {
     fn forked();
 }
 
-/// A notifier block in the place where it is registered.
+/// A notifier block, pinned as long as it is registered.
 type Block = Pin<KBox<Opaque<bindings::notifier_block>>>;
 
 /// Returns a notifier block for `callback`.

@@ -13,7 +13,7 @@ use wg_bindings as bindings;
 
 /// Fills `out` with random bytes.
 ///
-/// They are fit for keys if [`is_initialized`].
+/// They are good enough for keys if [`is_initialized`].
 #[inline]
 pub fn fill(out: &mut [u8]) {
     // SAFETY: `out` is valid for as many bytes.

@@ -17,7 +17,7 @@ pub fn boottime_coarse_ns() -> u64 {
     unsafe { bindings::ktime_get_coarse_boottime_ns() }
 }
 
-/// Returns the nanoseconds of a clock that never goes back, as exactly as can be had quickly.
+/// Returns the nanoseconds of a monotonic clock, as precisely as it can be read quickly.
 #[inline]
 pub fn monotonic_ns() -> i64 {
     // SAFETY: May be called from any context.

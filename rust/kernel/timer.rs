@@ -4,11 +4,11 @@
 //!
 //! An object that lies in an [`RcuArc`](crate::sync::rcu::RcuArc) and has a [`Timers`] field gets
 //! [`Expire::expired`] called in softirq context. A pending timer holds no reference: freeing the
-//! object shuts its timers down first, so that a timer may be armed by whoever can see the object.
+//! object shuts its timers down first, so that any code that can access the object may arm one.
 //!
-//! All timers of an object share one `timer_list`, which is armed for the one that expires first. To
-//! arm another, or to disarm one, then is but to write down when it expires. The price is that the
-//! `timer_list` may expire for nothing, once for each time that it was armed.
+//! All timers of an object share one `timer_list`, which is armed for the one that expires first.
+//! Arming a later timer, or disarming one, is then only a store. The price is that the `timer_list`
+//! may expire for nothing, once for each time that it was armed.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -91,8 +91,8 @@ impl<T: Expire<N>, const N: usize> Timers<T, N> {
 impl<T: Object, const N: usize> Timers<T, N> {
     /// Arms timer number `timer` to expire `delay` jiffies from now, be it pending or not.
     ///
-    /// Does nothing once the object is being freed, nor before it is complete: timers that are not in
-    /// an object of which they are those would be shut down by nobody.
+    /// Does nothing once the object is being freed, nor before it is complete: timers that were not
+    /// bound to an object would never be shut down.
     #[inline]
     pub fn arm(&self, timer: usize, delay: usize) {
         let Some(deadline) = self.deadlines.get(timer) else {
@@ -130,8 +130,8 @@ impl<T: Object, const N: usize> Timers<T, N> {
 
     /// Disarms all timers and waits for their handlers to return.
     ///
-    /// Must not be called from a handler, nor with a lock held that a handler takes, and nobody may
-    /// arm a timer meanwhile.
+    /// Must not be called from a handler, nor with a lock held that a handler takes, and no timer may
+    /// be armed meanwhile.
     pub fn cancel_all_sync(&self) {
         if self.used.load(Relaxed) {
             // SAFETY: The entry was initialised by `new`.
@@ -163,10 +163,10 @@ impl<T: Object, const N: usize> Timers<T, N> {
         unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
     }
 
-    /// Has the entry expire when the first of the timers does that are pending.
+    /// Arms the entry for the first pending timer.
     ///
-    /// Who arms a timer at the same time may see that the entry is pending, but not yet for when, and
-    /// leave it at that. So, once it is, the deadlines are looked at again.
+    /// Code that arms a timer at the same time may see that the entry is pending, but not yet for when,
+    /// and not arm it again. So, once it is pending, the deadlines are checked again.
     fn rearm(&self) {
         let mut armed = u32::MAX;
         while let Some(first) = self.first_delay().filter(|first| *first < armed) {
@@ -178,7 +178,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
         }
     }
 
-    /// Returns how many jiffies remain until the first of the timers expires that are pending.
+    /// Returns how many jiffies remain until the first pending timer expires.
     fn first_delay(&self) -> Option<u32> {
         // SAFETY: May be called from any context.
         let now = unsafe { bindings::wg_timer_now() };
@@ -205,7 +205,7 @@ impl<T: Object, const N: usize> PinnedDrop for Timers<T, N> {
     }
 }
 
-/// The function of the entry.
+/// The callback of the entry.
 ///
 /// # Safety
 ///
@@ -222,16 +222,16 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
         return;
     };
 
-    // The entry is not pending any more: who arms a timer from here on arms it again, and who did
-    // so before has written its deadline. Pairs with the barrier in `wg_timer_arm`.
+    // The entry is not pending any more: arming a timer from here on arms it again, and a timer armed
+    // before has its deadline written. Pairs with the barrier in `wg_timer_arm`.
     smp_mb();
     for (timer, deadline) in timers.deadlines.iter().enumerate() {
         // SAFETY: May be called from any context.
         let now = unsafe { bindings::wg_timer_now() };
         let old = deadline.load(Relaxed);
         let due = old != 0 && remaining(old, now).is_none();
-        // If it has changed meanwhile, it was armed anew, or disarmed. Fully ordered: code that leaves a
-        // pending timer as it is, after it made work for it, has its handler see that.
+        // If it has changed meanwhile, it was rearmed, or disarmed. Fully ordered: code that gives a handler
+        // work, but leaves its pending timer as it is, has the handler see that work.
         if due && deadline.cmpxchg(old, 0, Full).is_ok() {
             // SAFETY: By the type invariants, the object is alive: before freeing it, `quiesce`
             // waits for this function to return.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Workqueues of one's own, and work on a chosen CPU.
+//! Workqueues of the module's own, and work on a chosen CPU.
 //!
-//! Work items are those of [`kernel::workqueue`]; here are the queues. Items whose pointer is an
-//! [`RcuArc`] work, too.
+//! Work items are those of [`kernel::workqueue`]; this module has the queues. Items may also be in an
+//! [`RcuArc`].
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
@@ -54,7 +54,7 @@ impl_flags!(
 
 /// An owned workqueue.
 ///
-/// Dropping it runs what is enqueued, waits for that, and frees the queue; it must happen in
+/// Dropping it runs all enqueued items, waits for them, and frees the queue; it must happen in
 /// process context.
 ///
 /// # Invariants
@@ -134,8 +134,8 @@ impl OwnedQueue {
     }
 }
 
-/// Takes an item from the queue that it waits in, if it does, and returns whether it did. It is not run
-/// then. Otherwise it may be running.
+/// Removes an item from the queue that it waits in, and returns whether it was waiting in one. If so, it
+/// is not run; otherwise it may be running.
 ///
 /// The item must not be a delayed one. May be called from any context.
 pub fn cancel<T, const ID: u64>(item: &Arc<T>) -> bool

@@ -10,14 +10,13 @@
 #include <net/tcp.h>
 
 /*
- * What lies between us and the wire, and whether a packet that stands for many datagrams may pass
- * it as one.
+ * The path from us to the wire, and whether a UDP GSO packet may take it unsegmented.
  *
- * It may where that is not to be told from as many packets of one datagram: where nobody judges,
- * changes or counts them on the way, where the device takes them apart, and where what waits for
- * the device is not counted in packets.  Elsewhere, each datagram leaves by itself.
+ * It may where that cannot be told from as many packets of one datagram: where no hook filters,
+ * changes or counts them on the way, where the device segments them, and where the device's queue
+ * is not limited in packets.  Elsewhere, each datagram is sent by itself.
  *
- * All is called under RCU with bottom halves off.
+ * All functions are called under RCU with bottom halves off.
  */
 
 static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv *priv)
@@ -25,7 +24,7 @@ static int wg_lower_dev_check(struct net_device *dev, struct netdev_nested_priv 
 	return !wg_dev_takes_large(dev, priv->data);
 }
 
-/* Returns whether @large, of which a datagram has @size bytes with headers, may leave by @dst. */
+/* Returns whether @large, whose datagrams have @size bytes with headers, may be sent along @dst. */
 static bool wg_dst_takes_large(struct dst_entry *dst, struct wg_large *large, unsigned int size)
 {
 	struct netdev_nested_priv priv = {
@@ -36,7 +35,7 @@ static bool wg_dst_takes_large(struct dst_entry *dst, struct wg_large *large, un
 
 	if (dst_xfrm(dst) || dst->lwtstate || size > dst_mtu(dst))
 		return false;
-	/* Bottom halves that are off are enough, but lockdep does not know that of all readers. */
+	/* Bottom halves being off is enough, but not all lockdep checks know that. */
 	rcu_read_lock();
 	dev = dst_dev_rcu(dst);
 	takes = wg_net_sends_plain(dev_net_rcu(dev), large->v6) && wg_dev_takes_large(dev, large) &&
@@ -45,7 +44,7 @@ static bool wg_dst_takes_large(struct dst_entry *dst, struct wg_large *large, un
 	return takes;
 }
 
-/* Returns what is asked about @skb, which stands for many datagrams, with @left bytes to come. */
+/* Describes the GSO packet @skb, to which @left bytes of headers are yet to be added. */
 static struct wg_large wg_large_of(const struct sk_buff *skb, unsigned int left, bool v6)
 {
 	return (struct wg_large){
@@ -57,8 +56,8 @@ static struct wg_large wg_large_of(const struct sk_buff *skb, unsigned int left,
 }
 
 /*
- * Returns whether @skb, which stands for many datagrams that are sent to @daddr along @dst, and has
- * no headers yet, may leave as it is.
+ * Returns whether @skb, a UDP GSO packet to @daddr along @dst that has no headers yet, may be sent
+ * unsegmented.
  */
 bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, __be32 daddr)
 {
@@ -69,7 +68,7 @@ bool wg_egress_takes_large(const struct sk_buff *skb, struct dst_entry *dst, __b
 	return wg_dst_takes_large(dst, &large, headers_len + skb_shinfo(skb)->gso_size);
 }
 
-/* As wg_egress_takes_large(), by IPv6. */
+/* wg_egress_takes_large() for IPv6. */
 bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
 			    const struct in6_addr *daddr)
 {
@@ -80,13 +79,13 @@ bool wg_egress6_takes_large(const struct sk_buff *skb, struct dst_entry *dst,
 	return wg_dst_takes_large(dst, &large, headers_len + skb_shinfo(skb)->gso_size);
 }
 
-/* Returns how long the headers of @skb are, which has all of them. */
+/* Returns the length of the headers of @skb, which has all of them. */
 static unsigned int wg_headers_len(const struct sk_buff *skb)
 {
 	return skb_transport_offset(skb) + sizeof(struct udphdr);
 }
 
-/* Sends each of the datagrams that @skb, which has all its headers, stands for by itself. */
+/* Segments @skb, which has all its headers, and sends its datagrams one by one. */
 static struct wg_sent wg_egress_output_cut(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	const unsigned int headers_len = wg_headers_len(skb);
@@ -126,13 +125,13 @@ static struct in6_addr wg_destination(const struct sk_buff *skb, bool v6)
 }
 
 /*
- * As ip_local_out() and ip6_local_out(), for @skb that has been asked about, with all its headers
- * complete.  If its destination is translated, it goes elsewhere, be it by the same route, and
- * nobody has asked about that.
+ * As ip_local_out() and ip6_local_out(), for @skb whose path was checked, with all its headers
+ * complete.  If its destination is translated, it takes another path, even if the route is the
+ * same, which has to be checked then.
  */
 struct wg_sent wg_egress_local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool v6)
 {
-	/* Only looked at by its address, which is nobody else's as long as RCU is held. */
+	/* Only its address is compared, which is not reused as long as RCU is held. */
 	const struct dst_entry *asked = skb_dst(skb);
 	const struct in6_addr daddr = wg_destination(skb, v6);
 	struct wg_sent sent = {
@@ -171,9 +170,8 @@ out:
 }
 
 /*
- * Returns the next datagram of @skb, of which all data are in fragments, and which is charged for
- * it no longer if it is the last.  @at is where it begins, and is moved on.  Returns NULL if there
- * is no memory.
+ * Returns the next datagram of @skb, whose data are all in fragments.  The last datagram is charged
+ * in place of @skb.  @at is where it begins, and is advanced.  Returns NULL if there is no memory.
  */
 struct sk_buff *wg_egress_slice(struct sk_buff *skb, struct wg_slice *at, unsigned int headroom)
 {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is asked about the way of a packet that stands for many datagrams.
+ * Checks of the path of a UDP GSO packet.
  */
 #ifndef _RUST_NET_EGRESS_H
 #define _RUST_NET_EGRESS_H
 
 #include "net.h"
 
-/* What is to be sent, as the devices that it passes are asked about. */
+/* A GSO packet to be sent, for the checks of the devices that it passes. */
 struct wg_large {
-	unsigned int len;	/* with all headers, but those of the device */
+	unsigned int len;	/* with all headers except those of the device */
 	unsigned int segs;
 	bool v6;
-	bool limited;		/* by TCP, to what leaves soon, as no router or sender of UDP is */
+	bool limited;		/* by TCP (TSQ), unlike forwarded packets and UDP */
 	union {
 		__be32 daddr;
 		const struct in6_addr *daddr6;
 	};
 
-	/* What was met on the way. */
-	unsigned int tags;	/* of VLANs, that there may be */
+	/* Found on the path. */
+	unsigned int tags;	/* VLAN tags that may be added */
 	struct net_device *vlan;
 };
 

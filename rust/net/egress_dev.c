@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices that packets pass on their way out, and whether they take one that stands for many
- * datagrams.
+ * Devices that packets pass on their way out, and whether they take a UDP GSO packet unsegmented.
  *
- * All is called under RCU.
+ * All functions are called under RCU.
  */
 
 #include "egress.h"
@@ -16,7 +15,7 @@
 #include <net/rtnetlink.h>
 #include <net/sch_generic.h>
 
-/* Returns whether neither netfilter nor traffic control looks at what @dev sends. */
+/* Returns whether neither netfilter nor traffic control sees the packets that @dev sends. */
 static bool wg_dev_sends_plain(const struct net_device *dev)
 {
 #ifdef CONFIG_NETFILTER_EGRESS
@@ -39,7 +38,7 @@ static bool wg_dev_sends_plain(const struct net_device *dev)
 	return true;
 }
 
-/* Returns whether nobody looks at what comes in by @dev before IP does. */
+/* Returns whether nothing handles the packets that @dev receives before IP does. */
 static bool wg_dev_receives_plain(const struct net_device *dev)
 {
 #ifdef CONFIG_NETFILTER_INGRESS
@@ -50,12 +49,12 @@ static bool wg_dev_receives_plain(const struct net_device *dev)
 	if (rcu_access_pointer(dev->tcx_ingress))
 		return false;
 #endif
-	/* That of a bridge, a datapath, a bond or a macvlan takes it elsewhere, as a VRF may. */
+	/* A bridge's, datapath's, bond's or macvlan's takes packets elsewhere, as a VRF may. */
 	return !rcu_access_pointer(dev->rx_handler) && !rcu_access_pointer(dev->xdp_prog) &&
 	       !netif_is_l3_slave(dev);
 }
 
-/* Returns whether where @large goes to is an address of the namespace of @dev. */
+/* Returns whether the destination of @large is an address of the namespace of @dev. */
 static bool wg_dev_is_destination(const struct net_device *dev, const struct wg_large *large)
 {
 	struct net *net = dev_net_rcu(dev);
@@ -70,9 +69,9 @@ static bool wg_dev_is_destination(const struct net_device *dev, const struct wg_
 }
 
 /*
- * Returns whether what @dev sends is delivered to a socket at once: it is one end of a cable
- * within this machine, and the other is where @large goes to.  A namespace that only forwards it
- * has rules, queues and devices of its own, which nobody here can ask.
+ * Returns whether @dev delivers @large to a socket directly: it is one end of a virtual cable
+ * within this machine, and the other end has the destination of @large.  A namespace that only
+ * forwards it has rules, queues and devices of its own, which cannot be checked here.
  */
 static bool wg_dev_delivers(struct net_device *dev, const struct wg_large *large)
 {
@@ -99,8 +98,8 @@ static bool wg_dev_delivers(struct net_device *dev, const struct wg_large *large
 }
 
 /*
- * Returns whether it is known what becomes of @large below @dev: a card puts it on a wire, a VLAN,
- * a bond, a team or a bridge hands it to those that are below, who are asked, too, and veth
+ * Returns whether it is known where @large goes from @dev: a NIC puts it on the wire, a VLAN, a
+ * bond, a team or a bridge passes it to its lower devices, which are checked, too, and veth
  * delivers it.  All others - tunnels, taps, the ports of a datapath, netkit, ipvlan, macvlan, a
  * VRF - may have anything behind them.
  */
@@ -112,13 +111,13 @@ static bool wg_dev_is_open(struct net_device *dev, struct wg_large *large)
 		large->vlan = dev;
 		return ++large->tags == 1;
 	}
-	/* It may tag what leaves by one of its ports. */
+	/* It may tag packets that leave by one of its ports. */
 	if (netif_is_bridge_master(dev))
 		return ++large->tags == 1;
 	return dev->dev.parent || netif_is_lag_master(dev) || wg_dev_delivers(dev, large);
 }
 
-/* Returns whether @q has filters, which may do anything with what they see. */
+/* Returns whether @q has filters, which may do anything with packets. */
 static bool wg_queue_has_filters(struct Qdisc *q)
 {
 #ifdef CONFIG_NET_CLS
@@ -133,8 +132,8 @@ static bool wg_queue_has_filters(struct Qdisc *q)
 }
 
 /*
- * Returns whether what waits in @q is counted in time, not in packets, without a plan of what
- * leaves when, and lets others by.
+ * Returns whether @q limits its backlog by time rather than by packets, does not schedule when
+ * packets are sent, and lets other flows pass.
  */
 static bool wg_queue_is_simple(struct Qdisc *q)
 {
@@ -142,8 +141,8 @@ static bool wg_queue_is_simple(struct Qdisc *q)
 }
 
 /*
- * Returns whether the queue of @dev may be given large packets: none, or one that is simple, or one
- * of those for each of the queues of the hardware, if TCP limits what waits there.
+ * Returns whether the qdisc of @dev may be given GSO packets: it has none, or, if TCP limits the
+ * backlog (TSQ), a simple one, or a simple one for each hardware queue.
  */
 static bool wg_dev_queues_large(struct net_device *dev, bool limited)
 {
@@ -162,7 +161,7 @@ static bool wg_dev_queues_large(struct net_device *dev, bool limited)
 	return true;
 }
 
-/* Returns whether @dev can take apart what @large is, not much of it being left to the kernel. */
+/* Returns whether @dev can segment @large itself, with not much of it left to the kernel. */
 static bool wg_dev_segments(const struct net_device *dev, const struct wg_large *large)
 {
 	const unsigned int len = large->len + dev->hard_header_len + VLAN_HLEN;
@@ -176,7 +175,7 @@ static bool wg_dev_segments(const struct net_device *dev, const struct wg_large 
 	       large->segs <= READ_ONCE(dev->gso_max_segs);
 }
 
-/* Returns whether @dev takes @large as it is; what is above it was asked before. */
+/* Returns whether @dev takes @large unsegmented; the devices above it were checked before. */
 bool wg_dev_takes_large(struct net_device *dev, struct wg_large *large)
 {
 	return wg_dev_segments(dev, large) && wg_dev_sends_plain(dev) &&

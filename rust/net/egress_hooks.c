@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hooks of netfilter that packets pass, and whether they look at single datagrams.
+ * Netfilter hooks that packets pass, and whether they look at single datagrams.
  *
- * All is called under RCU.
+ * All functions are called under RCU.
  */
 
 #include "egress.h"
@@ -11,8 +11,8 @@
 
 #ifdef CONFIG_NETFILTER
 /*
- * Returns whether a hook does with a packet for many datagrams what it does with the first of
- * them: connection tracking, address translation and security labels look at the flow alone.
+ * Returns whether a hook treats a GSO packet like the first of its datagrams: connection tracking,
+ * address translation and security labels look only at the flow.
  */
 static bool wg_hook_sees_flow(const struct nf_hook_ops *ops)
 {
@@ -35,8 +35,8 @@ static bool wg_hook_sees_flow(const struct nf_hook_ops *ops)
 }
 
 /*
- * Returns whether all hooks of @net at @place see the flow, and if it is to @stay here, none can
- * send it elsewhere.
+ * Returns whether all hooks of @net at @place look only at the flow, and, if it is to @stay here,
+ * none can send it elsewhere.
  */
 static bool wg_hooks_see_flow(const struct net *net, bool v6, unsigned int place, bool stay)
 {
@@ -65,8 +65,8 @@ bool wg_net_sends_plain(const struct net *net, bool v6)
 }
 
 /*
- * Returns whether no hook on the way to a socket of @net does, or takes a packet for an address of
- * @net elsewhere.
+ * Returns whether no hook on the way to a socket of @net looks at single datagrams, or sends a
+ * packet for an address of @net elsewhere.
  */
 bool wg_net_delivers_plain(const struct net *net, bool v6)
 {

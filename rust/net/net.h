@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * C code of the module that decides something, as opposed to the helpers, which only make inline
- * functions callable.  Called from wg_kernel, and nowhere else.
+ * C code of the module with logic of its own, as opposed to the helpers, which only make inline
+ * functions callable.  Called only from wg_kernel.
  */
 #ifndef _RUST_NET_H
 #define _RUST_NET_H
@@ -39,16 +39,16 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 			unsigned int len, unsigned int truesize);
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb);
 
-/* Headers are found by 16 bits from where the memory begins: so far at most are they to begin. */
+/* Header offsets have 16 bits, from the start of the memory: this is the maximum allowed here. */
 #define WG_HEADERS_MAX_OFFSET 0x8000
 
-/* Returns whether headers at the data are where they are said to be. */
+/* Returns whether the offsets of headers at the data fit. */
 static inline bool wg_skb_headers_fit(const struct sk_buff *skb)
 {
 	return skb_headroom(skb) <= WG_HEADERS_MAX_OFFSET;
 }
 
-/* Returns whether the checksum that is left to complete lies within the linear data. */
+/* Returns whether the checksum that is yet to be completed lies within the linear data. */
 static inline bool wg_skb_csum_is_inside(const struct sk_buff *skb)
 {
 	const int start = skb_checksum_start_offset(skb);
@@ -58,16 +58,16 @@ static inline bool wg_skb_csum_is_inside(const struct sk_buff *skb)
 
 /* egress.c */
 
-/* Where in a packet for many datagrams the next begins. */
+/* Where in a GSO packet the next datagram begins. */
 struct wg_slice {
 	unsigned int done;
 	unsigned int frag;
 	unsigned int offset;
 };
 
-/* What became of a packet that stands for many datagrams. */
+/* The result of sending a GSO packet. */
 struct wg_sent {
-	bool whole;		/* it was sent as it is, or could have been */
+	bool whole;		/* sent unsegmented, or could have been */
 	unsigned int packets;	/* datagrams that were sent */
 	unsigned int bytes;	/* of their payload */
 };
@@ -87,7 +87,7 @@ struct net *wg_get_net_by_cookie(u64 cookie);
 
 /* netdevice.c */
 
-/* The operations of a device, and what Rust does when it is asked to send. */
+/* The operations of a device, and its transmit function in Rust. */
 struct wg_net_device_ops {
 	const struct net_device_ops ops;
 	int (*start_xmit)(struct sk_buff *skb, struct net_device *dev);

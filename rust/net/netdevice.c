@@ -5,11 +5,11 @@
 #include <net/addrconf.h>
 
 /*
- * ndo_start_xmit of devices of which the operations are a struct wg_net_device_ops.
+ * ndo_start_xmit of devices whose operations are a struct wg_net_device_ops.
  *
- * Where the kernel compares the type of a function with that of the pointer that it is called by
- * (CONFIG_CFI), it has to return the enumeration that C wants: for Rust it is a number, as devices
- * may return negative ones, too.
+ * Where the kernel checks the type of a function against that of the pointer through which it is
+ * called (CONFIG_CFI), it has to return the enumeration that C expects: in Rust it is an integer,
+ * as devices may return negative values, too.
  */
 netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
@@ -20,9 +20,9 @@ netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 }
 
 /*
- * Tells IPv4 not to send redirects for packets that leave where they came in:
- * on @dev by its own setting, and, since either suffices to send them, by the
- * setting of its namespace too.  RTNL must be held.
+ * Keeps IPv4 from sending redirects for packets that leave by the device that
+ * they came in by: by the setting of @dev, and, since either setting enables
+ * them, by that of its namespace too.  RTNL must be held.
  */
 void wg_in_dev_disable_redirects(struct net_device *dev)
 {
@@ -35,7 +35,7 @@ void wg_in_dev_disable_redirects(struct net_device *dev)
 }
 
 /*
- * Tells IPv6 not to make up a link-local address for @dev.  RTNL must be held.
+ * Keeps IPv6 from generating a link-local address for @dev.  RTNL must be held.
  */
 void wg_in6_dev_disable_addr_gen(struct net_device *dev)
 {

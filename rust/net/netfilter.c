@@ -10,15 +10,15 @@
 #include <net/udp.h>
 
 /*
- * Hooks that let a tunnel's sockets have packets that stand for many datagrams as they are.
+ * Netfilter hooks that let a tunnel's sockets receive UDP GSO packets unsegmented.
  *
  * A hook is in the list, and registered, as long as it has users: open sockets of its family and
  * namespace with its callback.  A socket is closed before its namespace ends, so the namespace is
- * there.  List and numbers of users are guarded by the mutex.
+ * there.  The mutex protects the list and the numbers of users.
  *
- * Whoever goes through the hooks of a namespace may look at one for a grace period after it was
- * unregistered, and a packet may still be in its function: it is freed after that, and the end of
- * the module waits for one.
+ * For a grace period after a hook was unregistered, readers of a namespace's hooks may access it,
+ * and a packet may still be in its function: it is freed after that, and the end of the module
+ * waits for a grace period.
  */
 #ifdef CONFIG_NETFILTER
 /* The hook for all sockets of one family in a namespace that have the same callback. */
@@ -32,7 +32,7 @@ struct udp_tunnel_hook {
 static DEFINE_MUTEX(udp_tunnel_hooks_lock);
 static LIST_HEAD(udp_tunnel_hooks);
 
-/* Returns whether @skb stands for several datagrams in one piece, and that can be relied on. */
+/* Returns whether @skb is a UDP GSO packet whose fields can be relied on. */
 static bool udp_tunnel_is_large(const struct sk_buff *skb)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
@@ -65,9 +65,9 @@ static struct sock *udp_tunnel_find_socket(struct sk_buff *skb, const struct nf_
 }
 
 /*
- * UDP takes apart what is large before it calls a tunnel's socket, unless GRO
- * says that it was made by the tunnel's own callbacks.  So this says it, once
- * nobody else looks at the packet any more.  Should another socket get it after
+ * UDP segments a GSO packet before it calls a tunnel's socket, unless GRO has
+ * marked it as made by the tunnel's own callbacks.  So this sets that mark, once
+ * no other hook sees the packet any more.  Should another socket get it after
  * all, the bit means nothing to a packet that is not encapsulated.
  */
 static unsigned int udp_tunnel_local_in(void *encap_rcv, struct sk_buff *skb,
@@ -121,7 +121,7 @@ static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 	return err;
 }
 
-/* Has @encap_rcv, the callback of @sk, be called with large packets as they are. */
+/* Lets @encap_rcv, the callback of @sk, receive UDP GSO packets unsegmented. */
 int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 {
 	struct udp_tunnel_hook *hook;

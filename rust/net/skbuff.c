@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Packets: what takes several steps on one, or depends on how the kernel keeps it.
+ * Packets: operations that take several steps, or depend on how the kernel represents packets.
  *
- * A buffer that is passed in is valid, and its caller's alone unless it is const: nobody else
- * has a reference to the struct sk_buff.  Its data may be shared with clones of it, which is
- * said where they must not be.
+ * A buffer that is passed in is valid, and unless it is const, the caller has the only reference
+ * to the struct sk_buff.  Its data may be shared with clones of it, unless said otherwise.
  */
 
 #include "net.h"
@@ -14,8 +13,8 @@
 #include <net/tcp.h>
 
 /*
- * Allocates a buffer for @len bytes with @headroom bytes before them, which are zeros, as they
- * can be looked at.
+ * Allocates a buffer for @len bytes with @headroom bytes before them, which are zeroed, as they
+ * can be read.
  */
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len)
 {
@@ -29,12 +28,12 @@ struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len)
 }
 
 /*
- * Takes over @skb, which the stack wants to leave by @dev: if somebody else has a reference, a
- * clone.  Returns NULL, with @skb dropped, if there is no memory.
+ * Takes over @skb, which the stack transmits through @dev: a clone, if @skb is shared.  Returns
+ * NULL, with @skb dropped, if there is no memory.
  *
- * The stack keeps bottom halves off meanwhile.  Only a network console does not, but has all
- * interrupts off instead: as soon as one of our locks were released, softirqs would run.  What it
- * sends is dropped.  It has a header of Ethernet, so that no peer has ever made sense of it.
+ * The stack has bottom halves off meanwhile.  Only netconsole does not, and has all interrupts off
+ * instead: releasing one of our locks would run softirqs.  Its packets are dropped.  They have an
+ * Ethernet header, so that no peer could ever make sense of them.
  */
 struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev)
 {
@@ -56,19 +55,19 @@ bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu)
 }
 
 /*
- * Readies @skb for being encrypted in place: its flow hash is that of the
- * plaintext, nothing is left to checksum, its data are its own, @headroom
- * bytes are free before and @tailroom behind them.
+ * Prepares @skb for being encrypted in place: its flow hash is that of the
+ * plaintext, its checksum is complete, its data are not shared, and it has
+ * @headroom bytes of headroom and @tailroom bytes of tailroom.
  *
- * The tailroom must come last: what is written there is lost by whatever
- * expands the head.  Returns what skb_cow_data() does, or a negative errno.
+ * The tailroom must come last: expanding the head loses what is written there.
+ * Returns the result of skb_cow_data(), or a negative errno.
  */
 int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int tailroom,
 			struct sk_buff **trailer)
 {
 	int err;
 
-	/* Of a packet that is of no namespace, there is none to look for. */
+	/* Flow dissection needs a namespace: that of the device or of the socket. */
 	if (skb->len && (skb->dev || skb->sk))
 		skb_get_hash(skb);
 	err = skb_cow_head(skb, headroom);
@@ -84,7 +83,7 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 
 /*
  * Returns where the @len bytes of @skb from @offset on are, if they and @before
- * bytes in front of them lie in one piece of memory that is mapped and that no
+ * bytes in front of them are contiguous in memory that is mapped and that no
  * user writes to, and NULL otherwise.
  */
 void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsigned int before,
@@ -117,10 +116,10 @@ void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsign
 }
 
 /*
- * Makes @skb forget where it has been: all metadata but its lengths and its
- * data go back to what a fresh buffer has, with all headers at the data.  When
- * it is about to be @encapsulating another header, the flow hash and the clock
- * of its time stamp still mean something, and are kept.
+ * Scrubs @skb: all metadata except its lengths and its data are reset to those
+ * of a new buffer, with all headers at the data.  If it is about to be
+ * @encapsulating another header, the flow hash and the clock of its timestamp
+ * are still meaningful, and are kept.
  */
 void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 {
@@ -132,7 +131,7 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 
 	skb_scrub_packet(skb, true);
 	memset(&skb->headers, 0, sizeof(skb->headers));
-	/* It is said of the data, and not of where they have been. */
+	/* This is about the data, and not about where they have been. */
 	skb->unreadable = unreadable;
 	if (encapsulating) {
 		skb->tstamp_type = tstamp_type;
@@ -141,7 +140,7 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 		skb->hash = hash;
 	}
 
-	/* What of the metadata lies outside the headers group. */
+	/* The metadata outside of the headers group. */
 	skb->dev = NULL;
 	skb->mac_len = 0;
 	skb->queue_mapping = 0;
@@ -161,9 +160,9 @@ void wg_skb_scrub(struct sk_buff *skb, bool encapsulating)
 }
 
 /*
- * Notes that CPU number @cpu has sent @skb, for whoever chooses a queue of a device by
- * that.  It is for packets that do not come from a device: the field is that of their
- * NAPI instance otherwise.
+ * Records that CPU number @cpu has sent @skb, by which XPS chooses a queue of a device.
+ * This is for packets that do not come from a device: otherwise the field is that of
+ * their NAPI instance.
  */
 void wg_skb_set_sender_cpu(struct sk_buff *skb, unsigned int cpu)
 {
@@ -174,11 +173,11 @@ void wg_skb_set_sender_cpu(struct sk_buff *skb, unsigned int cpu)
 }
 
 /*
- * Returns whether @skb is a large packet of which the segments differ in their
- * headers only: one of TCP or UDP, as it is and not within something else, from
- * a source that is trusted, beginning with its network header, with its checksum
- * yet to be computed, and of which nobody wants to know when it is sent.  Its
- * protocol says that, too: it decides who segments it.
+ * Returns whether @skb is a GSO packet whose segments differ only in their
+ * headers: TCP or UDP, not encapsulated, from a trusted source, beginning with
+ * its network header, with its checksum yet to be computed, and without a
+ * request for a transmit timestamp.  Its protocol must agree, as that decides
+ * how it is segmented.
  */
 bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport)
 {
@@ -214,8 +213,8 @@ bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, i
 }
 
 /*
- * Says that @skb, of which the UDP header is about to be pushed, stands for
- * @segs datagrams with @size bytes each, save for the last.  It has no clones:
+ * Makes @skb, onto which the UDP header is about to be pushed, a GSO packet of
+ * @segs datagrams with @size bytes each, except for the last.  It has no clones:
  * they would be changed, too.
  */
 void wg_skb_set_udp_gso(struct sk_buff *skb, u16 size, u16 segs)
@@ -230,7 +229,7 @@ void wg_skb_set_udp_gso(struct sk_buff *skb, u16 size, u16 segs)
 	skb->csum_offset = offsetof(struct udphdr, check);
 }
 
-/* Gives @to what a packet around @from keeps of its metadata. */
+/* Copies the metadata to @to that a packet encapsulating @from keeps. */
 void wg_skb_copy_flow(struct sk_buff *to, const struct sk_buff *from)
 {
 	skb_copy_hash(to, from);
@@ -238,11 +237,10 @@ void wg_skb_copy_flow(struct sk_buff *to, const struct sk_buff *from)
 }
 
 /*
- * Charges @to, which was made of @from, to the socket that @from is charged to.
- * If it is the @last that was made, @from is charged no longer, so that the
- * socket does not believe that something was sent.  @to is charged to nobody
- * yet, and its true size does not change from now on: the destructor takes off
- * what it is then.
+ * Charges @to, which was made from @from, to the socket that @from is charged
+ * to.  The @last one is charged in place of @from, so that the socket does not
+ * take @from for sent.  @to is not charged yet, and its truesize does not change
+ * from now on: the destructor subtracts its value at that time.
  */
 void wg_skb_pass_owner(struct sk_buff *to, struct sk_buff *from, bool last)
 {
@@ -265,8 +263,8 @@ void wg_skb_pass_owner(struct sk_buff *to, struct sk_buff *from, bool last)
 }
 
 /*
- * Appends @len bytes of @page, of which a reference is taken, if there is a
- * place left.  @skb has no clones, and is charged to nobody.
+ * Appends @len bytes of @page, to which a reference is taken, if a fragment is
+ * left.  @skb has no clones, and is not charged.
  */
 bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int offset,
 			unsigned int len, unsigned int truesize)
@@ -281,9 +279,9 @@ bool wg_skb_append_page(struct sk_buff *skb, struct page *page, unsigned int off
 }
 
 /*
- * Allocates a buffer for @len bytes of what came within @outer.  Before them are
- * the headers of @outer, as far as they say where it came from and where it went
- * to; they must lie within the linear data or the headroom of @outer.
+ * Allocates a buffer for @len bytes of the payload of @outer.  Before them are
+ * the headers of @outer, as far as they have its source and destination; they
+ * must lie within the linear data or the headroom of @outer.
  */
 struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len)
 {
@@ -308,8 +306,8 @@ struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len
 }
 
 /*
- * Returns the size of the datagrams that @skb, the data of which are their
- * payload, stands for, or 0 if it is one.
+ * Returns the size of the datagrams of @skb, whose data are their payload, or 0
+ * if it is a single datagram.
  */
 unsigned int wg_skb_datagram_size(const struct sk_buff *skb)
 {
@@ -319,8 +317,8 @@ unsigned int wg_skb_datagram_size(const struct sk_buff *skb)
 }
 
 /*
- * Says that @skb, which begins with its network header, stands for @segs
- * packets of TCP.  It has no clones.
+ * Makes @skb, which begins with its network header, a GSO packet of @segs TCP
+ * segments.  It has no clones.
  */
 void wg_skb_set_tcp_gso(struct sk_buff *skb, bool v6, bool cwr, u16 size, u16 segs)
 {
@@ -333,7 +331,7 @@ void wg_skb_set_tcp_gso(struct sk_buff *skb, bool v6, bool cwr, u16 size, u16 se
 	shinfo->gso_segs = segs;
 }
 
-/* Says that the checksum of TCP, the header of which begins at @offset, is to be completed. */
+/* Marks the TCP checksum, with the header at @offset, as yet to be completed. */
 void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset)
 {
 	skb_set_transport_header(skb, offset);
@@ -343,11 +341,11 @@ void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset)
 }
 
 /*
- * Passes a packet that came in by the device of @napi to the stack, which relies on this: there is
- * no header of the link layer but at the data, as the device has none, and what is left to checksum
- * lies within the packet.  Merging moves data out of packets, which those that share them would not
- * survive: clones are passed on as they are.  And it makes packets larger, of
- * which the socket they are charged to would not know: they are no longer.
+ * Passes a packet that came in by the device of @napi to the stack, which relies on this: the
+ * offset of the link-layer header is that of the data, as the device has none, and the part that
+ * is yet to be checksummed lies within the packet.  GRO moves data out of packets, which clones
+ * would not survive: cloned packets are not merged.  And it makes packets larger, which the
+ * socket that they are charged to would not know: they are orphaned.
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {

@@ -8,22 +8,22 @@
 #include <net/udp_tunnel.h>
 
 /*
- * UDP datagrams of a tunnel on their way out.
+ * Transmission of a tunnel's UDP datagrams.
  *
- * All functions are called with bottom halves off, under RCU, with a route (of which the
- * reference is given away, as that of the packet is) in the namespace of the socket, and a
- * device that is alive, or none.
+ * All functions are called with bottom halves off, under RCU, with a route (whose reference is
+ * given away, as that of the packet is) in the namespace of the socket, and a device that is
+ * alive, or none.
  *
- * The kernel's functions push headers into the headroom without looking whether there is any,
- * and whether it is shared with a clone.  So do those for packets that stand for many datagrams
- * here. udp_tunnel_prepare() has seen to both: for packets that have the room and no clones,
- * which are all that drivers should send, that is a test of two fields.
+ * The kernel's functions push headers into the headroom without checking that there is any, and
+ * that it is not shared with a clone.  So do the functions for GSO packets here.
+ * udp_tunnel_prepare() has ensured both: for packets that have the room and no clones, as drivers
+ * should send them, that is a test of two fields.
  */
 
 /*
- * Returns whether @skb is one datagram, with nothing left to checksum but what lies in it, or
- * stands for as many of UDP as it says, with the checksum in the header that is about to be pushed
- * and all data in fragments, of pages that are mapped and counted.
+ * Returns whether @skb is one datagram, with any checksum that is yet to be computed inside of it,
+ * or a consistent UDP GSO packet, with the checksum in the header that is about to be pushed and
+ * all data in fragments, whose pages are mapped and reference-counted.
  */
 static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 {
@@ -39,8 +39,8 @@ static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
 }
 
 /*
- * What all senders of a tunnel want: the outer packet may be fragmented.  Returns false, and has
- * dropped @skb, if there is no room for its headers.
+ * Prepares @skb for all functions that send it: the outer packet may be fragmented.  Returns false,
+ * with @skb dropped, if there is no room for its headers or it is not sound.
  */
 static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_device *dev,
 					       u32 mark, unsigned int headers_len)
@@ -59,7 +59,7 @@ static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_d
 	return true;
 }
 
-/* Begins to send @skb, unless it is nested too deep. */
+/* Begins to send @skb, unless transmissions are nested too deep. */
 static bool udp_tunnel_enter(struct sk_buff *skb, struct net_device *dev)
 {
 	if (unlikely(dev_recursion_level() > IP_TUNNEL_RECURSION_LIMIT)) {
@@ -101,8 +101,8 @@ static unsigned int udp_tunnel_count(struct net_device *dev, unsigned int segs,
 }
 
 /*
- * As udp_tunnel_xmit_skb(), but counts the datagrams that @skb stands for.  Returns whether it was
- * sent as it is.
+ * As udp_tunnel_xmit_skb(), for the GSO packet @skb, whose datagrams are counted.  Returns whether
+ * it was sent unsegmented.
  */
 static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 				__be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
@@ -150,7 +150,7 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	return sent.whole;
 }
 
-/* Takes the next datagram off @skb, which stands for many, and readies it to be sent to @dst. */
+/* Takes the next datagram off the GSO packet @skb, and prepares it for being sent along @dst. */
 static struct sk_buff *udp_tunnel_slice(struct sk_buff *skb, struct wg_slice *at,
 					struct dst_entry *dst, u32 mark, unsigned int headers_len)
 {
@@ -161,7 +161,7 @@ static struct sk_buff *udp_tunnel_slice(struct sk_buff *skb, struct wg_slice *at
 										       NULL;
 }
 
-/* Gives up what is left of @skb, of which all before @at has been sent. */
+/* Frees @skb, of which all data before @at have been sent, and counts the rest as dropped. */
 static void udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at)
 {
 	if (likely(at->done == skb->len)) {
@@ -174,7 +174,7 @@ static void udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at
 	kfree_skb(skb);
 }
 
-/* Sends each of the datagrams that @skb stands for by itself. */
+/* Sends the datagrams of the GSO packet @skb one by one. */
 static void udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 				   __be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
 {
@@ -195,8 +195,8 @@ static void udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk
 }
 
 /*
- * Sends @skb, which is the payload, along @rt.  What is sent counts for @dev.  Returns whether @skb
- * was sent as it is, and not as the many datagrams that it stands for.
+ * Sends @skb, which is the payload, along @rt, and counts it for @dev.  Returns whether @skb was
+ * sent as it is, rather than segmented into its datagrams.
  */
 bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
@@ -219,7 +219,7 @@ bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
-/* As udp_tunnel_xmit_gso(), by IPv6. */
+/* udp_tunnel_xmit_gso() for IPv6. */
 static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 				 const struct in6_addr *saddr, const struct in6_addr *daddr,
 				 u8 ds, __be16 sport, __be16 dport)
@@ -260,7 +260,7 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	return sent.whole;
 }
 
-/* As udp_tunnel_xmit_slices(), by IPv6. */
+/* udp_tunnel_xmit_slices() for IPv6. */
 static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 				    const struct in6_addr *saddr, const struct in6_addr *daddr,
 				    u8 ds, __be16 sport, __be16 dport)
@@ -283,7 +283,7 @@ static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, stru
 }
 #endif
 
-/* As wg_udp_tunnel_xmit(), by IPv6. */
+/* wg_udp_tunnel_xmit() for IPv6. */
 bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
 			 struct net_device *dev, u32 mark, const struct in6_addr *saddr,
 			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport)

@@ -2,9 +2,9 @@
 
 //! Which handshake messages are let in.
 //!
-//! There are two doors. At the first, before a message costs memory, [`may_wait`] turns away whoever
-//! does not know our public key. At the second, before it costs a Diffie-Hellman, [`admit`] wants a
-//! cookie if there are too many messages, and has each source wait for its turn.
+//! There are two checks. Before a message costs memory, [`may_wait`] rejects senders that do not know
+//! our public key. Before it costs a Diffie-Hellman, [`admit`] demands a cookie under load, and limits
+//! the rate of each source.
 
 #[cfg(test)]
 mod tests;
@@ -24,12 +24,12 @@ use crate::{
     }, //
 };
 
-/// What becomes of a handshake message.
+/// What is to be done with a handshake message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It is processed.
     Process,
-    /// Its sender is told a cookie, to be shown with the next one.
+    /// Its sender is sent a cookie, to be proven by the next message.
     Challenge(CookieReply),
     /// It is dropped.
     Refuse,
@@ -37,10 +37,10 @@ pub enum Admission {
 
 /// What [`admit`] asks for, if it has to.
 pub trait Host {
-    /// Returns whether there are too many handshake messages.
+    /// Returns whether we are under load: there are too many handshake messages.
     fn is_under_load(&mut self) -> bool;
 
-    /// Copies what checks cookies, its secret [not too old](Checker::refresh), to `copy`.
+    /// Copies the cookie checker, its secret [not too old](Checker::refresh), to `copy`.
     ///
     /// Returns whether there is one.
     fn copy_checker(&mut self, copy: &mut Checker) -> bool;
@@ -52,10 +52,9 @@ pub trait Host {
     fn fill(&mut self, nonce: &mut [u8; 24]);
 }
 
-/// Returns whether a message of that `kind` is worth being queued.
+/// Returns whether a message of that `kind` is to be queued.
 ///
-/// `first_mac` is of our identity, if we have one; `is_known` tells whether an index stands for
-/// something of ours.
+/// `first_mac` is of our identity, if we have one; `is_known` tells whether an index is in use by us.
 pub fn may_wait<S: Suite>(
     kind: Kind,
     message: &[u8],
@@ -75,7 +74,7 @@ pub fn may_wait<S: Suite>(
     }
 }
 
-/// Decides on an initiation or a response that was [worth being queued](may_wait).
+/// Decides on an initiation or a response that was [queued](may_wait).
 ///
 /// `sender` is the index at its sender, and `identity` is ours.
 pub fn admit<S: Suite>(

@@ -2,11 +2,11 @@
 
 //! Longest-prefix match from addresses to peers.
 //!
-//! A [`Table`] does not change: adding or removing a prefix makes a new table, which shares with the
-//! old one all that is not on the way to that prefix. So a reader that holds a table looks up by
-//! plain borrows, and somebody who fails half way has changed nothing.
+//! A [`Table`] is immutable: adding or removing a prefix makes a new table, which shares with the
+//! old one all nodes that are not on the path to that prefix. So a reader that holds a table looks up
+//! by plain borrows, and an update that fails half way has changed nothing.
 //!
-//! Such a tree is held together by counted pointers, which come from the user of this module, as
+//! The nodes are linked by reference-counted pointers, which the user of this module provides, as it
 //! does the memory: see [`Family`].
 
 use core::ops::Deref;
@@ -25,13 +25,13 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-/// There is no memory.
+/// Out of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Counted pointers, such as those of the kernel or of the standard library.
+/// Reference-counted pointers, such as those of the kernel or of the standard library.
 pub trait Family {
-    /// Pointer to a `T` that is shared.
+    /// Pointer to a shared `T`.
     type Ptr<T>: Deref<Target = T> + Clone;
 
     /// Moves `value` into memory of its own.
@@ -44,7 +44,7 @@ pub trait Family {
     /// Drops `ptr`. If it is the last one to its value, calls `f` before the value is dropped, and
     /// returns what `f` returns.
     ///
-    /// Whoever takes away all other pointers that are in the value drops a tree without recursion.
+    /// An `f` that takes all further pointers out of the value drops a tree without recursion.
     fn drop_last<T: Unpin, R>(ptr: Self::Ptr<T>, f: impl FnOnce(&mut T) -> R) -> Option<R>;
 }
 
@@ -69,7 +69,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// Returns the prefix of `len` bits that `addr` belongs to, unless addresses are shorter.
+    /// Returns the prefix of `len` bits that `addr` belongs to, or nothing if addresses are shorter.
     pub fn new(addr: Addr, len: u8) -> Option<Self> {
         let bits = u32::from(len);
 
@@ -121,9 +121,9 @@ impl<F: Family, V> Table<F, V> {
         }
     }
 
-    /// Drops the table, and calls `pause` now and then meanwhile: a large one takes long.
+    /// Drops the table, calling `pause` every so often, as a large one takes long.
     ///
-    /// What it shares with other tables stays.
+    /// Nodes that it shares with other tables stay.
     pub fn dismantle(self, mut pause: impl FnMut()) {
         self.v4.dismantle(&mut pause);
         self.v6.dismantle(&mut pause);
@@ -141,7 +141,7 @@ impl<F: Family, V> Table<F, V> {
 }
 
 impl<F: Family, V: Clone> Table<F, V> {
-    /// Returns a table in which the value of `prefix` is `value`, whatever it was before.
+    /// Returns a table in which the value of `prefix` is `value`, even if it had one before.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl<F: Family, V: Clone> Table<F, V> {
         })
     }
 
-    /// Returns a table in which `prefix` has no value, or nothing if that is so in this one.
+    /// Returns a table in which `prefix` has no value, or nothing if it has none in this one.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl<F: Family, V: Clone> Table<F, V> {
     }
 }
 
-// Not derived: neither the family nor the values have to be cloned.
+// Not derived: that would require the family and the values to be `Clone`.
 impl<F: Family, V> Clone for Table<F, V> {
     fn clone(&self) -> Self {
         Self {

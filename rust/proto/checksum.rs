@@ -4,7 +4,7 @@
 
 /// A sum of 16-bit words in one's complement.
 ///
-/// As the kernel does, it adds words as the machine reads them: the sum in the other byte order is
+/// Like the kernel's, it adds words in the machine's byte order: the sum in the other byte order is
 /// the same with its bytes swapped.
 #[derive(Clone, Copy)]
 pub struct Sum(u64);
@@ -23,14 +23,14 @@ impl Sum {
         Self(self.0.wrapping_add(u64::from(sum)))
     }
 
-    /// Adds a number that stands in network byte order.
+    /// Adds a number that the packet has in network byte order.
     #[inline]
     #[must_use]
     pub fn with_word(self, word: u16) -> Self {
         self.with_sum(u32::from(word.to_be()))
     }
 
-    /// Adds bytes; those of a packet begin at an even offset.
+    /// Adds bytes, which must begin at an even offset of the packet.
     #[inline]
     #[must_use]
     pub fn with_bytes(mut self, bytes: &[u8]) -> Self {
@@ -49,16 +49,16 @@ impl Sum {
         }
     }
 
-    /// Returns the sum in 16 bits, as they stand in a packet.
+    /// Returns the sum folded to 16 bits, as in a packet.
     #[inline]
     pub fn to_bytes(self) -> [u8; 2] {
-        // A carry at most is left after three rounds. Not a loop, which is not always unrolled.
+        // At most one carry is left after three rounds. Not a loop, as that is not always unrolled.
         let sum = fold(fold(fold(fold(self.0, 32), 16), 16), 16);
         let [a, b, ..] = sum.to_le_bytes();
         u16::from_le_bytes([a, b]).to_ne_bytes()
     }
 
-    /// Returns the checksum, as it stands in a packet.
+    /// Returns the checksum, as in a packet.
     #[inline]
     pub fn checksum(self) -> [u8; 2] {
         self.to_bytes().map(|byte| !byte)
@@ -72,13 +72,13 @@ impl Default for Sum {
     }
 }
 
-/// Adds what is above so many low bits to these.
+/// Adds the bits above the low `bits` to these.
 #[inline]
 const fn fold(sum: u64, bits: u32) -> u64 {
     (sum >> bits).wrapping_add(sum & mask(bits))
 }
 
-/// Returns as many low bits, all set.
+/// Returns a mask of as many low bits.
 #[inline]
 const fn mask(bits: u32) -> u64 {
     (1u64 << bits).wrapping_sub(1)

@@ -2,9 +2,9 @@
 
 //! Cookies, and the second MAC of handshake messages.
 //!
-//! A responder under load wants to know that the source of a handshake message can receive what is
-//! sent there, before it spends a Diffie-Hellman on it. It answers with a cookie, made of that
-//! source and a secret which it replaces every two minutes ([`Checker`]). The sender uses the
+//! A responder under load demands proof that the source of a handshake message can receive at its
+//! address, before it spends a Diffie-Hellman on it. It answers with a cookie, a MAC of that
+//! source under a secret which it replaces every two minutes ([`Checker`]). The sender uses the
 //! cookie as the key of the second MAC of its later messages ([`Maker`]). The first MAC is in
 //! [`crate::mac`].
 
@@ -32,11 +32,11 @@ use crate::{
     }, //
 };
 
-/// The source of a message, as cookies are made from it.
+/// The source of a message, as the input of the cookie's MAC.
 pub struct Source {
     /// Address, then port, as on the wire.
     bytes: [u8; 18],
-    /// How many of them.
+    /// How many of the bytes are used.
     len: usize,
 }
 
@@ -68,9 +68,9 @@ impl Source {
     }
 }
 
-/// The side that gives cookies: one per interface.
+/// The side that issues cookies: one per interface.
 pub struct Checker {
-    /// What cookies are made from, besides the source.
+    /// Key of the MAC that is the cookie of a source.
     secret: Secret<32>,
     /// When `secret` was drawn, if ever.
     born_ns: Option<u64>,
@@ -85,14 +85,14 @@ impl Checker {
         }
     }
 
-    /// Makes this a copy of `other`, so that nobody needs to have that one for himself for long.
+    /// Makes this a copy of `other`, so that `other` need not be locked for long.
     pub fn copy_from(&mut self, other: &Self) {
         self.secret.copy_from(&other.secret);
         self.born_ns = other.born_ns;
     }
 
-    /// Replaces the secret by random bytes that `fill` draws at `now_ns`, which voids all cookies,
-    /// if there is none, or it is too old.
+    /// Replaces the secret with random bytes that `fill` draws at `now_ns`, if there is none or it is
+    /// too old. That invalidates all cookies.
     pub fn refresh(&mut self, fill: impl FnOnce(&mut [u8; 32]), now_ns: u64) {
         if self
             .born_ns
@@ -103,7 +103,7 @@ impl Checker {
         }
     }
 
-    /// Forgets the secret, which voids all cookies.
+    /// Forgets the secret, which invalidates all cookies.
     pub fn forget(&mut self) {
         self.secret.wipe();
         self.born_ns = None;
@@ -128,7 +128,7 @@ impl Checker {
         S::eq(&mac, mac2)
     }
 
-    /// Answers `message`, which came from `source` and whose sender has the index `sender`.
+    /// Creates the cookie reply to `message`, which came from `source` and has the sender index `sender`.
     ///
     /// Returns `None` if it is too short for a handshake message.
     pub(crate) fn reply<S: Suite>(
@@ -163,12 +163,12 @@ impl Default for Checker {
     }
 }
 
-/// Why a cookie reply is ignored.
+/// Why a cookie reply is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieRefusal {
     /// Nothing was sent since the last one.
     NotAsked,
-    /// It does not answer what was sent last.
+    /// It does not answer the message that was sent last.
     Invalid,
 }
 
@@ -178,9 +178,9 @@ pub struct Maker {
     mac1_key: Secret<32>,
     /// Key of cookie replies.
     cookie_key: Secret<32>,
-    /// The first MAC of the message that was sent last, unless a reply to it was accepted.
+    /// The first MAC of the last message sent, unless a reply to it was accepted.
     unanswered: Option<[u8; 16]>,
-    /// The cookie that was received last.
+    /// The last cookie received.
     cookie: Secret<16>,
     /// When it was received, if ever.
     cookie_born_ns: Option<u64>,
@@ -204,8 +204,8 @@ impl Maker {
 
     /// Writes the MACs, the last 32 bytes of `message`.
     ///
-    /// The second is zero if there is no cookie, or none that the peer would still accept. Does
-    /// nothing to what is too short for a handshake message.
+    /// The second is zero if there is no cookie, or none that the peer would still accept. A `message`
+    /// too short to be a handshake message is left as it is.
     pub fn add_macs<S: Suite>(&mut self, message: &mut [u8], now_ns: u64) {
         const MAX_AGE: u64 = COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
 
@@ -230,7 +230,7 @@ impl Maker {
         self.cookie_born_ns = None;
     }
 
-    /// Accepts a cookie, once for each message that was sent.
+    /// Accepts a cookie, at most once for each message sent.
     pub fn consume_reply<S: Suite>(
         &mut self,
         reply: &CookieReply,

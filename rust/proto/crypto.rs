@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the protocol needs of cryptography.
+//! The cryptographic primitives of the protocol.
 //!
 //! The four primitives are an argument, as time and random numbers are: the module implements
-//! [`Suite`] by means of the kernel's `lib/crypto`, tests by means of an independent library. What
-//! is built from them (HMAC, key derivation, the handshake) is in [`crate::noise`] and above.
+//! [`Suite`] with the kernel's `lib/crypto`, the tests with an independent library. The constructions
+//! on top of them (HMAC, key derivation, the handshake) are in [`crate::noise`] and above.
 
 /// BLAKE2s, ChaCha20-Poly1305, XChaCha20-Poly1305 and X25519.
 ///
-/// Every method writes through a reference instead of returning an array, so that keys come into
-/// being where they are to live and leave no copies behind.
+/// Every method writes through a reference instead of returning an array, so that keys are derived
+/// in place and leave no copies behind.
 pub trait Suite {
     /// Computes BLAKE2s-256, without a key, of the concatenation of `parts`.
     fn hash(parts: &[&[u8]], out: &mut [u8; 32]);
@@ -27,8 +27,8 @@ pub trait Suite {
 
     /// Reverses [`seal`](Self::seal), and returns whether `src` and `ad` are authentic.
     ///
-    /// `dst` must be 16 bytes shorter than `src`, else the answer is `false`. If it is `false`,
-    /// what `dst` holds is unspecified.
+    /// `dst` must be 16 bytes shorter than `src`, else the result is `false`. If it is `false`, the
+    /// contents of `dst` are unspecified.
     fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; 32]) -> bool;
 
     /// Encrypts `src` into `dst` with XChaCha20-Poly1305; otherwise as [`seal`](Self::seal).
@@ -39,15 +39,15 @@ pub trait Suite {
 
     /// Computes X25519, clamping `secret`, and returns whether the result is a shared secret.
     ///
-    /// It is none if all zero, which is what points of low order give.
+    /// A result that is all zero, as low-order points give, is none.
     fn x25519(out: &mut [u8; 32], secret: &[u8; 32], public: &[u8; 32]) -> bool;
 
     /// Computes the public key of `secret`, and returns whether there is one.
     ///
-    /// There is none for a `secret` that is all zero.
+    /// A `secret` that is all zero has none.
     fn x25519_public(out: &mut [u8; 32], secret: &[u8; 32]) -> bool;
 
-    /// Returns whether `a` equals `b`, in a time that depends on the lengths alone.
+    /// Returns whether `a` equals `b`, in a time that depends only on the lengths.
     fn eq(a: &[u8], b: &[u8]) -> bool;
 }
 

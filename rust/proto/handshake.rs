@@ -11,13 +11,13 @@
 //! <- e, ee, se, psk, {}
 //! ```
 //!
-//! [`Handshake`] is what we know of one with a certain peer. A message is created or consumed as a
-//! whole or not at all: what is refused leaves the state as it was. Who the peer is, the responder
-//! learns from the first message, so consuming that takes two steps: [`Claim::open`], then
-//! [`Handshake::consume_initiation`] of the peer that was claimed to be.
+//! [`Handshake`] is the state of a handshake with one peer. A message is created or consumed as a
+//! whole or not at all: a rejected message leaves the state unchanged. The responder learns the
+//! peer's identity from the first message, so consuming that takes two steps: [`Claim::open`], then
+//! [`Handshake::consume_initiation`] of the claimed peer.
 //!
-//! No function takes or returns a secret by value. What is derived is written to where it is to
-//! stay, which is the caller's to provide.
+//! No function takes or returns a secret by value. Secrets are derived in place, into memory that the
+//! caller provides.
 
 mod claim;
 #[cfg(test)]
@@ -52,50 +52,50 @@ use crate::{
 
 pub use self::claim::Claim;
 
-/// The time that must lie between two initiations by the same peer.
+/// The minimum time between two initiations by the same peer.
 const MIN_INITIATION_INTERVAL_NS: u64 = NSEC_PER_SEC / INITIATIONS_PER_SECOND;
 
-/// Which of the two we are.
+/// Our role in a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The one who sent the first message.
+    /// The sender of the first message.
     Initiator,
-    /// The one who sent the second message.
+    /// The sender of the second message.
     Responder,
 }
 
-/// Why an initiation is ignored.
+/// Why an initiation is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was sent to an identity that is no longer ours.
+    /// It was sent to a static identity that is no longer ours.
     Identity,
-    /// It is not by the peer that it claims to be by.
+    /// It is not from the peer that it claims to be from.
     Crypto,
-    /// It is not newer than another one that was accepted.
+    /// It is not newer than the last one accepted: a replay.
     Replay,
-    /// It follows too soon after another one that was accepted.
+    /// It follows too soon after the last one accepted.
     Flood,
 }
 
-/// The outcome of a handshake, but for the keys.
+/// The outcome of a handshake, except for the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Index at our side.
     pub local_index: Index,
     /// Index at the peer's side.
     pub remote_index: Index,
-    /// Which of the two we were.
+    /// Our role.
     pub role: Role,
 }
 
-/// How far a handshake is, and what is not secret of it.
+/// The progress of a handshake, and its values that are not secret.
 enum State {
-    /// There is none.
+    /// There is no handshake.
     Zeroed,
     /// We sent the first message.
     CreatedInitiation { local: Index },
-    /// We received the first message. The index of our own, should it have superseded one, is kept
-    /// because the caller is to release it.
+    /// We received the first message. If that superseded an initiation of ours, the index of the latter
+    /// is kept for the caller to release.
     ConsumedInitiation {
         superseded: Option<Index>,
         remote: Index,
@@ -109,29 +109,29 @@ enum State {
 
 /// The handshake with one peer.
 ///
-/// `I` is the way in which our identity is shared by all peers, such as an `Arc`.
+/// `I` is a shared pointer to our static identity, such as an `Arc`.
 ///
-/// The value may be moved; but so that no secrets are copied, do so only while there are none:
-/// make it without preshared key and identity, and [set](Self::set_identity) them afterwards.
+/// Moving the value copies it, so it should only be moved while it holds no secrets: create it
+/// without preshared key and identity, and [set](Self::set_identity) them afterwards.
 pub struct Handshake<I> {
     /// The peer's public key.
     remote_static: [u8; 32],
-    /// The key that the peer and we were told to add, or zero.
+    /// The preshared key, or zero.
     preshared_key: Secret<32>,
     /// Our static identity.
     local: Option<I>,
     /// X25519 of both static keys, or zero if there is none.
     static_static: Secret<32>,
-    /// Time stamp of the initiation that was accepted last.
+    /// Timestamp of the last initiation accepted.
     latest_timestamp: Timestamp,
-    /// When it was accepted, if ever.
+    /// When that was accepted, if ever.
     last_consumption_ns: Option<u64>,
 
-    /// How far we are.
+    /// The progress of the current handshake.
     state: State,
-    /// Private ephemeral key, of use in [`State::CreatedInitiation`].
+    /// Private ephemeral key, used in [`State::CreatedInitiation`].
     ephemeral: Secret<32>,
-    /// What both sides have in common: the transcript hash and the chaining key.
+    /// Noise's symmetric state: the transcript hash and the chaining key.
     symmetric: SymmetricState,
 }
 
@@ -158,10 +158,9 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         handshake
     }
 
-    /// Replaces our identity.
+    /// Replaces our static identity.
     ///
-    /// A handshake in progress, which cannot succeed any more, is for the caller to
-    /// [clear](Self::clear).
+    /// The caller must [clear](Self::clear) a handshake in progress, which cannot succeed any more.
     pub fn set_identity<S: Suite>(&mut self, local: Option<I>) {
         let exists = local.as_ref().is_some_and(|local| {
             S::x25519(
@@ -182,14 +181,14 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         *self.preshared_key.as_mut_bytes() = *preshared_key;
     }
 
-    /// Returns our identity.
+    /// Returns our static identity.
     pub fn identity(&self) -> Option<&I> {
         self.local.as_ref()
     }
 
-    /// Returns the index that stands for this handshake at our side.
+    /// Returns our index for this handshake.
     ///
-    /// Creating a message replaces it, so the caller must ask before, and release it afterwards.
+    /// Creating a message replaces it, so the caller must read it before, and release it afterwards.
     pub fn local_index(&self) -> Option<Index> {
         match self.state {
             State::Zeroed => None,
@@ -200,8 +199,8 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         }
     }
 
-    /// Abandons the handshake, wipes its secrets, and returns the index that stood for it, which is for the
-    /// caller to release.
+    /// Abandons the handshake, wipes its secrets, and returns our index for it, which the caller must
+    /// release.
     #[must_use]
     pub fn clear(&mut self) -> Option<Index> {
         let index = self.local_index();
@@ -212,8 +211,8 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         index
     }
 
-    /// Does what [`Handshake::clear`] does if an initiation was accepted that is not answered yet, and will
-    /// not be. Then the index is that of an initiation of our own that it has superseded.
+    /// Does what [`Handshake::clear`] does if an initiation was accepted but will not be answered. Then the
+    /// index is that of an initiation of our own that it has superseded.
     #[must_use]
     pub fn abandon_unanswered(&mut self) -> Option<Index> {
         match self.state {
@@ -224,7 +223,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Begins a handshake; `-> e, es, s, ss, {t}`.
     ///
-    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// `ephemeral` is random, and is clamped. `index` is our index for the handshake. The MACs of
     /// the message are zero yet. Returns `None`, and leaves the state as it was, if we have no
     /// identity, or the peer's public key has a low order.
     pub fn create_initiation<S: Suite>(
@@ -271,19 +270,19 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         Some(message)
     }
 
-    /// Accepts an initiation by this peer, which supersedes whatever was going on.
+    /// Accepts an initiation by this peer, which supersedes any handshake in progress.
     ///
     /// `now_ns` is the time since boot.
     ///
     /// # Errors
     ///
-    /// Says why it is ignored, in which case the state is as it was.
+    /// Why it is rejected. The state is unchanged then.
     pub fn consume_initiation<S: Suite>(
         &mut self,
         claim: &mut Claim<I>,
         now_ns: u64,
     ) -> Result<(), Refusal> {
-        // Of equal keys but different origin, one may be on its way out.
+        // Compares pointers: one of two identities with equal keys may be about to be replaced.
         if !(self.local.as_deref()).is_some_and(|local| ptr::eq(local, &*claim.identity)) {
             return Err(Refusal::Identity);
         }
@@ -315,7 +314,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
 
     /// Answers an initiation; `<- e, ee, se, psk, {}`.
     ///
-    /// `ephemeral` is random, and is clamped. `index` shall stand for the handshake. The MACs of
+    /// `ephemeral` is random, and is clamped. `index` is our index for the handshake. The MACs of
     /// the message are zero yet. Returns `None`, and leaves the state as it was, if no initiation
     /// was consumed before.
     pub fn create_response<S: Suite>(
@@ -370,7 +369,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         Some(message)
     }
 
-    /// Accepts the answer to our initiation.
+    /// Accepts the response to our initiation.
     ///
     /// Returns `None`, and leaves the state as it was, if it is not that.
     pub fn consume_response<S: Suite>(&mut self, response: &Response) -> Option<()> {
@@ -410,7 +409,7 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         Some(())
     }
 
-    /// Returns what comes of the handshake.
+    /// Returns the outcome of the handshake.
     ///
     /// Returns `None` if its second message was neither created nor consumed.
     pub fn outcome(&self) -> Option<Outcome> {
@@ -426,8 +425,8 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         })
     }
 
-    /// Ends the handshake, whose index then stands for the session, and derives its keys: that of
-    /// what we send, and that of what we receive.
+    /// Ends the handshake, whose index becomes that of the session, and derives the session's keys for
+    /// sending and for receiving.
     ///
     /// Returns `None`, and leaves the state and the keys as they were, if there is no
     /// [outcome](Self::outcome).

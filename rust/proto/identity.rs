@@ -11,9 +11,9 @@ use crate::{
     secret::Secret, //
 };
 
-/// Our static key pair, and what follows from it.
+/// Our static key pair, and the keys that are derived from it.
 ///
-/// It does not change once it is shared: another private key is another identity.
+/// It does not change once it is shared: another private key makes another identity.
 pub struct Identity {
     /// Private key, clamped.
     private: Secret<32>,
@@ -26,8 +26,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Returns an identity that is none yet, to be [initialized](Self::initialize) where it is to
-    /// stay.
+    /// Returns an identity without keys, to be [initialized](Self::initialize) in place.
     pub const fn zero() -> Self {
         Self {
             private: Secret::zero(),
@@ -39,7 +38,7 @@ impl Identity {
 
     /// Makes this the identity of a private key.
     ///
-    /// Returns `None`, and leaves it as it was, if that is all zero.
+    /// Returns `None`, and leaves the identity as it was, if the key is all zero.
     pub fn initialize<S: Suite>(&mut self, private: &[u8; 32]) -> Option<()> {
         self.public = public_key::<S>(private)?;
         *self.private.as_mut_bytes() = *private;
@@ -59,12 +58,12 @@ impl Identity {
         &self.public
     }
 
-    /// Returns what checks the first MAC of messages to us.
+    /// Returns the check of the first MAC of messages to us.
     pub fn first_mac(&self) -> &FirstMac {
         &self.first_mac
     }
 
-    /// Returns the private key as it is kept.
+    /// Returns the private key as a [`Secret`].
     pub(crate) fn private_key(&self) -> &Secret<32> {
         &self.private
     }
@@ -85,7 +84,7 @@ pub fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
     Some(public)
 }
 
-/// Makes random bytes a private key of Curve25519 (RFC 7748, section 5).
+/// Clamps random bytes to a private key of Curve25519 (RFC 7748, section 5).
 pub(crate) fn clamp(private: &mut [u8; 32]) {
     let [first, .., last] = private;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tunnel looks at in the packets that it carries.
+//! The IP header fields that the tunnel reads in the packets that it carries, and ECN.
 
 use crate::allowed_ips::Addr;
 
@@ -9,13 +9,13 @@ const V4_HEADER_LEN: usize = 20;
 /// Bytes of an IPv6 header without extensions.
 pub const V6_HEADER_LEN: usize = 40;
 
-/// Bits of the DS field that are congestion notification.
+/// Bits of the DS field that are ECN.
 const ECN_MASK: u8 = 0b11;
-/// The sender understands congestion notification, second form.
+/// ECT(1): ECN-capable transport, second codepoint.
 const ECN_ECT_1: u8 = 0b01;
-/// The sender understands congestion notification.
+/// ECT(0): ECN-capable transport.
 const ECN_ECT_0: u8 = 0b10;
-/// There was congestion.
+/// Congestion experienced.
 const ECN_CE: u8 = 0b11;
 
 /// Returns the version of the packet whose first byte is given.
@@ -29,11 +29,11 @@ const fn version(first: u8) -> u8 {
 pub enum Malformed {
     /// It is neither IPv4 nor IPv6, or too short for its header.
     Type,
-    /// Its header tells of another size than it can have.
+    /// Its header has a length that is not possible.
     Size,
 }
 
-/// The fields of a header that matter here.
+/// The header fields that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// IPv4.
@@ -61,7 +61,7 @@ pub enum Header {
 }
 
 impl Header {
-    /// Reads the header of a packet to be sent, which is trusted to be as long as it says.
+    /// Reads the header of a packet to be sent, whose length field is trusted.
     ///
     /// `head` is the beginning of the packet: 40 bytes, or all of it if it is shorter.
     #[inline]
@@ -82,7 +82,7 @@ impl Header {
         let header = Self::read(head).ok_or(Malformed::Type)?;
         let claimed = usize::try_from(header.total_len()).map_err(|_| Malformed::Size)?;
 
-        // An IPv6 header cannot tell of less than itself.
+        // The length in an IPv6 header does not include the header, so it cannot be too short.
         if claimed < V4_HEADER_LEN || claimed > len {
             return Err(Malformed::Size);
         }
@@ -163,7 +163,7 @@ impl Header {
 
 /// Returns the DS field of the outer header for an inner one.
 ///
-/// Only congestion notification shows outside: nothing else tells packets of one tunnel apart.
+/// Only ECN is copied: nothing else may tell the packets of one tunnel apart.
 #[inline]
 pub const fn ecn_encap(inner: u8) -> u8 {
     match inner & ECN_MASK {
@@ -172,10 +172,10 @@ pub const fn ecn_encap(inner: u8) -> u8 {
     }
 }
 
-/// Returns the DS field that the inner header of a received packet is to have, if it is another.
+/// Returns the DS field that the inner header of a received packet is to have, if it changes.
 ///
-/// An inner packet whose sender does not understand congestion notification stays as it is,
-/// whatever happened to the outer one.
+/// An inner packet of a transport that is not ECN-capable is left alone, even if the outer one was
+/// marked.
 #[inline]
 pub const fn ecn_decap(outer: u8, inner: u8) -> Option<u8> {
     match (outer & ECN_MASK, inner & ECN_MASK) {
@@ -185,7 +185,7 @@ pub const fn ecn_decap(outer: u8, inner: u8) -> Option<u8> {
     }
 }
 
-/// Replaces the DS field in the beginning of a packet, of which the checksum follows.
+/// Replaces the DS field of a packet, given its beginning, and updates the header checksum.
 #[cold]
 pub fn set_dsfield(head: &mut [u8], tos: u8) {
     match head {

@@ -10,57 +10,57 @@ pub const NSEC_PER_SEC: u64 = 1_000_000_000;
 /// Bits in the bitmap of the replay window.
 pub const COUNTER_BITS_TOTAL: usize = 8192;
 
-/// How far behind the newest counter another is still accepted.
+/// How far behind the newest counter another one is still accepted.
 ///
-/// One word of the bitmap is redundant, being the one that is cleared next.
+/// One word of the bitmap is redundant, as it is the one to be cleared next.
 #[expect(clippy::as_conversions, reason = "`From` is not const")]
 pub const COUNTER_WINDOW_SIZE: u64 = COUNTER_BITS_TOTAL as u64 - usize::BITS as u64;
 
-/// Messages sent with one key after which a new one is wanted.
+/// Messages sent with one key after which a rekey is due.
 pub const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 
-/// Messages after which a key is not used any more.
+/// Messages after which a key is no longer used.
 pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - COUNTER_WINDOW_SIZE - 1;
 
 /// Time to wait for a response before another initiation is sent.
 pub const REKEY_TIMEOUT: u64 = 5;
 
-/// Age at which the initiator, sending, wants a new key.
+/// Age of a key at which the initiator rekeys when it sends.
 pub const REKEY_AFTER_TIME: u64 = 120;
 
-/// Age at which a key is not used any more.
+/// Age at which a key is no longer used.
 pub const REJECT_AFTER_TIME: u64 = 180;
 
-/// Time after which received data is answered by a keepalive, if by nothing else.
+/// Time after which received data is answered by a keepalive, if nothing else was sent.
 pub const KEEPALIVE_TIMEOUT: u64 = 10;
 
-/// Initiations that are accepted from one peer.
+/// Initiations that are accepted from one peer per second.
 pub const INITIATIONS_PER_SECOND: u64 = 50;
 
-/// Peers of one interface.
+/// Maximum number of peers of one interface.
 pub const MAX_PEERS: usize = 1 << 20;
 
-/// Attempts at a handshake, beyond which none is made without new data.
+/// Handshake attempts after which no more are made without new data.
 pub const MAX_TIMER_HANDSHAKES: u32 = 18;
 
 /// Age at which the secret that cookies are made from is replaced.
 pub const COOKIE_SECRET_MAX_AGE: u64 = 120;
 
-/// What the age of a cookie at its receiver may be short of that of the secret.
+/// By how much earlier the receiver of a cookie stops using it than its secret is replaced.
 pub const COOKIE_SECRET_LATENCY: u64 = 5;
 
-/// Handshake messages of one interface that wait to be processed.
+/// Maximum number of handshake messages of one interface that wait to be processed.
 pub const MAX_QUEUED_INCOMING_HANDSHAKES: usize = 4096;
 
-/// Packets of one peer that wait for a key.
+/// Maximum number of packets of one peer that wait for a key.
 pub const MAX_STAGED_PACKETS: usize = 128;
 
-/// Batches of packets that wait to be encrypted, or decrypted.
+/// Maximum number of batches of packets that wait to be encrypted, or decrypted.
 pub const MAX_QUEUED_PACKETS: usize = 1024;
 
-/// Returns whether something born at `birth_ns` is at least `seconds` old at `now_ns`.
+/// Returns whether something created at `birth_ns` is at least `seconds` old at `now_ns`.
 ///
-/// A birth may lie before the epoch of the clock, that is, be a wrapped negative number.
+/// `birth_ns` may lie before the epoch of the clock, that is, be a wrapped negative number.
 #[inline]
 pub const fn expired(birth_ns: u64, seconds: u64, now_ns: u64) -> bool {
     reached(

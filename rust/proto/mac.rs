@@ -2,14 +2,14 @@
 
 //! The MACs that end handshake messages, and the first of them.
 //!
-//! The first is keyed by nothing but the receiver's public key; without a valid one there is no
-//! answer whatever. The second is keyed by a [cookie](crate::cookie).
+//! The first is keyed by the receiver's public key only; a message without a valid one is never
+//! answered. The second is keyed by a [cookie](crate::cookie).
 
 use crate::crypto::Suite;
 
-/// Checks the first MAC of messages to us, which whoever knows our public key can make.
+/// Checks the first MAC of messages to us, which anybody can make who knows our public key.
 ///
-/// There is nothing secret about it.
+/// It holds no secrets.
 #[derive(Clone)]
 pub struct FirstMac {
     /// Key of the first MAC of messages to us.
@@ -17,12 +17,12 @@ pub struct FirstMac {
 }
 
 impl FirstMac {
-    /// Returns the check for nobody.
+    /// Returns a check without a key yet.
     pub(crate) const fn zero() -> Self {
         Self { key: [0; 32] }
     }
 
-    /// Returns the check for the one with that static public key.
+    /// Returns the check for the receiver with that static public key.
     pub fn new<S: Suite>(public: &[u8; 32]) -> Self {
         let mut check = Self::zero();
 
@@ -44,17 +44,17 @@ impl FirstMac {
     }
 }
 
-/// Derives the key of the first MAC of messages to the one with that static public key.
+/// Derives the key of the first MAC of messages to the receiver with that static public key.
 pub(crate) fn mac1_key<S: Suite>(public: &[u8; 32], key: &mut [u8; 32]) {
     S::hash(&[b"mac1----", public], key);
 }
 
-/// Derives the key of cookie replies of the one with that static public key.
+/// Derives the key of cookie replies from the sender with that static public key.
 pub(crate) fn cookie_key<S: Suite>(public: &[u8; 32], key: &mut [u8; 32]) {
     S::hash(&[b"cookie--", public], key);
 }
 
-/// Takes a handshake message apart: what the first MAC covers, the first MAC, and the second.
+/// Splits a handshake message into the part that the first MAC covers, the first MAC, and the second.
 pub(crate) fn split_macs(message: &[u8]) -> Option<(&[u8], &[u8; 16], &[u8; 16])> {
     let (rest, mac2) = message.split_last_chunk()?;
     let (body, mac1) = rest.split_last_chunk()?;
@@ -62,7 +62,7 @@ pub(crate) fn split_macs(message: &[u8]) -> Option<(&[u8], &[u8; 16], &[u8; 16])
     Some((body, mac1, mac2))
 }
 
-/// Does as [`split_macs`], for writing.
+/// Mutable version of [`split_macs`].
 pub(crate) fn split_macs_mut(
     message: &mut [u8],
 ) -> Option<(&mut [u8], &mut [u8; 16], &mut [u8; 16])> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Small packets, and the large one that they can be put together to.
+//! Merging TCP segments into a GSO packet, as GRO does.
 //!
-//! The opposite of [`segment`](crate::segment), under the conditions that the kernel has for it: one
-//! after the other, the segments of a TCP connection differ in nothing but what is computed anew
-//! when the large packet is segmented again.
+//! The inverse of [`segment`](crate::segment), under the conditions that the kernel has for it:
+//! consecutive segments of a TCP connection, which differ only in fields that are computed anew when
+//! the GSO packet is segmented again.
 
 use crate::{
     checksum::Sum,
@@ -21,21 +21,21 @@ use crate::{
     }, //
 };
 
-/// TCP flags that the last segment may have, and which are the large packet's then: FIN, PSH.
+/// TCP flags that the last segment may have, which the GSO packet then has, too: FIN, PSH.
 const LAST: u8 = 0x09;
-/// TCP flags that none may have: SYN, RST, URG.
+/// TCP flags that no segment may have: SYN, RST, URG.
 const NEVER: u8 = 0x26;
 /// TCP flag CWR.
 const CWR: u8 = 0x80;
 
-/// The most bytes of a large packet.
+/// Maximum length of a GSO packet.
 const MAX_LEN: usize = 65535;
 
-/// A large packet that grows.
+/// A GSO packet that segments are added to.
 pub struct Flow {
     headers: [u8; MAX_HEADERS],
     layout: Layout,
-    /// Bytes of payload of each segment but the last.
+    /// Bytes of payload of each segment except the last.
     size: usize,
     payload_len: usize,
     count: u16,
@@ -52,7 +52,7 @@ struct Layout {
 }
 
 impl Flow {
-    /// Begins with a packet, if others may follow it.
+    /// Starts with a packet, if others may follow it.
     #[inline]
     pub fn start(packet: &[u8]) -> Option<Self> {
         let layout = Layout::of(packet)?;
@@ -73,8 +73,8 @@ impl Flow {
         })
     }
 
-    /// Appends a packet if it is what follows; its headers, as long as those of the first, are not
-    /// needed any more then.
+    /// Appends a packet if it is the next segment; its headers, which are as long as those of the first,
+    /// are no longer needed then.
     #[inline]
     pub fn append(&mut self, packet: &[u8]) -> bool {
         self.try_append(packet).is_some()
@@ -140,7 +140,7 @@ impl Flow {
         )
     }
 
-    /// Returns whether nothing can follow any more.
+    /// Returns whether no further packet can follow.
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.closed
@@ -152,7 +152,7 @@ impl Flow {
         self.count
     }
 
-    /// Returns how many bytes of payload each has, save for the last.
+    /// Returns how many bytes of payload each has, except the last.
     #[inline]
     pub fn size(&self) -> usize {
         self.size
@@ -164,7 +164,7 @@ impl Flow {
         self.layout.tcp
     }
 
-    /// Returns whether it has CWR set, as all its packets have then.
+    /// Returns whether CWR is set, in which case all its packets have it.
     #[inline]
     pub fn has_cwr(&self) -> bool {
         let flags = self
@@ -174,8 +174,8 @@ impl Flow {
         flags.is_some_and(|flags| flags & CWR != 0)
     }
 
-    /// Returns the headers of the first packet, or, if there are several, of the large one. Its TCP
-    /// checksum lacks the sum of what follows the pseudo header, as if it were yet to be sent.
+    /// Returns the headers of the first packet, or, if there are several, of the GSO packet. The TCP
+    /// checksum of the latter covers the pseudo header only (`CHECKSUM_PARTIAL`).
     #[inline]
     pub fn headers(&mut self) -> &[u8] {
         if self.count > 1 {
@@ -209,7 +209,7 @@ impl Flow {
 }
 
 impl Layout {
-    /// Finds the headers of a packet that is TCP and as long as it says, without options of IP.
+    /// Finds the headers of a TCP packet that is as long as its header says, without IP options.
     #[inline]
     fn of(packet: &[u8]) -> Option<Self> {
         let ip = match *packet.first()? {

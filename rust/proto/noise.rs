@@ -3,9 +3,9 @@
 //! Noise's symmetric state.
 //!
 //! Methods have the names that the [specification](https://noiseprotocol.org/noise.html) gives
-//! them in section 5.2, and the tokens of a message pattern (`e`, `es`, ...) are said in terms of
-//! them in [`crate::handshake`]. Of a CipherState there is only the key, which lives while one
-//! message is processed: each encrypts once, so its nonce is always 0.
+//! them in section 5.2; [`crate::handshake`] expresses the tokens of a message pattern (`e`, `es`,
+//! ...) in terms of them. A CipherState is reduced to its key, which lives while one message is
+//! processed: each key encrypts once, so its nonce is always 0.
 
 use crate::{
     crypto::Suite,
@@ -24,16 +24,16 @@ const INITIAL_HASH: [u8; 32] = [
     0x2d, 0x9c, 0x6c, 0x66, 0x22, 0x93, 0xe8, 0xb7, 0x0e, 0xe1, 0x9c, 0x65, 0xba, 0x07, 0x9e, 0xf3,
 ];
 
-/// SymmetricState: what two parties have in common in the course of a handshake.
+/// SymmetricState: the state that both parties share in the course of a handshake.
 pub struct SymmetricState {
-    /// The chaining key (`ck`), which keys are derived from.
+    /// The chaining key (`ck`), from which keys are derived.
     chaining_key: Secret<32>,
-    /// The transcript hash (`h`), of all that was sent so far.
+    /// The transcript hash (`h`) of the handshake so far.
     hash: Secret<32>,
 }
 
 impl SymmetricState {
-    /// Returns a state that is none yet, to be [initialized](Self::initialize).
+    /// Returns a zero state, to be [initialized](Self::initialize).
     pub const fn zero() -> Self {
         Self {
             chaining_key: Secret::zero(),
@@ -77,7 +77,7 @@ impl SymmetricState {
         expand::<S, 2>(&secret, [&mut self.chaining_key, key]);
     }
 
-    /// MixKey, where the key would not be used.
+    /// MixKey without deriving a key, where it would not be used.
     pub fn mix_chaining_key<S: Suite>(&mut self, input: &[u8]) {
         let mut secret = Secret::zero();
 
@@ -113,7 +113,7 @@ impl SymmetricState {
         Some(())
     }
 
-    /// Does as [`mix_dh`](Self::mix_dh), whose result is known already, and zero if it failed.
+    /// [`mix_dh`](Self::mix_dh) with a precomputed result, which is zero if that Diffie-Hellman failed.
     pub fn mix_precomputed_dh<S: Suite>(
         &mut self,
         shared: &Secret<32>,
@@ -137,8 +137,8 @@ impl SymmetricState {
         self.mix_hash::<S>(hash.as_bytes());
     }
 
-    /// EncryptAndHash: encrypts `plaintext` with `key`, the transcript hash being associated data,
-    /// and mixes the ciphertext into that.
+    /// EncryptAndHash: encrypts `plaintext` with `key`, with the transcript hash as associated data,
+    /// and mixes the ciphertext into the transcript hash.
     ///
     /// `ciphertext` must be 16 bytes longer.
     pub fn encrypt_and_hash<S: Suite>(
@@ -157,8 +157,8 @@ impl SymmetricState {
         self.mix_hash::<S>(ciphertext);
     }
 
-    /// DecryptAndHash: decrypts `ciphertext` with `key`, the transcript hash being associated data,
-    /// and mixes the ciphertext into that.
+    /// DecryptAndHash: decrypts `ciphertext` with `key`, with the transcript hash as associated data,
+    /// and mixes the ciphertext into the transcript hash.
     ///
     /// `plaintext` must be 16 bytes shorter. Returns `None`, and leaves the state as it was, if the
     /// ciphertext is not authentic.
@@ -181,8 +181,8 @@ impl SymmetricState {
         Some(())
     }
 
-    /// Split: derives the keys of a session, that of what the initiator sends, and that of what the
-    /// responder sends.
+    /// Split: derives the keys of a session, the one with which the initiator sends and the one with
+    /// which the responder sends.
     pub fn split<S: Suite>(&self, initiator: &mut Secret<32>, responder: &mut Secret<32>) {
         let mut secret = Secret::zero();
 
@@ -191,7 +191,7 @@ impl SymmetricState {
     }
 }
 
-/// Computes HMAC-BLAKE2s of `first` and `second`, one after the other (RFC 2104).
+/// Computes HMAC-BLAKE2s of the concatenation of `first` and `second` (RFC 2104).
 fn hmac<S: Suite>(key: &Secret<32>, first: &[u8], second: &[u8], out: &mut Secret<32>) {
     let mut pad = Secret::<64>::zero();
     let mut inner = Secret::<32>::zero();
@@ -202,7 +202,7 @@ fn hmac<S: Suite>(key: &Secret<32>, first: &[u8], second: &[u8], out: &mut Secre
     S::hash(&[pad.as_bytes(), inner.as_bytes()], out.as_mut_bytes());
 }
 
-/// Fills a block of the hash with `key`, zeros behind it, combined with `byte`.
+/// Fills a block of the hash with the zero-padded `key`, XORed with `byte`.
 fn fill(pad: &mut Secret<64>, key: &Secret<32>, byte: u8) {
     let pad = pad.as_mut_bytes();
 
@@ -212,12 +212,12 @@ fn fill(pad: &mut Secret<64>, key: &Secret<32>, byte: u8) {
     }
 }
 
-/// HKDF-Extract (RFC 5869): makes `secret` from `input`.
+/// HKDF-Extract (RFC 5869): derives `secret` from `input`.
 fn extract<S: Suite>(chaining_key: &Secret<32>, input: &[u8], secret: &mut Secret<32>) {
     hmac::<S>(chaining_key, input, &[], secret);
 }
 
-/// HKDF-Expand: makes `outputs` from `secret`.
+/// HKDF-Expand: derives `outputs` from `secret`.
 fn expand<S: Suite, const N: usize>(secret: &Secret<32>, outputs: [&mut Secret<32>; N]) {
     let mut previous: &[u8] = &[];
     let mut number = 0u8;

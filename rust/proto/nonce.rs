@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonces, each of which encrypts one message of its session and no more.
+//! Nonces, each of which encrypts at most one message of its session.
 //!
-//! All security of a session rests on that, so it does not rest on who calls what: a [`Nonce`] can
-//! neither be copied nor made, but for what [`Nonces`] hand out; these can neither be copied nor
-//! made, but for what a [`Counter`] hands out; and a counter never goes back, nor beyond
-//! [`REJECT_AFTER_MESSAGES`]. What is dropped is lost. What is not known here is the key: it is for
-//! the caller to have counter, nonces and key go together.
+//! The security of a session rests on that, so the types enforce it rather than their callers: a
+//! [`Nonce`] cannot be copied, and only [`Nonces`] hand one out; these cannot be copied either, and
+//! only a [`Counter`] hands them out; and a counter never goes back, nor beyond
+//! [`REJECT_AFTER_MESSAGES`]. A dropped nonce is lost. The key is not known here: the caller must see
+//! to it that counter, nonces and key belong together.
 
 use crate::limits::REJECT_AFTER_MESSAGES;
 
@@ -27,7 +27,7 @@ pub trait Shared {
 pub struct Counter<S>(S);
 
 impl<S: Shared> Counter<S> {
-    /// Wraps a number, which is to be zero and nobody else's.
+    /// Wraps a number, which must be zero and used by nothing else.
     pub const fn new(number: S) -> Self {
         Self(number)
     }
@@ -38,8 +38,8 @@ impl<S: Shared> Counter<S> {
         self.0.load()
     }
 
-    /// Takes the nonces of `count` messages, unless there are not as many left: then it takes none,
-    /// and the session is of no use for sending any more.
+    /// Takes the nonces of `count` messages, or none if fewer are left: then the session cannot be used
+    /// for sending any more.
     #[inline]
     pub fn take(&self, count: u64) -> Option<Nonces> {
         let mut next = self.0.load();
@@ -53,7 +53,7 @@ impl<S: Shared> Counter<S> {
     }
 }
 
-/// Returns what the counter is to be after `count` messages, if a session may have as many.
+/// Returns the value of the counter after `count` more messages, if a session may have as many.
 #[inline]
 fn end_of(next: u64, count: u64) -> Option<u64> {
     next.checked_add(count)
@@ -94,8 +94,8 @@ impl Iterator for Nonces {
 pub struct Nonce(u64);
 
 impl Nonce {
-    /// Returns the number, to be written into the message and to encrypt it. There is no other
-    /// message for it.
+    /// Returns the number, to be written into the message and to encrypt it. No other message may use
+    /// it.
     #[inline]
     pub fn spend(self) -> u64 {
         self.0

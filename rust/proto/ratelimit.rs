@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many handshakes a source may ask for, once there are too many of them.
+//! The rate limit of handshakes by source, which applies under load.
 
 use crate::limits::{
     expired,
@@ -8,11 +8,11 @@ use crate::limits::{
     NSEC_PER_SEC, //
 };
 
-/// Handshakes a second that a source may ask for.
+/// Handshakes per second that a source may request.
 const PACKETS_PER_SECOND: u64 = 20;
-/// Handshakes that a source may ask for at once.
+/// Handshakes that a source may request in a burst.
 const PACKETS_BURSTABLE: u64 = 5;
-/// Sources that may be remembered, for each bucket of a table that they could be found by.
+/// Sources that may be remembered per bucket of the table that they would be found in.
 const SOURCES_PER_BUCKET: usize = 8;
 
 /// Tokens that a handshake costs: a token is a nanosecond.
@@ -30,7 +30,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Returns the bucket of a source from which the first packet came, and was allowed.
+    /// Returns the bucket of a new source, whose first packet was allowed.
     pub const fn new(now_ns: u64) -> Self {
         Self {
             last_ns: now_ns,
@@ -38,7 +38,7 @@ impl Bucket {
         }
     }
 
-    /// Allows another packet, or does not.
+    /// Returns whether another packet is allowed, and takes its tokens if so.
     pub fn allow(&mut self, now_ns: u64) -> bool {
         let tokens = self
             .tokens
@@ -51,39 +51,39 @@ impl Bucket {
         left.is_some()
     }
 
-    /// Returns whether the source was silent for so long that it may be forgotten.
+    /// Returns whether the source has been silent for long enough to be forgotten.
     pub const fn is_idle(&self, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.last_ns) > NSEC_PER_SEC
     }
 }
 
-/// Returns what stands for a source in the table, given its IPv4 address.
+/// Returns the table's key for a source, given its IPv4 address.
 pub const fn source_v4(addr: &[u8; 4]) -> u64 {
     let [a, b, c, d] = *addr;
 
     u64::from_be_bytes([0, 0, 0, 0, a, b, c, d])
 }
 
-/// Returns what stands for a source in the table, given its IPv6 address: its /64, as that is what
-/// somebody usually has.
+/// Returns the table's key for a source, given its IPv6 address: its /64, as a single host usually
+/// has all of that.
 pub const fn source_v6(addr: &[u8; 16]) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = *addr;
 
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Returns how many sources may be remembered in a machine with `memory` bytes.
+/// Returns how many sources may be remembered on a machine with `memory` bytes.
 pub fn max_sources(memory: u64) -> usize {
     buckets(memory).saturating_mul(SOURCES_PER_BUCKET)
 }
 
-/// Returns how many buckets a table would have in a machine with `memory` bytes, a power of two.
+/// Returns how many buckets a table would have on a machine with `memory` bytes, a power of two.
 fn buckets(memory: u64) -> usize {
     if memory > 1 << 30 {
         return 8192;
     }
 
-    // One for each 16 KiB that a pointer takes a share of.
+    // One for each 16 KiB times the size of a pointer.
     let bytes_of_each = 16384usize.saturating_mul(size_of::<usize>());
     usize::try_from(memory)
         .unwrap_or(0)
@@ -94,7 +94,7 @@ fn buckets(memory: u64) -> usize {
         .max(16)
 }
 
-/// Whether there are so many handshakes that they have to show cookies.
+/// Whether we are under load: there are so many handshakes that cookies are required.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// When there were too many; 0 for long ago.
@@ -102,10 +102,10 @@ pub struct Load {
 }
 
 impl Load {
-    /// Handshakes in the queue from which on there are too many.
+    /// Number of queued handshakes from which on we are under load.
     const MANY: usize = MAX_QUEUED_INCOMING_HANDSHAKES / 8;
 
-    /// Returns whether there are too many handshakes, or were less than a second ago.
+    /// Returns whether we are under load, or were less than a second ago.
     pub fn is_high(&mut self, queued: usize, now_ns: u64) -> bool {
         if queued >= Self::MANY {
             self.last_ns = now_ns;

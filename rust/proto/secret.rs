@@ -2,18 +2,18 @@
 
 //! Bytes that are wiped when dropped, and not printed.
 //!
-//! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] is made where it
-//! is to live, as zeros, and then filled through [`as_mut_bytes`](Secret::as_mut_bytes) or
-//! [`copy_from`](Secret::copy_from): none that holds anything is moved. [`wipe_stack`] is for what
-//! the compiler keeps on the stack of its own accord, and for functions that are not ours.
+//! Moving a value copies it and leaves the source as it was. Therefore a [`Secret`] is created in
+//! place, as zeros, and then filled through [`as_mut_bytes`](Secret::as_mut_bytes) or
+//! [`copy_from`](Secret::copy_from): none that holds a secret is moved. [`wipe_stack`] is for copies
+//! that the compiler spills to the stack, and for functions that are not ours.
 
 use core::hint::black_box;
 
 use crate::crypto::Suite;
 
-/// A key, or what a key can be derived from.
+/// A key, or a value from which a key can be derived.
 ///
-/// There is deliberately no way to copy, print or order one, and but one way to compare it.
+/// There is deliberately no way to copy, print or order one, and only one way to compare it.
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
@@ -70,20 +70,20 @@ impl<const N: usize> Drop for Secret<N> {
 
 /// Overwrites bytes with zeros.
 ///
-/// Not inlined: that the zeros are written can be seen in the object, in this one place.
+/// Not inlined, so that the stores can be verified in the object file, in this one place.
 #[inline(never)]
 fn wipe_bytes(bytes: &mut [u8]) {
     bytes.fill(0);
-    // Makes the compiler believe that the zeros are read.
+    // Makes the compiler assume that the zeros are read.
     black_box(bytes);
 }
 
-/// Overwrites what functions that returned have left on the stack.
+/// Overwrites what functions that have returned left on the stack.
 ///
-/// To be called once whatever dealt with keys has returned, rather than by it: it reaches
-/// 4 KiB below the caller (3 KiB on machines of 32 bits), but not the caller's own locals. So the
-/// caller must be a function of its own that does little else, and what it calls must not be
-/// inlined.
+/// To be called after a function that handles keys has returned, rather than by it: it reaches
+/// 4 KiB below the caller (3 KiB on 32-bit machines), but not the caller's own locals. So the
+/// caller must be a function of its own that does little else, and the functions that it calls must
+/// not be inlined.
 #[inline(never)]
 pub fn wipe_stack() {
     wipe_blocks(STACK_BLOCKS);
@@ -92,7 +92,7 @@ pub fn wipe_stack() {
 /// Size of the blocks in which the stack is wiped, so that no frame is large.
 const STACK_BLOCK: usize = 512;
 
-/// How many blocks are wiped: a fourth of a stack of 16 KiB, and less where stacks have 8 KiB.
+/// How many blocks are wiped: a quarter of a stack of 16 KiB, and less where stacks have 8 KiB.
 const STACK_BLOCKS: u32 = if cfg!(target_pointer_width = "64") {
     8
 } else {
@@ -108,7 +108,7 @@ fn wipe_blocks(blocks: u32) {
     if let Some(rest @ 1..) = blocks.checked_sub(1) {
         wipe_blocks(rest);
     }
-    // So the block is still there while those below are wiped.
+    // Keeps the block alive while those below are wiped.
     black_box(&mut block);
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Large packets, and the small ones that they stand for.
+//! Segmentation of GSO packets.
 //!
-//! The stack hands a bulk transfer on in packets of up to 64 KB, of which the headers are a template.
-//! [`Plan`] has the headers of each segment: the fields that differ and the checksums.
+//! The stack passes a bulk transfer on in GSO packets of up to 64 KB, whose headers are a template.
+//! [`Plan`] makes the headers of each segment: the fields that differ and the checksums.
 
 use crate::checksum::Sum;
 
-/// The most bytes that the headers of a packet can have that is planned here.
+/// Maximum length of the headers of a packet that is planned here.
 pub const MAX_HEADERS: usize = 60 + 60;
 
 /// Bytes of an IPv4 header without options.
@@ -28,7 +28,7 @@ const UDP: u8 = 17;
 const LAST_ONLY: u8 = 0x09;
 /// TCP flag that only the first segment has: CWR.
 const FIRST_ONLY: u8 = 0x80;
-/// More fragments, and the offset of a fragment.
+/// The more-fragments flag and the fragment offset.
 pub(crate) const FRAGMENT: u16 = 0x3fff;
 
 /// How the stack wants a packet to be segmented.
@@ -36,15 +36,15 @@ pub(crate) const FRAGMENT: u16 = 0x3fff;
 pub struct Segmentation {
     /// Whether it is a TCP segment; otherwise it is a UDP datagram.
     pub tcp: bool,
-    /// Most bytes of payload of a segment.
+    /// Maximum bytes of payload of a segment (`gso_size`).
     pub size: usize,
     /// Where the transport header begins.
     pub transport: usize,
-    /// Whether CWR is a bit like any other, as with accurate ECN, and not the first segment's.
+    /// Whether every segment keeps CWR, as with accurate ECN, and not only the first.
     pub keep_cwr: bool,
 }
 
-/// The segments of a packet.
+/// The segments of a GSO packet.
 #[derive(Clone, Copy)]
 pub struct Plan {
     headers: [u8; MAX_HEADERS],
@@ -67,8 +67,8 @@ impl Plan {
     /// Plans the segments of a packet of `len` bytes, of which `head` is the beginning: at least
     /// [`MAX_HEADERS`] bytes, or all of it.
     ///
-    /// Returns [`None`] if it is not one that this knows how to segment: with extension headers, a
-    /// fragment, or no larger than one segment.
+    /// Returns [`None`] if this cannot segment it: it has extension headers, is a fragment, or is no
+    /// larger than one segment.
     pub fn new(head: &[u8], len: usize, how: Segmentation) -> Option<Self> {
         let protocol = if how.tcp { TCP } else { UDP };
         let (ip_len, next) = match *head.first()? >> 4 {
@@ -114,7 +114,7 @@ impl Plan {
         })
     }
 
-    /// Returns the number of segments, two at least.
+    /// Returns the number of segments, at least two.
     #[inline]
     pub fn count(&self) -> usize {
         self.count
@@ -126,7 +126,7 @@ impl Plan {
         self.headers_len
     }
 
-    /// Returns the part of the payload that a segment has.
+    /// Returns the part of the payload that a segment carries.
     #[inline]
     pub fn part(&self, index: usize) -> Option<Part> {
         let start = index.checked_mul(self.how.size)?;
@@ -154,7 +154,7 @@ impl Plan {
         copy(out, self.headers.get(..self.headers_len)?);
         let part_len = self.part(index)?.len;
         let (ip, transport) = out.split_at_mut_checked(self.how.transport)?;
-        // Both fit, or there would be no plan.
+        // Both are in range, or there would be no plan.
         let transport_len = transport.len().checked_add(part_len)?;
         let total_len = u16::try_from(ip.len().checked_add(transport_len)?).ok()?;
         let transport_len = u16::try_from(transport_len).ok()?;
@@ -184,7 +184,7 @@ impl Plan {
         } else {
             put(transport, 4, transport_len.to_be_bytes())?;
             put(transport, 6, [0; 2])?;
-            // Zeros would say that there is none.
+            // Zero would mean that there is no checksum.
             let checksum = match pseudo.with_bytes(transport).checksum() {
                 [0, 0] => [0xff; 2],
                 checksum => checksum,
@@ -193,7 +193,7 @@ impl Plan {
         }
     }
 
-    /// Sets the fields of a TCP header that differ, except for the checksum.
+    /// Sets the fields of a TCP header that differ between segments, except for the checksum.
     #[inline]
     fn patch_tcp(&self, index: usize, header: &mut [u8]) -> Option<()> {
         let fields = header.first_chunk_mut::<TCP_LEN>()?;
@@ -221,7 +221,7 @@ impl Plan {
     }
 }
 
-/// Copies as many bytes as both have.
+/// Copies as many bytes as fit.
 #[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sessions: when one is to be renewed, when it is dead, and how a new one takes its place.
+//! Sessions: when one is to be renewed, when it has expired, and how a new one replaces it.
 
 use crate::{
     handshake::Role,
@@ -16,20 +16,20 @@ use crate::{
     }, //
 };
 
-/// Returns whether a handshake is due, after something was sent in the current session.
+/// Returns whether a handshake is due, after a message was sent in the current session.
 ///
-/// `sent` is the number of messages sent in it. Only the initiator minds the age, lest both sides
-/// begin at once.
+/// `sent` is the number of messages sent in it. Only the initiator considers the age, so that both
+/// sides do not start one at the same time.
 #[inline]
 pub fn keep_key_fresh_sending(sent: u64, role: Role, born_ns: u64, now_ns: u64) -> bool {
     sent > REKEY_AFTER_MESSAGES
         || (role == Role::Initiator && expired(born_ns, REKEY_AFTER_TIME, now_ns))
 }
 
-/// Returns whether a handshake is due, after something was received.
+/// Returns whether a handshake is due, after a message was received.
 ///
-/// That is so shortly before the current session is of no use for an answer, and to be asked once
-/// in each session.
+/// It is due shortly before the current session becomes too old to answer in. To be asked once per
+/// session.
 #[inline]
 pub fn keep_key_fresh_receiving(role: Role, born_ns: u64, now_ns: u64) -> bool {
     const AGE: u64 = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
@@ -37,33 +37,33 @@ pub fn keep_key_fresh_receiving(role: Role, born_ns: u64, now_ns: u64) -> bool {
     role == Role::Initiator && expired(born_ns, AGE, now_ns)
 }
 
-/// Returns whether a session is too old to be used, either way.
+/// Returns whether a session is too old to be used, for sending or receiving.
 #[inline]
 pub fn is_too_old(born_ns: u64, now_ns: u64) -> bool {
     expired(born_ns, REJECT_AFTER_TIME, now_ns)
 }
 
-/// Returns whether a session has no counters left: `counter` is the one to be used, or one more
+/// Returns whether a session has no counters left: `counter` is the next one to be used, or one more
 /// than the highest one received.
 #[inline]
 pub fn is_exhausted(counter: u64) -> bool {
     counter >= REJECT_AFTER_MESSAGES
 }
 
-/// Returns whether another initiation may be sent, the last handshake message having been sent at
+/// Returns whether another initiation may be sent, if the last handshake message was sent at
 /// `last_sent_ns`.
 #[inline]
 pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
     expired(last_sent_ns, REKEY_TIMEOUT, now_ns)
 }
 
-/// Returns when the last handshake message is to have been sent for another one to be allowed.
+/// Returns the time at which the last handshake message must have been sent for another to be allowed.
 #[inline]
 pub fn sent_long_enough_ago(now_ns: u64) -> u64 {
     now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * NSEC_PER_SEC)
 }
 
-/// The session was not the next one.
+/// The session is not the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotNext;
 
@@ -74,9 +74,9 @@ pub struct NotNext;
 pub struct Keypairs<K> {
     /// In use.
     pub current: Option<K>,
-    /// In use until shortly: what was sent in it may still be under way.
+    /// In use until recently: messages of it may still be in flight.
     pub previous: Option<K>,
-    /// To be used as soon as the peer shows that it has it too.
+    /// To be used once the peer has confirmed it.
     pub next: Option<K>,
 }
 
@@ -90,11 +90,11 @@ impl<K> Keypairs<K> {
         }
     }
 
-    /// Adds a session, and returns those that are gone by it.
+    /// Adds a session, and returns those that it displaces.
     ///
-    /// The initiator has the response and may use it at once; what was in use becomes the previous
-    /// one. If at the same time we are responder in another handshake that was not confirmed, it is
-    /// that one which becomes the previous.
+    /// The initiator has received the response and may use the session at once; the current one becomes
+    /// the previous one. If there is a next one, from a handshake in which we are the responder and that
+    /// was not confirmed, that becomes the previous one instead.
     ///
     /// The responder has to wait for [`Self::confirm`].
     pub fn install(&mut self, new: K, role: Role) -> [Option<K>; 2] {
@@ -112,7 +112,7 @@ impl<K> Keypairs<K> {
     }
 
     /// Makes the next session the current one, if it is the one in which a packet was received, and
-    /// returns the one that is gone by it.
+    /// returns the one that it displaces.
     ///
     /// # Errors
     ///

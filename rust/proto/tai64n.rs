@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Time stamps of handshake initiations.
+//! Timestamps of handshake initiations.
 //!
-//! They are in the TAI64N format, see <https://cr.yp.to/libtai/tai64.html>, but only as exact as
-//! the protocol needs them.
+//! They are in the TAI64N format, see <https://cr.yp.to/libtai/tai64.html>, but only as precise as
+//! the protocol needs.
 
-/// TAI64's label of 1970-01-01 00:00:00 UTC: 2^62, and the ten leap seconds of then.
+/// The TAI64 label of 1970-01-01 00:00:00 UTC: 2^62, plus the ten leap seconds of that time.
 const UNIX_EPOCH: u64 = 0x4000_0000_0000_000a;
 
-/// The nanoseconds that are told apart: the largest power of two below the 20 ms that must lie
-/// between two initiations anyway.
+/// Resolution in nanoseconds: the largest power of two below the 20 ms that must lie between two
+/// initiations anyway.
 const GRANULARITY: u32 = 1 << 24;
 
 /// A point in time as 8 bytes of seconds and 4 of nanoseconds, both big endian.
@@ -19,7 +19,7 @@ const GRANULARITY: u32 = 1 << 24;
 pub struct Timestamp(pub [u8; 12]);
 
 impl Timestamp {
-    /// Returns the time stamp for a Unix time, its nanoseconds rounded down to a multiple of 2^24.
+    /// Returns the timestamp for a Unix time, its nanoseconds rounded down to a multiple of 2^24.
     ///
     /// Rounding keeps the peer from measuring our clock.
     pub fn from_unix(secs: i64, nanos: u32) -> Self {

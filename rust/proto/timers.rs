@@ -2,9 +2,9 @@
 
 //! Which event arms or stops which timer, and what is to be done when one fires.
 //!
-//! Each peer has five timers. Whether one is pending is the state of this machine, and it is the
-//! caller's: asked through [`View`], and changed as [`Effects`] say. Nothing is armed for a peer
-//! that is gone or whose interface is down; that is the caller's to know.
+//! Each peer has five timers. The state of this machine is which of them are pending. The caller
+//! keeps it: it is read through [`View`], and changed as [`Effects`] say. The caller must not arm
+//! timers of a peer that was removed or whose interface is down.
 
 use crate::limits::{
     KEEPALIVE_TIMEOUT,
@@ -16,11 +16,11 @@ use crate::limits::{
 /// The timers of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
-    /// Sends an initiation again if there was no answer for [`REKEY_TIMEOUT`] and jitter.
+    /// Sends an initiation again if there was no response for [`REKEY_TIMEOUT`] and jitter.
     RetransmitHandshake,
     /// Sends an empty packet if one was received and none sent since for [`KEEPALIVE_TIMEOUT`].
     SendKeepalive,
-    /// Begins a new handshake if a packet was sent and none, not even an empty one, received since
+    /// Starts a new handshake if a packet was sent and none, not even an empty one, received since
     /// for [`KEEPALIVE_TIMEOUT`], [`REKEY_TIMEOUT`] and jitter.
     NewHandshake,
     /// Forgets all keys if there were no new ones for three times [`REJECT_AFTER_TIME`].
@@ -59,32 +59,32 @@ impl Timer {
     }
 }
 
-/// An occasion on which something happens to a peer, or several things, one after the other.
+/// An occasion on which one or more events happen to a peer, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// One or more packets, data or empty, are about to be sent.
     Sending,
-    /// One of them was data, and went out.
+    /// One of them was data, and was sent successfully.
     DataSent,
     /// An initiation is about to be sent. The timer that repeats it is armed before, as the response,
     /// which stops it, may be there before sending returns.
     Initiating,
-    /// No initiation could be made, for want of memory.
+    /// No initiation could be made, for lack of memory.
     NotInitiated,
-    /// A response is about to be sent, under whose keys we may receive.
+    /// A response is about to be sent; we may receive under its keys from now on.
     Responding,
     /// A response was received that gave us new keys.
     ResponseAccepted,
     /// The first packet under the keys of our response was received, before [`Self::Received`].
     Confirmed,
-    /// A packet was received: data, empty or handshake. An initiation or response was dealt with.
+    /// A packet was received: data, empty or handshake. An initiation or response was processed.
     Received,
     /// It was data.
     DataReceived,
 }
 
 impl Occasion {
-    /// Calls `happened` with each event of this occasion, in their order.
+    /// Calls `happened` with each event of this occasion, in order.
     #[inline]
     pub fn each(self, mut happened: impl FnMut(Event)) {
         match self {
@@ -144,21 +144,21 @@ pub enum Event {
 pub struct Delay {
     /// Seconds.
     seconds: u32,
-    /// Whether jitter is to be added, lest two peers collide for ever.
+    /// Whether jitter is to be added, so that two peers do not collide forever.
     jitter: bool,
 }
 
 impl Delay {
     /// Until an initiation is sent again.
     const RETRANSMIT_HANDSHAKE: Self = Self::new(REKEY_TIMEOUT, true);
-    /// Until what was received is answered.
+    /// Until received data is answered.
     const SEND_KEEPALIVE: Self = Self::new(KEEPALIVE_TIMEOUT, false);
     /// Until silence is answered by a handshake.
     const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
-    /// Until keys are forgotten.
+    /// Until the keys are wiped.
     const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
 
-    /// Makes a delay of constants of the protocol, which are small.
+    /// Makes a delay from constants of the protocol, which are small.
     const fn new(seconds: u64, jitter: bool) -> Self {
         let [.., a, b, c, d] = seconds.to_be_bytes();
 
@@ -170,7 +170,7 @@ impl Delay {
 
     /// Returns the delay in ticks, of which there are `hz` in a second.
     ///
-    /// Jitter is less than a third of a second: `random_below` returns a random number below another.
+    /// Jitter is less than a third of a second: `random_below` returns a random number below its argument.
     #[inline]
     pub fn ticks(self, hz: u32, random_below: impl FnOnce(u32) -> u32) -> u32 {
         let jitter = match self.jitter {
@@ -187,7 +187,7 @@ pub trait View {
     /// Returns whether `timer` is armed and has not fired yet.
     fn is_pending(&self, timer: Timer) -> bool;
 
-    /// Returns how many seconds may pass without a packet, or 0 for any number.
+    /// Returns the interval of persistent keepalives in seconds, or 0 if they are off.
     fn persistent_keepalive(&self) -> u16;
 }
 
@@ -196,17 +196,17 @@ pub trait View {
 pub struct Effects {
     /// Timer to stop.
     pub cancel: Option<Timer>,
-    /// Timer to start, or to start over.
+    /// Timer to start, or to restart.
     pub arm: Option<(Timer, Delay)>,
     /// Whether to remember that [`Timer::SendKeepalive`] is to be armed again when it fires.
     pub need_another_keepalive: bool,
-    /// Whether a handshake is complete: to be counted as the latest, the attempts at one and the
-    /// initiation of the last minute to be forgotten.
+    /// Whether a handshake is complete: its time is to be recorded as that of the latest one, and the
+    /// number of attempts and the last-minute initiation are to be reset.
     pub handshake_complete: bool,
 }
 
 impl Effects {
-    /// Nothing but stopping a timer.
+    /// Only stopping a timer.
     const fn cancel(timer: Timer) -> Self {
         Self {
             cancel: Some(timer),
@@ -214,7 +214,7 @@ impl Effects {
         }
     }
 
-    /// Nothing but starting a timer.
+    /// Only starting a timer.
     const fn arm(timer: Timer, delay: Delay) -> Self {
         Self {
             arm: Some((timer, delay)),
@@ -233,7 +233,7 @@ impl Effects {
     }
 }
 
-/// Tells what is to be done for `event`.
+/// Returns what is to be done for `event`.
 #[inline]
 pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
     match event {
@@ -274,37 +274,37 @@ pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
 /// What is to be done when a timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expired {
-    /// Remember this number of attempts, forget the source address (it may be the cause of the
-    /// trouble), and send an initiation, the number of attempts left alone.
+    /// Store this number of attempts, forget the source address (it may be the cause of the failure),
+    /// and send an initiation, without changing the number of attempts.
     RetryHandshake {
         /// Attempts at this handshake after the first.
         attempts: u32,
     },
     /// Stop [`Timer::SendKeepalive`] and drop all packets that wait for a handshake.
     GiveUp {
-        /// When to forget what is left of the exchange, unless that is pending: for
-        /// [`Timer::ZeroKeyMaterial`].
+        /// Delay with which to arm [`Timer::ZeroKeyMaterial`], which wipes what is left of the handshake;
+        /// none if it is pending.
         zero_key_material: Option<Delay>,
     },
     /// Send an empty packet.
     SendKeepalive {
-        /// Before that, forget that another one is needed and arm [`Timer::SendKeepalive`] again:
-        /// it stays armed if there is no session to send with.
+        /// Before that, reset the flag that another one is needed and arm [`Timer::SendKeepalive`]
+        /// again: it stays armed if there is no session to send with.
         again: Option<Delay>,
     },
     /// Forget the source address, and send an initiation, the first of its series: the number of
-    /// attempts is 0.
+    /// attempts is reset to 0.
     NewHandshake,
-    /// Forget all keys and the state of the handshake.
+    /// Wipe all keys and the state of the handshake.
     ZeroKeyMaterial,
     /// Nothing: the user has turned it off.
     Nothing,
 }
 
-/// Tells what is to be done when `timer` fires.
+/// Returns what is to be done when `timer` fires.
 ///
-/// `attempts` are those at this handshake after the first; `need_another_keepalive` is what an
-/// event has asked to remember; `zero_pending` tells whether [`Timer::ZeroKeyMaterial`] is pending;
+/// `attempts` is the number of attempts at this handshake after the first; `need_another_keepalive`
+/// is as an event has set it; `zero_pending` tells whether [`Timer::ZeroKeyMaterial`] is pending;
 /// `persistent_keepalive` is as in [`View`].
 pub fn expired(
     timer: Timer,

@@ -2,9 +2,9 @@
 
 //! Configuration as it comes through netlink: the table of attributes, and their parser.
 //!
-//! What arrives was validated against a policy by the kernel before anything is applied. The parser
-//! does not rely on that: it reads any bytes without harm. It does for peers and their allowed IPs,
-//! which repeat and nest; the few attributes of the device itself are a table that the caller has.
+//! The kernel validates requests against a policy before anything is applied. The parser does not
+//! rely on that: any input is safe. It covers peers and their allowed IPs, which repeat and nest; the
+//! few attributes of the device itself are in a table that the caller has.
 //!
 //! C header: [`include/uapi/linux/wireguard.h`](srctree/include/uapi/linux/wireguard.h)
 
@@ -112,15 +112,15 @@ pub const AF_INET: u16 = 2;
 /// IPv6, as an address family of Linux.
 pub const AF_INET6: u16 = 10;
 
-/// Mark of an attribute that holds attributes.
+/// Flag of an attribute that contains attributes.
 pub const NLA_F_NESTED: u16 = 1 << 15;
-/// Mark of an attribute in network byte order.
+/// Flag of an attribute in network byte order.
 pub const NLA_F_NET_BYTEORDER: u16 = 1 << 14;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Something is malformed, missing, or of impossible value: `EINVAL`.
+    /// Something is malformed, missing, or has an impossible value: `EINVAL`.
     Invalid,
     /// A version of the protocol that is not ours: `EPFNOSUPPORT`.
     ProtocolVersion,
@@ -129,11 +129,11 @@ pub enum Error {
 /// One attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute<'a> {
-    /// Number, without marks.
+    /// Type, without flags.
     pub kind: u16,
-    /// Whether it is marked as holding attributes.
+    /// Whether it is flagged as containing attributes.
     pub nested: bool,
-    /// What it holds, without header and padding.
+    /// Payload, without header and padding.
     pub payload: &'a [u8],
 }
 
@@ -159,12 +159,12 @@ impl Attribute<'_> {
     }
 }
 
-/// Iterates over attributes that stand one after the other.
+/// Iterates over consecutive attributes.
 ///
-/// Ends before the first one that is cut off or shorter than its own header.
+/// Ends before the first one that is truncated or shorter than its own header.
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
-    /// What was not yet read; whole, or the piece that is no attribute.
+    /// The bytes that were not parsed yet, or that are not an attribute.
     rest: &'a [u8],
 }
 
@@ -174,7 +174,7 @@ impl<'a> Attributes<'a> {
         Self { rest: payload }
     }
 
-    /// Returns what was not yet read: at the end nothing, unless it is no attribute.
+    /// Returns the bytes not parsed yet: none at the end, unless they are not an attribute.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -202,8 +202,8 @@ impl<'a> Iterator for Attributes<'a> {
 
 impl FusedIterator for Attributes<'_> {}
 
-/// Iterates over the elements of an array: attributes that hold attributes and whose number is of
-/// no meaning.
+/// Iterates over the elements of an array: attributes that contain attributes and whose type is
+/// ignored.
 #[derive(Clone, Debug)]
 pub struct Elements<'a>(Attributes<'a>);
 
@@ -235,7 +235,7 @@ pub const fn allowed_ips(payload: &[u8]) -> Elements<'_> {
     Elements(Attributes::new(payload))
 }
 
-/// What is asked for one peer.
+/// The request for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerRequest<'a> {
     /// Which peer.
@@ -253,12 +253,12 @@ pub struct PeerRequest<'a> {
 }
 
 impl<'a> PeerRequest<'a> {
-    /// Parses one element of [`peers`]. Of duplicates the last one counts.
+    /// Parses one element of [`peers`]. Of duplicates, the last one counts.
     ///
     /// # Errors
     ///
-    /// - [`Error::Invalid`] if there is something that is no attribute of a peer, or of wrong size,
-    ///   or no public key.
+    /// - [`Error::Invalid`] if an attribute is not one of a peer or has the wrong size, or there is
+    ///   no public key.
     /// - [`Error::ProtocolVersion`] if a version is given that is not ours.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
         let mut public_key = None;
@@ -304,7 +304,7 @@ impl<'a> PeerRequest<'a> {
     }
 }
 
-/// Where a peer is said to be.
+/// The endpoint of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointRequest {
     /// `struct sockaddr_in`.
@@ -322,13 +322,13 @@ pub enum EndpointRequest {
         port: u16,
         /// Flow label and traffic class, in network byte order as they came.
         flowinfo: u32,
-        /// Interface for which the address is meant.
+        /// Interface that the address is scoped to.
         scope_id: u32,
     },
 }
 
 impl EndpointRequest {
-    /// Parses a socket address of Linux; no other than those of IPv4 and IPv6, of exact size.
+    /// Parses a socket address of Linux: IPv4 or IPv6, and of the exact size.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let (&family, rest) = payload.split_first_chunk::<2>()?;
         let (&port, rest) = rest.split_first_chunk::<2>()?;
@@ -357,22 +357,22 @@ impl EndpointRequest {
     }
 }
 
-/// What is asked for one allowed IP of a peer.
+/// The request for one allowed IP of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllowedIpRequest {
     /// Which addresses.
     pub prefix: Prefix,
-    /// Whether they are to be taken from the peer, rather than given to it.
+    /// Whether they are to be removed from the peer, rather than added to it.
     pub remove: bool,
 }
 
 impl AllowedIpRequest {
-    /// Parses one element of [`allowed_ips`]. Of duplicates the last one counts.
+    /// Parses one element of [`allowed_ips`]. Of duplicates, the last one counts.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there is something that is no attribute of an allowed IP, or of wrong
-    /// size, if family, address or length is missing, or if they do not fit each other.
+    /// [`Error::Invalid`] if an attribute is not one of an allowed IP or has the wrong size, if family,
+    /// address or length is missing, or if they do not match.
     pub fn parse(payload: &[u8]) -> Result<Self, Error> {
         let mut family = None;
         let mut addr = None;

@@ -2,7 +2,7 @@
 
 //! The four messages, byte for byte.
 //!
-//! A message begins with its type, a byte, and three bytes of zero, which are read and compared as
+//! A message begins with a byte for its type and three bytes of zero, which are read and compared as
 //! one little-endian number. All integers are little endian; there is no padding.
 
 /// Length of a handshake initiation.
@@ -15,9 +15,9 @@ pub const COOKIE_REPLY_LEN: usize = 64;
 pub const DATA_HEADER_LEN: usize = 16;
 /// Length of Poly1305's tag.
 pub const TAG_LEN: usize = 16;
-/// Length of a data message that carries nothing.
+/// Length of a data message without a payload: a keepalive.
 pub const DATA_MIN_LEN: usize = DATA_HEADER_LEN + TAG_LEN;
-/// What the length of a plaintext is padded to a multiple of.
+/// A plaintext is padded to a multiple of this length.
 pub const PADDING_MULTIPLE: u32 = 16;
 /// DS field of the outer header of both handshake messages: AF41.
 pub const HANDSHAKE_DSCP: u8 = 0x88;
@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns how many bytes are looked at: all of them, or the header of a data message.
+    /// Returns how many bytes are parsed: the whole message, or the header of a data message.
     #[inline]
     pub const fn header_len(self) -> usize {
         match self {
@@ -53,9 +53,9 @@ impl Kind {
     }
 }
 
-/// Tells the kind of a datagram from its first four bytes and its length.
+/// Returns the kind of a datagram from its first four bytes and its length.
 ///
-/// Returns `None` for what is not a message of the protocol.
+/// Returns `None` if it is not a message of the protocol.
 #[inline]
 pub fn classify(head: &[u8; 4], len: usize) -> Option<Kind> {
     match (u32::from_le_bytes(*head), len) {
@@ -69,8 +69,8 @@ pub fn classify(head: &[u8; 4], len: usize) -> Option<Kind> {
 
 /// Returns how many zeros to append to a plaintext of `len` bytes.
 ///
-/// They make its length a multiple of [`PADDING_MULTIPLE`], but do not make it exceed `mtu`. Of a
-/// plaintext that already does, only the remainder modulo `mtu` counts. An `mtu` of 0 is none.
+/// They make its length a multiple of [`PADDING_MULTIPLE`], without exceeding `mtu`. If the
+/// plaintext already does, its remainder modulo `mtu` is padded. An `mtu` of 0 stands for none.
 #[inline]
 pub const fn padding(len: u32, mtu: u32) -> u32 {
     let last = match len.checked_rem(mtu) {
@@ -87,7 +87,7 @@ pub const fn padding(len: u32, mtu: u32) -> u32 {
     }
 }
 
-/// The number by which a receiver finds a handshake or a session of its own.
+/// The number by which a receiver finds its handshake or session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u32);
 
@@ -103,12 +103,12 @@ impl Index {
     }
 }
 
-/// What ends both handshake messages.
+/// The MACs at the end of both handshake messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Macs {
-    /// Shows that the sender knows the receiver's public key.
+    /// Proves that the sender knows the receiver's public key.
     pub mac1: [u8; 16],
-    /// Shows that the sender was sent a cookie; zero if it has none.
+    /// Proves that the sender received a cookie; zero if it has none.
     pub mac2: [u8; 16],
 }
 
@@ -167,7 +167,7 @@ pub struct Response {
     pub receiver: Index,
     /// Ephemeral public key.
     pub ephemeral: [u8; 32],
-    /// Nothing, encrypted, which leaves a tag.
+    /// The empty string, encrypted, which is only a tag.
     pub encrypted_nothing: [u8; TAG_LEN],
     /// The MACs.
     pub macs: Macs,
@@ -204,7 +204,7 @@ impl Response {
     }
 }
 
-/// What a receiver under load answers to a handshake message.
+/// The answer of a receiver under load to a handshake message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieReply {
     /// Index at the receiver, that is, of the sender of the handshake message.
@@ -238,12 +238,12 @@ impl CookieReply {
     }
 }
 
-/// What precedes the ciphertext in a data message.
+/// The header before the ciphertext of a data message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataHeader {
     /// Index at the receiver.
     pub receiver: Index,
-    /// Number of the message, which is its nonce.
+    /// Counter of the message, which is its nonce.
     pub counter: u64,
 }
 
@@ -270,11 +270,11 @@ impl DataHeader {
     }
 }
 
-/// Takes a message apart, from its beginning to its end.
+/// Parses a message from beginning to end.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Starts behind the type of the message, or returns `None` if it is not `kind`.
+    /// Starts after the type of the message, or returns `None` if that is not `kind`.
     fn new(message: &'a [u8], kind: u32) -> Option<Self> {
         let mut fields = Self(message);
 
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts a message together. The lengths of `fields` must add up to `N`.
+/// Assembles a message. The lengths of `fields` must add up to `N`.
 fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
     let mut message = [0; N];
 

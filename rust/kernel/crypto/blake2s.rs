@@ -6,7 +6,7 @@
 
 use wg_bindings as bindings;
 
-/// The most bytes a key can have.
+/// Maximum length of a key in bytes.
 pub const MAX_KEY_LEN: usize = 32;
 
 /// Computes the BLAKE2s-256 hash of the concatenation of `parts`.
@@ -17,8 +17,8 @@ pub fn hash(parts: &[&[u8]], out: &mut [u8; 32]) {
 
 /// Computes a keyed BLAKE2s hash of the concatenation of `parts`.
 ///
-/// The key should have 1 to [`MAX_KEY_LEN`] bytes: what comes behind them is not used, and without
-/// any the hash is not keyed.
+/// The key should have 1 to [`MAX_KEY_LEN`] bytes: further bytes are not used, and with an empty key
+/// the hash is not keyed.
 #[inline]
 pub fn mac<const N: usize>(key: &[u8], parts: &[&[u8]], out: &mut [u8; N]) {
     const { assert!(N > 0 && N <= 32) };

@@ -28,7 +28,7 @@ use wg_bindings as bindings;
 /// Number of bytes of a key.
 pub const KEY_LEN: usize = 32;
 
-/// Number of bytes by which sealed data are longer than plain data.
+/// Number of bytes of the tag, by which sealed data are longer than plain data.
 pub const TAG_LEN: usize = 16;
 
 /// As [`TAG_LEN`].
@@ -37,19 +37,19 @@ const TAG: u32 = 16;
 /// Number of bytes of a nonce of XChaCha20-Poly1305.
 pub const XNONCE_LEN: usize = 24;
 
-/// Number of bytes before what is encrypted or decrypted that it is faster with.
+/// Number of bytes before a message with which encrypting or decrypting it is faster.
 pub const ROOM_BEFORE: usize = one_pass::BEFORE;
 
-/// Number of bytes behind the tag of what is encrypted that it is faster with.
+/// Number of bytes behind the tag with which encrypting a message is faster.
 pub const ROOM_BEHIND: usize = one_pass::BEHIND - TAG_LEN;
 
-/// The most bytes that [`seal_skb`] appends as padding.
+/// Maximum padding that [`seal_skb`] appends, in bytes.
 const MAX_PADDING: u32 = 0xffff;
 
-/// The most bytes that a packet to be sealed or opened may have. No packet is that long.
+/// Maximum length of a packet to be sealed or opened. No packet is that long.
 const MAX_LEN: u32 = 1 << 30;
 
-/// The most pieces that the data of a buffer may lie in.
+/// Maximum number of fragments that the data of a buffer may have.
 const MAX_PIECES: usize = u32_as_usize(bindings::MAX_SKB_FRAGS) + 8;
 
 /// Encrypts `src` into `dst`, which must be longer by [`TAG_LEN`], and authenticates it with `ad`.
@@ -118,8 +118,8 @@ fn behind(buffer: &[u8], at: usize, len: usize) -> Option<usize> {
 ///
 /// It is faster if there are [`ROOM_BEFORE`] bytes before either place; they keep what they hold.
 ///
-/// Returns false if they are not authentic, or not there, or `buffer` ends before; there is nothing
-/// of use in its place then.
+/// Returns false if they are not authentic, or not there, or `buffer` ends before; the contents of the
+/// destination are meaningless then.
 #[inline]
 #[must_use]
 pub fn open_from(
@@ -141,7 +141,7 @@ pub fn open_from(
     let data = buffer.as_mut_ptr().wrapping_add(at);
     if at >= ROOM_BEFORE && one_pass::pays_off(len) {
         if let Some(src) = skb.in_one_piece(offset, one_pass::BEFORE_U32, sealed_len) {
-            // SAFETY: There is as much room before either place, and at it. Nobody but us knows the
+            // SAFETY: There is as much room before either place, and at it. Only we refer to the
             // one, and the other does not change.
             return unsafe { one_pass::open(data, src.as_ptr(), len, nonce, key) };
         }
@@ -246,15 +246,14 @@ pub fn xopen(
     }
 }
 
-/// Seals a packet in place: `padding` zeros are appended, all is encrypted, and `header` put before
-/// it, which is not authenticated.
+/// Seals a packet in place: `padding` zeros are appended, all is encrypted, and `header`, which is not
+/// authenticated, is prepended.
 ///
-/// At least `headroom` bytes, of which `header` takes its part, are made free before the packet.
-/// Its flow hash is computed and its checksums are completed first. Whatever shares its data keeps
-/// them as they are.
+/// The packet gets at least `headroom` bytes of headroom, part of which `header` takes. Its flow hash
+/// is computed and its checksums are completed first. Clones that share its data keep them as they are.
 ///
-/// Returns false if there was no memory, if the data lie in too many pieces, if `padding` is 2^16 or
-/// more, or `headroom` more than [`MAX_HEADROOM`]. The packet is good for nothing but being dropped then.
+/// Returns false if there was no memory, if the data have too many fragments, if `padding` is 2^16 or
+/// more, or `headroom` more than [`MAX_HEADROOM`]. The packet can only be dropped then.
 #[must_use]
 pub fn seal_skb(
     skb: &mut SkBuff,
@@ -310,7 +309,7 @@ pub fn seal_skb(
     true
 }
 
-/// Does the last part of [`seal_skb`] for data in several pieces, given their number and the last.
+/// The last part of [`seal_skb`] for data in several fragments, given their number and the last one.
 fn seal_pieces(
     skb: &mut SkBuff,
     header: &[u8],
@@ -352,10 +351,10 @@ fn seal_pieces(
 /// Opens a packet in place: the data behind a header of `header_len` bytes are decrypted, and the
 /// header and the tag removed.
 ///
-/// The headers before the data are kept. Whatever shares the data keeps them as they are.
+/// The headers before the data are kept. Clones that share the data keep them as they are.
 ///
-/// Returns false if the packet is not authentic, if there was no memory or the data lie in too many
-/// pieces, or if the header is longer than [`MAX_HEADROOM`]. It is good for nothing but being dropped then.
+/// Returns false if the packet is not authentic, if there was no memory or the data have too many
+/// fragments, or if the header is longer than [`MAX_HEADROOM`]. The packet can only be dropped then.
 #[must_use]
 pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LEN]) -> bool {
     let sealed_len = match skb.len().checked_sub(header_len) {
@@ -415,10 +414,10 @@ pub fn open_skb(skb: &mut SkBuff, header_len: u32, nonce: u64, key: &[u8; KEY_LE
     authentic && skb.trim(plain_len)
 }
 
-/// Calls `crypt` with a table of the pieces of memory that `len` bytes of `skb` from `offset` on lie
-/// in, of which there are at most `pieces`.
+/// Calls `crypt` with the scatterlist of the `len` bytes of `skb` from `offset` on, which has at most
+/// `pieces` entries.
 ///
-/// Not inlined, for the table is what makes the frame large.
+/// Not inlined, as the table is what makes the stack frame large.
 #[inline(never)]
 fn with_pieces(
     skb: &SkBuff,

@@ -6,7 +6,7 @@
 
 use wg_bindings as bindings;
 
-/// Number of bytes of a key, be it secret, public or shared.
+/// Number of bytes of a secret, public or shared key.
 pub const KEY_LEN: usize = 32;
 
 /// Computes the secret that the owners of `secret` and `public` share.

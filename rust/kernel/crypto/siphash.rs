@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SipHash, for tables whose keys others choose.
+//! SipHash, for hash tables whose keys an attacker may choose.
 //!
 //! C header: [`include/linux/siphash.h`](srctree/include/linux/siphash.h)
 
 use crate::random;
 use wg_bindings as bindings;
 
-/// A key that is not known to those who choose what is hashed.
+/// A random key, unknown to those who choose the hashed data.
 pub struct Key(bindings::siphash_key_t);
 
 impl Key {

@@ -35,13 +35,13 @@ pub enum SocketAddr {
         port: u16,
         /// Traffic class and flow label, in network byte order as in `sin6_flowinfo`.
         flowinfo: u32,
-        /// The interface on which a link-local address is meant.
+        /// The interface that a link-local address is scoped to.
         scope_id: u32,
     },
 }
 
 impl SocketAddr {
-    /// Returns whether both name the same place. A flow label has no say in that.
+    /// Returns whether both are the same address and port. Flow labels are not compared.
     #[inline]
     pub fn is_same_place(self, other: Self) -> bool {
         match (self, other) {
@@ -82,7 +82,7 @@ impl Display for SocketAddr {
     }
 }
 
-/// Prints an address that may not be set as `%pISpfsc` prints one without a family then.
+/// Prints an optional address; none is printed as `%pISpfsc` prints an address without a family.
 pub struct Unset(pub Option<SocketAddr>);
 
 impl Display for Unset {
@@ -129,7 +129,7 @@ impl Display for Ipv6 {
             return Ok(());
         }
 
-        // The last two words of an address that embeds an IPv4 address are printed as that.
+        // The last two words of an address that embeds an IPv4 address are printed as such.
         let embeds_ipv4 = match words {
             [0, 0, 0, 0, 0, 0xffff, _, _] => true,
             [_, _, _, _, isatap, 0x5efe, _, _] => isatap | 0x0200 == 0x0200,
@@ -138,7 +138,7 @@ impl Display for Ipv6 {
         let plain = if embeds_ipv4 { 6 } else { 8 };
         let zeros = longest_zeros((0..plain).zip(words));
 
-        // What precedes the next word: nothing at the start and after the double colon.
+        // The separator before the next word: none at the start and after the double colon.
         let mut colon = "";
         for (index, word) in (0..plain).zip(words) {
             if index == zeros.start && !zeros.is_empty() {
@@ -159,7 +159,7 @@ impl Display for Ipv6 {
 
 /// Returns where the first of the longest runs of zeros is. A single zero is no run.
 fn longest_zeros(words: impl Iterator<Item = (usize, u16)>) -> Range<usize> {
-    // What `ExactSizeIterator` has instead checks itself, and can panic.
+    // The equivalent of `ExactSizeIterator` has checks of its own, and can panic.
     let len = |range: &Range<usize>| range.end.wrapping_sub(range.start);
     let mut longest = 0..0;
     let mut current = 0..0;
@@ -183,11 +183,11 @@ fn longest_zeros(words: impl Iterator<Item = (usize, u16)>) -> Range<usize> {
     }
 }
 
-/// Returns whether an IPv6 address means different hosts on different links.
+/// Returns whether an IPv6 address has a scope: it may be that of different hosts on different links.
 pub fn is_link_scoped(addr: &[u8; 16]) -> bool {
     match addr {
         [0xfe, second, ..] => second & 0xc0 == 0x80,
-        // Multicast within the interface or the link.
+        // Interface-local or link-local multicast.
         [0xff, second, ..] => matches!(second & 0x0f, 1 | 2),
         _ => false,
     }

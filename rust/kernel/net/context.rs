@@ -2,9 +2,9 @@
 
 //! Evidence of what the networking core did before it called us.
 //!
-//! Callbacks are often entered with RCU, bottom halves or RTNL in the state that some of our
-//! functions ask for. To take the lock again would be a waste, or a deadlock, so callbacks borrow
-//! a guard that nobody made and nobody drops.
+//! Callbacks are often entered under RCU, with bottom halves off or with RTNL held, as some of our
+//! functions require. Taking the lock again would be a waste, or a deadlock, so callbacks borrow a
+//! guard that is never dropped.
 
 use crate::{
     net::rtnetlink,
@@ -20,8 +20,8 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// For `'a` the caller must be in a section that `synchronize_rcu()` waits for. Such is any with
-/// bottom halves disabled.
+/// For `'a` the caller must be in a section that `synchronize_rcu()` waits for. Any section with
+/// bottom halves disabled is one.
 #[inline]
 pub(crate) unsafe fn rcu<'a>() -> &'a rcu::Guard {
     static_assert!(size_of::<rcu::Guard>() == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Address families, as types: what is of one cannot be taken for what is of the other.
+//! Address families as types, so that objects of one family cannot be mistaken for those of the other.
 
 use super::route::raw::Raw;
 

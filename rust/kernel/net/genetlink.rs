@@ -2,12 +2,12 @@
 
 //! Generic netlink families.
 //!
-//! A driver implements [`Family`], which is tables, and [`Do`] or [`Dump`] for each row of that of
-//! operations. It has a `static` [`Descriptor`], and keeps a [`Registration`].
+//! A driver implements [`Family`], which consists of tables, and [`Do`] or [`Dump`] for each row of the
+//! table of operations. It has a `static` [`Descriptor`], and keeps a [`Registration`].
 //!
-//! All operations are for those who may administrate the network of their namespace, as are
-//! multicast groups. Attributes are checked against the policies of the operation, strictly, before
-//! it sees them. The operations of a family are called one at a time, in process context.
+//! All operations and multicast groups require `CAP_NET_ADMIN` in the user namespace of the network
+//! namespace. Attributes are validated strictly against the policy of the operation before it is
+//! called. The operations of a family are called one at a time, in process context.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
@@ -46,12 +46,12 @@ pub trait Family: Sized + 'static {
     /// The version.
     const VERSION: u8;
 
-    /// The operations, sorted by command. If a command has two, that which dumps is the second.
+    /// The operations, sorted by command. If a command has two, the dump is the second.
     const OPERATIONS: &'static [Operation];
 
     /// The multicast groups, each known by its number in this table.
     const GROUPS: &'static [Group] = &[];
 
-    /// Returns a `static` for what is registered.
+    /// Returns the `static` descriptor of the family.
     fn descriptor() -> &'static Descriptor<Self>;
 }

@@ -3,8 +3,8 @@
 //! Network namespaces.
 //!
 //! [`Net`] is borrowed, [`NetRef`] keeps a namespace alive, and [`WeakNet`] remembers one without
-//! keeping it. What is made in a namespace and does not keep it alive, as sockets and routes, resides
-//! there: the end of the namespace waits until it is gone.
+//! keeping it alive. Objects such as sockets and routes, which belong to a namespace without keeping it
+//! alive, reside there: the end of the namespace waits until they are gone.
 //!
 //! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
 
@@ -64,14 +64,14 @@ impl Net {
         self.0.get()
     }
 
-    /// Returns what tells living namespaces apart.
+    /// Returns a number that identifies the namespace among those that are alive.
     ///
     /// The number of a namespace that has died may be given to another.
     pub fn id(&self) -> usize {
         self.as_raw() as usize
     }
 
-    /// Returns what tells namespaces apart, be they dead or alive.
+    /// Returns the cookie, which identifies the namespace among all, dead or alive.
     fn cookie(&self) -> u64 {
         // SAFETY: The pointer is valid by the type invariants, and the cookie is never written once
         // the namespace has been set up.
@@ -129,9 +129,9 @@ impl Drop for NetRef {
 
 /// Remembers a namespace without keeping it alive.
 ///
-/// Holds the cookie of the namespace rather than a pointer, and has [`upgrade`](Self::upgrade) look
-/// it up. That takes time proportional to the number of namespaces, but nothing needs to be undone
-/// when a namespace goes.
+/// Holds the cookie of the namespace rather than a pointer; [`upgrade`](Self::upgrade) looks it up.
+/// That takes time proportional to the number of namespaces, but nothing needs to be undone when a
+/// namespace goes.
 pub struct WeakNet(Atomic<u64>);
 
 impl WeakNet {
@@ -165,9 +165,9 @@ impl WeakNet {
         self.0.store(Self::NONE, Relaxed);
     }
 
-    /// Returns whether the current task may administrate the network of the namespace.
+    /// Returns whether the current task has `CAP_NET_ADMIN` for the namespace.
     ///
-    /// Nobody may if the namespace is gone or was forgotten.
+    /// No task has it if the namespace is gone or was forgotten.
     pub fn ns_capable_net_admin(&self) -> bool {
         let Some(net) = self.upgrade() else {
             return false;
@@ -179,14 +179,14 @@ impl WeakNet {
     }
 }
 
-/// What a driver does when a namespace comes to its end.
+/// What a driver does when a namespace ends.
 pub trait PernetOperations: 'static {
     /// Called for each namespace that is dying, and for all there are when the registration is
     /// dropped.
     ///
-    /// All sockets in the namespace are to be closed, and all caches of routes to be released, that
-    /// would not be by themselves. The end of the namespace goes on when they are, and not before:
-    /// it needs what they refer to. That needs no memory.
+    /// All sockets in the namespace must be closed, and all caches of routes be released, unless that
+    /// happens by itself. The end of the namespace waits for that, as it frees the objects that they
+    /// refer to. Neither needs memory.
     fn exit_rtnl(net: &Net, rtnl: &rtnetlink::Guard);
 }
 
@@ -225,7 +225,7 @@ impl<T: PernetOperations> PernetRegistration<T> {
         let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
         residence::open(|| {
             // SAFETY: The operations are valid and stay where they are until `drop` unregisters them.
-            // The number is nobody else's, as there is no other registration.
+            // The number is used for nothing else, as there is no other registration.
             to_result(unsafe { bindings::register_pernet_device(ops.get()) })
         })?;
         // INVARIANT: The operations were just registered, and no others.

@@ -3,9 +3,9 @@
 //! NAPI: receiving in batches, in softirq context.
 //!
 //! Each device has one instance per possible CPU, so that work can be done on the CPU where it
-//! turns up. [`Link::schedule_napi`](super::netdevice::Link::schedule_napi) schedules an instance on
-//! the current CPU, and [`Operations::poll`] does the work. Whoever writes `1` to
-//! `/sys/class/net/…/threaded` gets a thread per instance instead.
+//! arises. [`Link::schedule_napi`](super::netdevice::Link::schedule_napi) schedules an instance on
+//! the current CPU, and [`Operations::poll`] does the work. Writing `1` to
+//! `/sys/class/net/…/threaded` makes a thread per instance do it instead.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
@@ -47,7 +47,7 @@ pub struct Napi<'a> {
 }
 
 impl Napi<'_> {
-    /// Passes a received packet to the stack, merged with others of its flow where possible.
+    /// Passes a received packet to the stack through GRO.
     ///
     /// It came in by the device that the instance belongs to. Its protocol should have been set. If there are
     /// clones of it, it is not merged.
@@ -76,7 +76,7 @@ impl Napi<'_> {
 
 /// An instance.
 ///
-/// On cache lines of its own, as it is written by the CPU that polls it.
+/// On cache lines of its own, as the CPU that polls it writes to it.
 ///
 /// # Invariants
 ///
@@ -201,7 +201,7 @@ pub(super) unsafe extern "C" fn poll_callback<T: Operations>(
     napi: *mut bindings::napi_struct,
     budget: c_int,
 ) -> c_int {
-    // Network consoles poll with no budget in order to send, which is not done here.
+    // Netpoll polls with no budget in order to send, which is not done here.
     if budget <= 0 {
         return 0;
     }

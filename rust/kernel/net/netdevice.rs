@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network devices of a kind that user space creates, as by `ip link add type …`.
+//! Virtual network devices, created by user space with `ip link add type …`.
 //!
 //! A driver implements [`Operations`], has a `static` [`LinkOps`], and keeps a [`Registration`]. The
 //! counterparts in C:
@@ -17,11 +17,11 @@
 //!
 //! A device goes through these stages:
 //!
-//! 1. [`Operations::setup`] and [`Operations::new_link`]: nobody sees the device yet.
+//! 1. [`Operations::setup`] and [`Operations::new_link`]: the device is not visible yet.
 //! 2. [`Operations::registered`]: from here on the [`Link`] leads to the device, and NAPI works.
 //! 3. [`Operations::open`], [`Operations::start_xmit`], [`Operations::stop`], again and again.
 //! 4. [`Operations::unregistered`]: the [`Link`] leads nowhere, and NAPI has stopped.
-//! 5. [`Operations::destruct`]: after a grace period, when nobody refers to the device anymore.
+//! 5. [`Operations::destruct`]: after a grace period, when there are no references to the device anymore.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
@@ -114,7 +114,7 @@ impl Device {
         unsafe { Name::of(self.as_raw()) }
     }
 
-    /// Returns the largest size of packets.
+    /// Returns the MTU.
     #[inline]
     pub fn mtu(&self) -> u32 {
         // SAFETY: The device is valid by the type invariants.
@@ -154,13 +154,13 @@ impl Device {
         unsafe { bindings::wg_in_dev_disable_redirects(self.as_raw()) };
     }
 
-    /// Keeps IPv6 from making up addresses for the device.
+    /// Keeps IPv6 from generating addresses for the device.
     pub fn disable_address_generation(&self, _rtnl: &rtnetlink::Guard) {
         // SAFETY: The device is valid by the type invariants, and RTNL is held.
         unsafe { bindings::wg_in6_dev_disable_addr_gen(self.as_raw()) };
     }
 
-    /// Returns whether received packets may be merged.
+    /// Returns whether received packets may be merged (GRO).
     #[inline]
     pub fn merges_packets(&self) -> bool {
         // SAFETY: The device is valid by the type invariants.
@@ -181,28 +181,28 @@ impl Device {
         unsafe { bindings::dev_stats_tx_errors_inc(self.as_raw()) };
     }
 
-    /// Counts bad packets that were received.
+    /// Counts received packets with errors.
     #[inline]
     pub fn rx_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
         unsafe { bindings::dev_stats_rx_errors_add(self.as_raw(), n as c_ulong) };
     }
 
-    /// Counts received packets that are not what they should be.
+    /// Counts received packets with frame errors.
     #[inline]
     pub fn rx_frame_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
         unsafe { bindings::dev_stats_rx_frame_errors_add(self.as_raw(), n as c_ulong) };
     }
 
-    /// Counts received packets that are not as long as they should be.
+    /// Counts received packets with length errors.
     #[inline]
     pub fn rx_length_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
         unsafe { bindings::dev_stats_rx_length_errors_add(self.as_raw(), n as c_ulong) };
     }
 
-    /// Counts packets that were received well, and their bytes.
+    /// Counts packets that were received successfully, and their bytes.
     #[inline]
     pub fn sw_rx_add(&self, packets: u64, bytes: u64, _bh: &bh::Guard) {
         // SAFETY: The device has statistics by the type invariants, and bottom halves are disabled.
@@ -294,7 +294,7 @@ impl<T: Operations> Drop for DeviceRef<T> {
     }
 }
 
-/// Length of the longest name, with a null byte.
+/// Maximum length of a name, with the null byte.
 const NAME_LEN: usize = bindings::IFNAMSIZ as usize;
 
 /// The name of a device.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netlink attributes: what is accepted, and how to go through them.
+//! Netlink attributes: policies, and iteration.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
 use core::ptr::null;
 use wg_bindings as bindings;
 
-/// What is accepted as a certain attribute.
+/// The policy of an attribute: which payloads are accepted.
 ///
 /// Attributes are looked up by their type in a table of policies, which [`Policy::table`] makes.
 #[repr(transparent)]
@@ -39,7 +39,7 @@ impl Policy {
     /// An integer of 64 bits.
     pub const U64: Self = Self::new(bindings::NLA_U64, NONE, 0, Validation { mask: 0 });
 
-    /// An integer of 32 bits, of which all are zero that are zero in `mask`.
+    /// An integer of 32 bits, without bits outside of `mask`.
     pub const fn mask_u32(mask: u32) -> Self {
         Self::new(bindings::NLA_U32, MASK, 0, Validation { mask })
     }
@@ -73,7 +73,7 @@ impl Policy {
         Self::new(bindings::NLA_NUL_STRING, NONE, max, Validation { mask: 0 })
     }
 
-    /// Any number of attributes, each of which contains attributes as the table has it.
+    /// Any number of nests, each of which contains attributes by the policies of the table.
     pub const fn nested_array(table: &'static [Policy]) -> Self {
         let (nested_policy, max) = Self::as_raw(table);
         Self::new(
@@ -84,15 +84,15 @@ impl Policy {
         )
     }
 
-    /// Makes a table of rows, each of which is a type of attribute and the policy for it. Nothing is
-    /// accepted as an attribute that has no row.
+    /// Makes a table of rows, each of which is an attribute type and its policy. Attributes without a
+    /// row are rejected.
     ///
-    /// The greatest type is what the table has room for: it is one shorter than its length.
+    /// The size of the table determines the greatest type, which is one less than its length.
     ///
     /// # Panics
     ///
     /// If there is no room for a row, or there are two for one type. This function is for initialising
-    /// statics, so that the panic is one of the compiler's.
+    /// statics, so that it panics at compile time.
     pub const fn table<const N: usize, const ROWS: usize>(rows: [(u16, Self); ROWS]) -> [Self; N] {
         let mut table = [Self::UNSPEC; N];
         let mut at = 0;
@@ -111,7 +111,7 @@ impl Policy {
         self.0.type_ as u32 == bindings::NLA_UNSPEC
     }
 
-    /// Returns a length as policies have it, or panics, as [`Policy::table`] does.
+    /// Returns a length in the type that policies have for it, or panics, as [`Policy::table`] does.
     #[inline]
     const fn len(len: usize) -> i16 {
         assert!(len <= i16::MAX as usize, "the length is too large");
@@ -119,7 +119,7 @@ impl Policy {
         len as i16
     }
 
-    /// Returns a table as C wants it, with the greatest type of attribute.
+    /// Returns a table in the form that C expects, with the greatest attribute type.
     pub(super) const fn as_raw(table: &'static [Policy]) -> (*const bindings::nla_policy, u16) {
         // CAST: `Policy` is transparent. The length was checked.
         match table.len() {
@@ -149,7 +149,7 @@ impl Policy {
 /// The range of a length.
 type Range = bindings::nla_policy__bindgen_ty_1__bindgen_ty_1;
 
-/// No validation but of the type.
+/// Validation of the type only.
 const NONE: bindings::nla_policy_validation = bindings::nla_policy_validation_NLA_VALIDATE_NONE;
 
 /// Validation by a mask.

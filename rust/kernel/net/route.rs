@@ -31,10 +31,10 @@ use kernel::prelude::*;
 use raw::Raw;
 use wg_bindings as bindings;
 
-/// What a route is looked up for.
+/// The flow that a route is looked up for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flow<F: Raw> {
-    /// Our address, all zeros for any. Looking up a route fills it in.
+    /// Our address, all zeros for any. A route lookup fills it in.
     pub saddr: F::Addr,
     /// The other end's address.
     pub daddr: F::Addr,
@@ -46,10 +46,10 @@ pub struct Flow<F: Raw> {
     pub oif: u32,
 }
 
-/// A route, for what is sent by a [`Sender`] while its guard lives.
+/// A route for packets that are sent by a [`Sender`], while its guard lives.
 ///
-/// So it is gone before the socket is, and that before the namespace: a route must not be released
-/// later. What is to be kept is kept in a [`DstCache`].
+/// So it is released before the socket is closed, and that happens before the namespace ends: a route
+/// must not be released later. To keep a route, put it in a [`DstCache`].
 ///
 /// # Invariants
 ///
@@ -69,7 +69,7 @@ impl<F: Family> Sender<'_, F> {
 }
 
 impl<'g, F: Family> Route<'g, F> {
-    /// Looks up a route for what is sent by `sender`.
+    /// Looks up a route for packets that are sent by `sender`.
     ///
     /// # Errors
     ///
@@ -94,11 +94,11 @@ impl<'g, F: Family> Route<'g, F> {
 
     /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.
     ///
-    /// `flow` must be what the route was looked up for. What was sent counts for `dev`, if any.
+    /// `flow` must be the flow that the route was looked up for. `dev`, if any, gets the statistics.
     ///
-    /// Returns whether it left as it is: what
-    /// [stands for many datagrams](super::skbuff::NewSkBuff::set_udp_gso) is sent one by one where that
-    /// makes a difference to somebody on the way.
+    /// Returns whether it was sent as it is: the datagrams of a
+    /// [UDP GSO packet](super::skbuff::NewSkBuff::set_udp_gso) are sent one by one where the difference
+    /// would be visible on the way.
     #[inline]
     pub fn send(
         self,
@@ -129,7 +129,7 @@ impl<'g, F: Family> Route<'g, F> {
 
 impl<F: Family> Drop for Route<'_, F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, this is a reference, which nobody uses any more.
+        // SAFETY: By the type invariants, this is a reference, which is not used any more.
         unsafe { bindings::dst_release(self.dst.as_ptr()) };
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lock of routing netlink.
+//! The rtnetlink lock, RTNL.
 //!
-//! What a link type registers with routing netlink is in [`netdevice`](super::netdevice).
+//! The link operations that are registered with rtnetlink are in [`netdevice`](super::netdevice).
 //!
 //! C header: [`include/linux/rtnetlink.h`](srctree/include/linux/rtnetlink.h)
 
@@ -18,8 +18,8 @@ pub struct Guard(NotThreadSafe);
 
 /// Acquires RTNL until the guard is dropped. May sleep.
 ///
-/// Dropping the guard finishes the removal of devices that were unregistered meanwhile, by whoever
-/// it was, and so may call [`Operations::destruct`](super::netdevice::Operations::destruct).
+/// Dropping the guard finishes the removal of devices that were unregistered meanwhile, by any code,
+/// and so may call [`Operations::destruct`](super::netdevice::Operations::destruct).
 #[must_use = "RTNL is released when the guard is dropped"]
 pub fn lock() -> Guard {
     // SAFETY: May be called wherever sleeping is allowed.

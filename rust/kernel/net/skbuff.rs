@@ -2,16 +2,16 @@
 
 //! Socket buffers: packets.
 //!
-//! An [`SkBuff`] is one packet and an [`SkBuffList`] many; both own what they hold, so that a packet
-//! that was handed on cannot be looked at any more, and one that is dropped is freed.
+//! An [`SkBuff`] is one packet and an [`SkBuffList`] many; both own their packets, so that a packet
+//! that was passed on cannot be accessed any more, and one that is dropped is freed.
 //!
-//! What may be done with a packet is said by its type. An [`SkBuff`] may be kept for as long as one
-//! likes, since it refers to no device and to no route; others may have clones of it, with which it shares
-//! its data. A [`NewSkBuff`] was made here, and can be filled. An [`OutgoingSkBuff`] refers to the device
-//! that the stack wants to send it by, and to a route, and cannot be kept.
+//! The type of a packet says what may be done with it. An [`SkBuff`] may be kept for any time, since it
+//! refers to no device and to no route; there may be clones of it, with which it shares its data. A
+//! [`NewSkBuff`] was allocated here, and can be filled. An [`OutgoingSkBuff`] refers to the device that
+//! the stack sends it by, and to a route, and cannot be kept.
 //!
 //! No pointer into a packet's data is kept across calls: each method starts from the buffer, which
-//! may have been reallocated by the one before. What methods hand out borrows the packet.
+//! may have been reallocated by the one before. References that methods return borrow the packet.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
@@ -67,7 +67,7 @@ pub const CB_WORDS: usize = 12;
 /// Number of bytes in [`SkBuff::cb`].
 const CB_LEN: usize = size_of::<[u32; CB_WORDS]>();
 
-/// The most that `csum_level` can be: so many checksums besides the first are known to be right.
+/// Maximum of `csum_level`, the number of verified checksums besides the first.
 const MAX_CSUM_LEVEL: u8 = 3;
 
 /// An owned socket buffer.
@@ -90,7 +90,7 @@ unsafe impl Sync for SkBuff {}
 impl Drop for SkBuff {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, this is the only reference, which nobody uses any more.
+        // SAFETY: By the type invariants, this is the only reference, which is not used any more.
         unsafe {
             bindings::sk_skb_reason_drop(
                 null(),
@@ -101,18 +101,18 @@ impl Drop for SkBuff {
     }
 }
 
-/// Room that the stack likes to have before the headers of a packet, in bytes.
+/// Headroom that the stack reserves before the headers of a packet, in bytes (`NET_SKB_PAD`).
 pub const NET_SKB_PAD: usize = match bindings::RUST_CONST_HELPER_L1_CACHE_BYTES {
     bytes if bytes > 32 => bytes,
     _ => 32,
 };
 
 impl SkBuff {
-    /// Takes over a reference to a buffer that C hands to us, and forgets its route and its device.
+    /// Takes over a reference to a buffer from C, and drops its route and its device.
     ///
     /// # Safety
     ///
-    /// `skb` must be valid, on no list and referred to by nobody else, and the caller must own the
+    /// `skb` must be valid, on no list and referred to by nothing else, and the caller must own the
     /// reference. A destination that it has must be counted, or be alive still.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
@@ -125,7 +125,7 @@ impl SkBuff {
         this
     }
 
-    /// Lets the buffer be on no list.
+    /// Marks the buffer as being on no list.
     #[inline]
     fn unlink(&self) {
         self.set_next(null_mut());
@@ -147,7 +147,7 @@ impl SkBuff {
     #[inline]
     fn raw(&self) -> &bindings::sk_buff {
         // SAFETY: By the type invariants, the buffer is valid, and this is the only reference, so that
-        // nobody writes to it while it is borrowed.
+        // nothing writes to it while it is borrowed.
         unsafe { self.0.as_ref() }
     }
 
@@ -181,10 +181,10 @@ impl SkBuff {
         unsafe { self.raw().__bindgen_anon_1.__bindgen_anon_1.next }
     }
 
-    /// Sets the next buffer, and no previous one.
+    /// Sets the next buffer, and clears the previous one.
     #[inline]
     fn set_next(&self, next: *mut bindings::sk_buff) {
-        // SAFETY: By the type invariants, the buffer is valid, and nobody else refers to it.
+        // SAFETY: By the type invariants, the buffer is valid, and nothing else refers to it.
         let links = unsafe { &raw mut (*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1 };
         // SAFETY: As above.
         unsafe { (*links).next = next };
@@ -192,14 +192,14 @@ impl SkBuff {
         unsafe { (*links).prev = null_mut() };
     }
 
-    /// Frees the buffer as one that has served its purpose, rather than as one that was dropped.
+    /// Frees the buffer as consumed (`consume_skb()`) rather than as dropped.
     #[inline]
     pub fn consume(self) {
         // SAFETY: The reference that is given to C is valid.
         unsafe { bindings::consume_skb(self.into_raw()) };
     }
 
-    /// Returns the part of the buffer that is common to all clones.
+    /// Returns the shared info, which is common to all clones.
     #[inline]
     fn shared_info(&self) -> *const bindings::skb_shared_info {
         let end = u32_as_usize(self.offset_of_end());
@@ -232,14 +232,14 @@ impl SkBuff {
         unsafe { self.raw().__bindgen_anon_3.__bindgen_anon_1._skb_refdst }
     }
 
-    /// Forgets the socket that the buffer came from, whose send buffer is no longer charged.
+    /// Orphans the buffer: the socket that it came from is no longer charged for it.
     #[inline]
     pub fn orphan(&mut self) {
         // SAFETY: By the type invariants, the buffer is valid and not shared.
         unsafe { bindings::skb_orphan(self.as_raw()) };
     }
 
-    /// Forgets the route and the device.
+    /// Drops the route and the device.
     #[inline]
     fn detach(&mut self) {
         if self.refdst() != 0 {
@@ -259,7 +259,7 @@ impl SkBuff {
         links.__bindgen_anon_1.dev = dev;
     }
 
-    /// Says that all checksums in the packet are known to be right.
+    /// Marks all checksums in the packet as verified (`CHECKSUM_UNNECESSARY`).
     #[inline]
     pub fn mark_checksum_verified(&mut self) {
         let headers = self.headers_mut();
@@ -268,8 +268,8 @@ impl SkBuff {
         headers.set_csum_level(MAX_CSUM_LEVEL);
     }
 
-    /// Forgets everything about the packet but its data, at the start of which all headers are put:
-    /// checksum, mark and so on.
+    /// Forgets everything about the packet except its data: checksum, mark and so on. All header offsets
+    /// are set to the start of the data.
     ///
     /// If it is about to be `encapsulating` another packet, its flow hash is kept.
     #[inline]
@@ -278,8 +278,8 @@ impl SkBuff {
         unsafe { bindings::wg_skb_scrub(self.as_raw(), encapsulating) };
     }
 
-    /// Has a device with a queue for each CPU choose that of CPU number `cpu`, instead of that of the CPU on
-    /// which it gets the packet.
+    /// Has a device with a queue for each CPU choose the queue of CPU number `cpu`, instead of that of the
+    /// CPU on which it gets the packet.
     #[inline]
     pub fn set_sender_cpu(&mut self, cpu: usize) {
         // SAFETY: By the type invariants, the buffer is valid and not shared.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! UDP sockets of the kernel's own, over which packets are tunnelled.
+//! Kernel UDP sockets, over which packets are tunnelled.
 //!
-//! A [`Socket`] hands what it receives to its owner's [`Receive`]. To send, take a [`Sender`] of it
-//! under an RCU [`Guard`].
+//! A [`Socket`] passes received packets to its owner's [`Receive`]. To send, get its [`Sender`] under
+//! an RCU [`Guard`].
 //!
 //! C header: [`include/net/udp_tunnel.h`](srctree/include/net/udp_tunnel.h)
 
@@ -54,13 +54,13 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// What an owner of sockets does with the packets that they receive.
+/// The handler of packets that an owner's sockets receive.
 pub trait Receive: Send + Sync + Sized + 'static {
     /// Takes a packet whose data begin with its UDP header; with bottom halves off.
     fn receive(this: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard);
 }
 
-/// Returns whether there is IPv6.
+/// Returns whether the kernel supports IPv6.
 pub fn ipv6_enabled() -> bool {
     // SAFETY: May be called from any context.
     unsafe { bindings::ipv6_mod_enabled() }
@@ -68,19 +68,19 @@ pub fn ipv6_enabled() -> bool {
 
 /// A UDP socket that is bound to a port of all addresses of its family.
 ///
-/// It is to be [closed](Self::close) where one may sleep; after that, it may be dropped anywhere.
+/// It is to be [closed](Self::close) where sleeping is allowed; after that, it may be dropped anywhere.
 /// Dropping an open socket closes it.
 ///
-/// A socket does not keep its namespace alive. Whoever opens one has to close it when the namespace
-/// comes to its end, which waits for that: see
-/// [`PernetOperations`](super::namespace::PernetOperations).
+/// A socket does not keep its namespace alive. Its owner must close it when the namespace ends, which
+/// waits for that: see [`PernetOperations`](super::namespace::PernetOperations).
 ///
 /// # Invariants
 ///
-/// - `sk` is null, or a valid socket of ours and of family `F`, which is freed a grace period after `sk` became null.
+/// - `sk` is null, or a valid socket of ours and of family `F`, which is freed a grace period after `sk`
+///   became null.
 /// - `residence` is in the socket's namespace until it is freed.
 /// - `data` is a reference that the socket holds until then.
-/// - If `large`, it was made to accept large packets.
+/// - If `large`, it was made to accept GSO packets.
 pub struct Socket<T: Receive, F: Family> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
@@ -99,11 +99,11 @@ unsafe impl<T: Receive, F: Family> Sync for Socket<T, F> {}
 impl<T: Receive> Socket<T, Inet> {
     /// Opens a socket, on any free port if `port` is zero.
     ///
-    /// `large` is whether it may receive packets that stand for several datagrams.
+    /// `large` is whether it may receive UDP GSO packets.
     ///
     /// # Errors
     ///
-    /// [`EADDRINUSE`] if the port is not free, or whatever else prevents a socket from being made;
+    /// [`EADDRINUSE`] if the port is not free, or any other error of making a socket;
     /// [`ENODEV`] if no operations are registered for the end of namespaces.
     pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
@@ -148,7 +148,7 @@ impl<T: Receive> Socket<T, Inet6> {
 }
 
 impl<T: Receive, F: Family> Socket<T, F> {
-    /// Makes a tunnel's of a new socket.
+    /// Makes a new socket a tunnel's.
     ///
     /// # Safety
     ///
@@ -162,12 +162,12 @@ impl<T: Receive, F: Family> Socket<T, F> {
         data: Arc<T>,
     ) -> Self {
         const {
-            // The low bits of the user data have a meaning of their own.
+            // The low bits of `sk_user_data` are flags.
             assert!(align_of::<T>() >= 8);
         };
         // SAFETY: By the safety requirements, the socket is valid.
         let sk = unsafe { (*socket).sk };
-        // SAFETY: As above, and nobody else uses it yet.
+        // SAFETY: As above, and nothing else uses it yet.
         unsafe { bindings::udp_tunnel_set_sock_opts(sk) };
         let data = Arc::into_raw(data);
         let mut config = bindings::udp_tunnel_sock_cfg {
@@ -178,14 +178,14 @@ impl<T: Receive, F: Family> Socket<T, F> {
         };
         // SAFETY: As above. From now on the callback has a reference to what `data` points at.
         unsafe { bindings::setup_udp_tunnel_sock(net.as_raw(), sk, &mut config) };
-        // A checksum over a whole packet would help whoever checks those within it. Nobody does, and
-        // the stack need not compute any for the datagrams of a large packet then.
+        // `CHECKSUM_COMPLETE` would only help to verify inner checksums. Those are not verified, and without
+        // it the stack need not compute checksums for the datagrams of a GSO packet.
         // SAFETY: The socket is valid, and the count was just raised.
         unsafe { bindings::inet_dec_convert_csum(sk) };
         let large = large && {
             // SAFETY: As above, and the callback is the one it has.
             let err = unsafe { bindings::wg_udp_tunnel_accept_large(sk, Self::callback()) };
-            // Otherwise, the stack takes large packets apart.
+            // Otherwise, the stack segments GSO packets.
             err == 0
         };
         // SAFETY: As above.
@@ -202,7 +202,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
         }
     }
 
-    /// Returns what tells our sockets from others: the callback that they have.
+    /// Returns the callback of our sockets, which tells them from others.
     fn callback() -> *mut c_void {
         receive_callback::<T> as *mut c_void
     }
@@ -213,10 +213,10 @@ impl<T: Receive, F: Family> Socket<T, F> {
         self.port
     }
 
-    /// Returns what sends by this socket while `guard` lives, unless it was closed.
+    /// Returns a sender by this socket for the life of `guard`, unless it was closed.
     #[inline]
     pub fn sender<'g>(&'g self, _guard: &'g Guard) -> Option<Sender<'g, F>> {
-        // Pairs with the exchange in `begin_close`, and with whatever has published `self`.
+        // Pairs with the exchange in `begin_close`, and with the publication of `self`.
         let sk = NonNull::new(rcu::dereference(&self.sk))?;
         // INVARIANT: By those of `Socket`, the socket is valid for as long as the guard lives.
         Some(Sender {
@@ -229,8 +229,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
 
     /// Closes the socket: no packet is received by it, nor sent, when this returns.
     ///
-    /// Sleeps for a grace period. Does nothing if the socket was closed before, or is being closed
-    /// by someone else.
+    /// Sleeps for a grace period. Does nothing if the socket was closed before, or is being closed.
     pub fn close(&self) {
         if let Some(sk) = self.begin_close() {
             // SAFETY: May be called where one may sleep.
@@ -261,7 +260,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
             // was made to accept them.
             unsafe { bindings::wg_udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
         }
-        // SAFETY: By the safety requirements, the socket is valid and nobody sends by it.
+        // SAFETY: By the safety requirements, the socket is valid and nothing sends by it.
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
         // SAFETY: As above.
         unsafe { bindings::udp_tunnel_sock_release(sk.as_ptr()) };
@@ -350,7 +349,7 @@ impl<F: Family> Sender<'_, F> {
     }
 }
 
-/// Hands a packet that a socket received to its owner.
+/// Passes a packet that a socket received to its owner.
 ///
 /// # Safety
 ///

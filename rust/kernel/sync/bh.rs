@@ -37,8 +37,8 @@ impl Drop for Guard {
     }
 }
 
-/// Returns whether this is part of a softirq, or of a thread that polls in place of one, and not of a task
-/// that has disabled bottom halves: no other softirq runs on this CPU until the poll is through, however
+/// Returns whether this runs in a softirq, or in a thread that polls in place of one, and not in a task
+/// that has disabled bottom halves: no other softirq runs on this CPU until the poll is done, however
 /// many guards are dropped.
 #[inline]
 pub fn in_softirq(_bh: &Guard) -> bool {
@@ -48,18 +48,18 @@ pub fn in_softirq(_bh: &Guard) -> bool {
     serving || unsafe { bindings::wg_in_napi_threaded_poll() }
 }
 
-/// Evidence that no other task takes the current CPU, however urgent it is, be bottom halves on or off.
+/// Evidence that no other task, of whatever priority, preempts this one, be bottom halves on or off.
 ///
-/// On a kernel with `PREEMPT_RT` it is evidence of nothing: tasks are interrupted there with bottom halves
-/// off, too, and what these guard must bear it.
+/// On a kernel with `PREEMPT_RT` it is evidence of nothing: tasks are preempted there with bottom halves
+/// off, too, and code that relies on those must cope with it.
 ///
 /// # Invariants
 ///
 /// Preemption is disabled while instances of this type exist, unless the kernel has `PREEMPT_RT`.
 pub struct Unpreempted(NotThreadSafe);
 
-/// Keeps other tasks from the current CPU until the guard is dropped, to drop a [`Guard`] meanwhile: softirqs
-/// run when that is dropped, but tasks do not.
+/// Disables preemption until the guard is dropped, so that a [`Guard`] can be dropped meanwhile: softirqs
+/// run when that is dropped, but no other tasks.
 #[inline]
 pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
     if !cfg!(CONFIG_PREEMPT_RT) {
@@ -80,8 +80,8 @@ impl Drop for Unpreempted {
     }
 }
 
-/// Evidence of what holds in a softirq: this is a read-side critical section of RCU, and bottom halves are
-/// off. A task has it, too, that has made both guards.
+/// Evidence of the context of a softirq: this is an RCU read-side critical section, and bottom halves are
+/// off. A task that has both guards can have it, too.
 #[derive(Clone, Copy)]
 pub struct Softirq<'g> {
     rcu: &'g rcu::Guard,
@@ -89,13 +89,13 @@ pub struct Softirq<'g> {
 }
 
 impl<'g> Softirq<'g> {
-    /// Returns both in one.
+    /// Combines both guards.
     #[inline]
     pub fn new(rcu: &'g rcu::Guard, bh: &'g Guard) -> Self {
         Self { rcu, bh }
     }
 
-    /// Returns the evidence that this is a read-side critical section of RCU.
+    /// Returns the evidence that this is an RCU read-side critical section.
     #[inline]
     pub fn rcu(self) -> &'g rcu::Guard {
         self.rcu

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Objects that RCU readers may look at without taking a reference.
+//! Objects that RCU readers may access without taking a reference.
 //!
-//! An [`RcuArc`] counts references, and its object is dropped a grace period after the last of
-//! them is gone. A reader under a [`Guard`] can therefore borrow the object from a [`Slot`] (or from
-//! a [`HashTable`](hash::HashTable)) for as long as the guard lives, whatever becomes of the
-//! references meanwhile, and turn the [`Borrow`] into a reference if one is left.
+//! An [`RcuArc`] is a reference to a reference-counted object, which is dropped a grace period after
+//! the last reference. A reader under a [`Guard`] can therefore borrow the object from a [`Slot`] (or
+//! from a [`HashTable`](hash::HashTable)) for as long as the guard lives, even if all references are
+//! dropped meanwhile, and turn the [`Borrow`] into a reference if one is left.
 //!
 //! Types that are to live in an `RcuArc` are declared with [`rcu_object!`](crate::rcu_object).
 //!
@@ -48,19 +48,19 @@ pub use kernel::sync::rcu::{
     Guard, //
 };
 
-/// Reads a pointer to something that RCU protects, as C's `rcu_dereference()` does: what it points to
-/// is read after it, since where that is depends on what was read.
+/// Reads an RCU-protected pointer, as C's `rcu_dereference()` does: accesses through it are ordered
+/// after the read by the address dependency.
 ///
-/// [`Atomic::load`] calls a function of the kernel, which takes longer than the read, and there are
-/// dozens of these for each packet.
+/// [`Atomic::load`] calls a function of the kernel, which takes longer than the read, and each packet
+/// takes dozens of these.
 #[inline(always)]
 pub(crate) fn dereference<T>(pointer: &Atomic<*mut T>) -> *mut T {
-    // SAFETY: The pointer is valid and aligned, and whoever else accesses it does so atomically. The
+    // SAFETY: The pointer is valid and aligned, and all other accesses to it are atomic. The
     // read is a volatile one, like that of `READ_ONCE()`, so it is neither split nor repeated.
     unsafe { pointer.as_ptr().read_volatile() }
 }
 
-/// What C sets a reference count to that would overflow.
+/// The value to which C saturates a reference count that would overflow.
 const SATURATED: i32 = i32::MIN / 2;
 
 /// A type that may live in an [`RcuArc`]. Implemented by [`rcu_object!`](crate::rcu_object).
@@ -89,8 +89,8 @@ pub trait Release {
 
 /// Declares that a type may live in an [`RcuArc`](crate::sync::rcu::RcuArc).
 ///
-/// A field of type [`Timers`](crate::timer::Timers) must be named, or its timers do nothing. Nothing
-/// but such a field can be.
+/// A field of type [`Timers`](crate::timer::Timers) must be named, or its timers do nothing. Only such
+/// a field can be named.
 ///
 /// ```ignore
 /// rcu_object!(Keypair);
@@ -144,7 +144,7 @@ pub struct Inner<T> {
 /// The pointer is that of a valid [`Inner`], and the refcount includes this reference.
 pub struct RcuArc<T: Object>(NonNull<Inner<T>>);
 
-// SAFETY: `T` is `Send` and `Sync`, and dropped on whatever CPU runs the RCU callback.
+// SAFETY: `T` is `Send` and `Sync`, and dropped on whichever CPU runs the RCU callback.
 unsafe impl<T: Object> Send for RcuArc<T> {}
 // SAFETY: As above.
 unsafe impl<T: Object> Sync for RcuArc<T> {}
@@ -191,8 +191,8 @@ impl<T: Object> RcuArc<T> {
         this.0 == other.0
     }
 
-    /// Gives up the reference. If it was the last one, returns the object, to be taken apart once no
-    /// reader looks at it any more.
+    /// Drops the reference. If it was the last one, returns the object, to be freed after a grace
+    /// period.
     pub fn retire(this: Self) -> Option<Retired<T>> {
         let inner = this.0;
         // SAFETY: By the type invariants, the pointer is valid.
@@ -262,7 +262,7 @@ impl<T: Object> Drop for RcuArc<T> {
     }
 }
 
-/// An object whose last reference is gone, and which readers may still look at.
+/// An object whose last reference is gone, but which readers may still access.
 ///
 /// # Invariants
 ///
@@ -273,7 +273,7 @@ pub struct Retired<T: Object> {
     cookie: usize,
 }
 
-// SAFETY: `T` is `Send` and `Sync`, and dropped on whatever CPU runs the RCU callback.
+// SAFETY: `T` is `Send` and `Sync`, and dropped on whichever CPU runs the RCU callback.
 unsafe impl<T: Object> Send for Retired<T> {}
 
 impl<T: Object + Unpin> Retired<T> {
@@ -295,7 +295,7 @@ impl<T: Object + Unpin> Retired<T> {
         let live = unsafe { (&raw const (*inner).live).read() };
         // CAST: So that nothing of it is dropped again.
         let memory = inner.cast::<MaybeUninit<Inner<T>>>();
-        // SAFETY: The memory came from a `KBox`, and nobody can see it any more.
+        // SAFETY: The memory came from a `KBox`, and is not reachable any more.
         drop(unsafe { KBox::from_raw(memory) });
         drop(live);
         data
@@ -317,7 +317,7 @@ impl<T: Object> Drop for Retired<T> {
 unsafe fn free_later<T: Object>(inner: *mut Inner<T>) {
     // SAFETY: The pointer is valid until the callback frees it.
     let rcu = unsafe { (*inner).rcu.get() };
-    // SAFETY: Nobody else has the head, and it lies in an `Inner<T>` that is alive.
+    // SAFETY: Nothing else has the head, and it lies in an `Inner<T>` that is alive.
     unsafe { bindings::call_rcu(rcu, Some(free_callback::<T>)) };
 }
 
@@ -334,7 +334,7 @@ unsafe extern "C" fn free_callback<T: Object>(rcu: *mut bindings::callback_head)
     let inner = unsafe { kernel::container_of!(rcu, Inner<T>, rcu) };
     // SAFETY: By the safety requirements of this function, the object is valid.
     unsafe { (*inner).data.quiesce() };
-    // SAFETY: The object came from a `KBox`, and nobody can see it any more.
+    // SAFETY: The object came from a `KBox`, and is not reachable any more.
     drop(unsafe { KBox::from_raw(inner) });
 }
 
@@ -410,7 +410,7 @@ impl<T: Object> Deref for Borrow<'_, T> {
     }
 }
 
-/// A place for a reference that RCU readers can look at.
+/// A place for a reference, from which RCU readers can borrow the object.
 ///
 /// # Invariants
 ///
@@ -457,7 +457,7 @@ impl<T: Object> Slot<T> {
         NonNull::new(self.0.xchg(Self::raw(value), Full)).map(RcuArc)
     }
 
-    /// Gives up a reference, and returns its pointer.
+    /// Converts a reference to its pointer, without dropping it.
     fn raw(value: Option<RcuArc<T>>) -> *mut Inner<T> {
         value.map_or(null_mut(), |value| ManuallyDrop::new(value).0.as_ptr())
     }

@@ -2,8 +2,8 @@
 
 //! A spin lock that keeps bottom halves off while it is held.
 //!
-//! It is the only spin lock exported here: data that is shared with softirqs can then not be
-//! locked in a way that deadlocks.
+//! It is the only spin lock exported here, so that data shared with softirqs cannot be locked in a way
+//! that deadlocks.
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 

@@ -4,7 +4,7 @@
 
 use core::num::NonZeroU64;
 
-/// An address, as strings of bits that begin at the most significant one.
+/// An address as a string of bits, the most significant one first.
 pub(super) trait Key: Copy {
     /// Length.
     const BITS: u32;
@@ -12,7 +12,7 @@ pub(super) trait Key: Copy {
     /// Returns how many bits the two have in common before they differ.
     fn common_bits(self, other: Self) -> u32;
 
-    /// Returns bit `index`; any one if there is none.
+    /// Returns bit `index`; either value if there is no such bit.
     fn bit(self, index: u32) -> bool;
 
     /// Returns the first `len` bits, followed by zeros.
@@ -42,7 +42,7 @@ impl Key for u32 {
 
 /// An IPv6 address.
 ///
-/// The kernel shuns integers of 128 bits: on some machines it takes a function to shift them.
+/// The kernel avoids 128-bit integers: on some architectures, shifting them takes a function call.
 #[derive(Clone, Copy)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct V6 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tree of one kind of addresses.
+//! The tree of one address family.
 //!
-//! It is a radix tree without the nodes that would have one child and no value. As the prefix of a
-//! node is longer than that of the one above it, no way down is longer than [`DEPTH`].
+//! It is a path-compressed radix tree: no node has one child and no value. As the prefix of a node is
+//! longer than that of its parent, no path is longer than [`DEPTH`].
 //!
-//! Nothing recurses: the stack of a kernel is small, and the user determines the depth.
+//! Nothing recurses: the kernel's stack is small, and the user determines the depth.
 
 use super::{
     key::Key,
@@ -13,10 +13,10 @@ use super::{
     OutOfMemory, //
 };
 
-/// Nodes on the longest way down: prefixes of 0 to 128 bits, each beginning with the one before.
+/// Nodes on the longest path: prefixes of 0 to 128 bits, each beginning with the one before.
 const DEPTH: usize = 129;
 
-/// How many nodes are dropped at a stretch.
+/// How many nodes are dropped between two pauses.
 const PACE: u32 = 1024;
 
 /// A tree.
@@ -41,7 +41,7 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
             if let Some(value) = &node.value {
                 found = Some(value);
             }
-            // Below a prefix that is a whole address there is nothing, whichever bit it is.
+            // A prefix that is a whole address has no children, whichever bit this returns.
             link = node.child(key.bit(node.len));
         }
         found
@@ -63,7 +63,7 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
         found
     }
 
-    /// Drops the tree, and calls `pause` now and then meanwhile.
+    /// Drops the tree, calling `pause` every so often.
     pub(super) fn dismantle(self, pause: &mut impl FnMut()) {
         let mut pile = Pile::<F, K, V>::new([self.0, None]);
 
@@ -169,7 +169,7 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
     }
 }
 
-// Not derived: neither the family nor the values have to be cloned.
+// Not derived: that would require the family and the values to be `Clone`.
 impl<F: Family, K: Key, V> Clone for Tree<F, K, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -179,7 +179,7 @@ impl<F: Family, K: Key, V> Clone for Tree<F, K, V> {
 /// A shared node, if there is one.
 type Link<F, K, V> = Option<<F as Family>::Ptr<Node<F, K, V>>>;
 
-/// A prefix with a value, or where two ways part.
+/// A prefix with a value, or a fork.
 ///
 /// # Invariants
 ///
@@ -208,7 +208,7 @@ impl<F: Family, K: Key, V> Node<F, K, V> {
         }
     }
 
-    /// Returns the child for prefixes that go on with `bit`.
+    /// Returns the child for prefixes that continue with `bit`.
     #[inline]
     fn child(&self, bit: bool) -> &Link<F, K, V> {
         let [zero, one] = &self.children;
@@ -220,7 +220,7 @@ impl<F: Family, K: Key, V> Node<F, K, V> {
         }
     }
 
-    /// Returns how far this node is on the way to the prefix of `len` bits of `key`.
+    /// Returns where this node is on the path to the prefix of `len` bits of `key`.
     #[inline]
     fn compare(&self, key: K, len: u32) -> Place {
         let common = self.key.common_bits(key).min(len);
@@ -234,7 +234,7 @@ impl<F: Family, K: Key, V> Node<F, K, V> {
         }
     }
 
-    /// Returns a copy in which one child is another one.
+    /// Returns a copy with one child replaced.
     fn with_child(&self, bit: bool, child: Link<F, K, V>) -> Self
     where
         V: Clone,
@@ -247,7 +247,7 @@ impl<F: Family, K: Key, V> Node<F, K, V> {
         }
     }
 
-    /// Returns a copy in which the value is another one.
+    /// Returns a copy with the value replaced.
     fn with_value(&self, value: Option<V>) -> Self {
         Self {
             key: self.key,
@@ -265,15 +265,15 @@ impl<F: Family, K: Key, V> Drop for Node<F, K, V> {
     fn drop(&mut self) {
         let children = core::mem::take(&mut self.children);
 
-        // Usually they were taken already, see there.
+        // `Pile` has usually taken them already.
         if children.iter().any(Option::is_some) {
             drop_all::<F, K, V>(children);
         }
     }
 }
 
-/// Drops what hangs below a node.
-// The stack of this function shall be that of no other.
+/// Drops the children of a node.
+// Not inlined, so that its stack frame is added to no other.
 #[inline(never)]
 fn drop_all<F: Family, K: Key, V>(children: [Link<F, K, V>; 2]) {
     let mut pile = Pile::<F, K, V>::new(children);
@@ -281,17 +281,17 @@ fn drop_all<F: Family, K: Key, V>(children: [Link<F, K, V>; 2]) {
     while pile.drop_some(PACE) {}
 }
 
-/// Nodes that are to be dropped with all that hangs below them.
+/// Nodes that are to be dropped, with their subtrees.
 struct Pile<F: Family, K: Key, V> {
-    /// Each node taken off the top puts two on it that are deeper, so that at most one waits at each
-    /// depth, and one more at the last.
+    /// Each node taken off the top is replaced by at most two deeper ones, so that at most one waits
+    /// at each depth, and one more at the last.
     waiting: [Link<F, K, V>; DEPTH],
     /// How many there are.
     count: usize,
 }
 
 impl<F: Family, K: Key, V> Pile<F, K, V> {
-    /// Returns a pile of these nodes, which are the root alone, or deeper.
+    /// Returns a pile of these nodes: either the root alone, or nodes below it.
     fn new(nodes: [Link<F, K, V>; 2]) -> Self {
         let mut pile = Self {
             waiting: [const { None }; DEPTH],
@@ -332,7 +332,7 @@ impl<F: Family, K: Key, V> Pile<F, K, V> {
     }
 }
 
-/// Returns children, of which `child` goes on with `bit`.
+/// Returns the two children of a fork, of which `child` is the one for `bit`.
 fn fork<T>(bit: bool, child: T, other: T) -> [T; 2] {
     if bit {
         [other, child]
@@ -341,13 +341,13 @@ fn fork<T>(bit: bool, child: T, other: T) -> [T; 2] {
     }
 }
 
-/// Where a node is, seen from a prefix.
+/// Where a node is, relative to a prefix.
 enum Place {
-    /// It is on the way: the prefix is longer, and begins with that of the node.
+    /// It is on the path: the prefix is longer, and begins with that of the node.
     Above,
-    /// It is that of the prefix.
+    /// It is the node of the prefix.
     There,
-    /// It is on another way.
+    /// It is not on the path.
     Off {
         /// How many bits the two prefixes have in common.
         common: u32,
@@ -371,9 +371,9 @@ impl<'a, F: Family, K: Key, V> Path<'a, F, K, V> {
         }
     }
 
-    /// Goes below `node`.
+    /// Descends below `node`.
     fn push(&mut self, node: &'a Node<F, K, V>) -> Result<(), OutOfMemory> {
-        // There is always room.
+        // There is always room, by the definition of `DEPTH`.
         let slot = self.nodes.get_mut(self.depth).ok_or(OutOfMemory)?;
 
         *slot = Some(node);
@@ -381,7 +381,7 @@ impl<'a, F: Family, K: Key, V> Path<'a, F, K, V> {
         Ok(())
     }
 
-    /// Goes to the place of the last node, if there is one and it is as described.
+    /// Removes the last node from the path, if there is one and it is as described.
     fn pop_if(
         &mut self,
         condition: impl FnOnce(&Node<F, K, V>) -> bool,
@@ -395,7 +395,7 @@ impl<'a, F: Family, K: Key, V> Path<'a, F, K, V> {
         })
     }
 
-    /// Returns a tree with `link` at this place, which is on the way to `key`.
+    /// Returns a tree with `link` at this place, which is on the path to `key`.
     fn rebuild(&self, key: K, link: Link<F, K, V>) -> Result<Link<F, K, V>, OutOfMemory>
     where
         V: Clone,

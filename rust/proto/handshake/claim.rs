@@ -16,23 +16,23 @@ use crate::{
     }, //
 };
 
-/// An initiation that says by which peer it is, but does not prove it yet.
+/// An initiation that claims to be from a peer, but has not proven it yet.
 pub struct Claim<I> {
-    /// Whom it was sent to.
+    /// The static identity that it was sent to.
     pub(super) identity: I,
-    /// What both sides have in common: the transcript hash and the chaining key.
+    /// Noise's symmetric state: the transcript hash and the chaining key.
     pub(super) symmetric: SymmetricState,
     /// Index at the sender's side.
     pub(super) remote_index: Index,
     /// Ephemeral public key of the sender.
     pub(super) remote_ephemeral: [u8; 32],
-    /// Static public key of the sender, once it was read.
+    /// Static public key of the sender, once decrypted.
     remote_static: [u8; 32],
-    /// The same, as it was sent.
+    /// The same, encrypted.
     encrypted_static: [u8; 48],
-    /// The proof.
+    /// The timestamp, encrypted: the proof.
     encrypted_timestamp: [u8; 28],
-    /// The time stamp, if the claim has proven itself.
+    /// The timestamp, if the claim has been proven.
     timestamp: Option<Timestamp>,
 }
 
@@ -53,8 +53,8 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
 
     /// Reads the sender's public key; `-> e, es, s`.
     ///
-    /// Returns `None` if the initiation was not sent to that identity. The claim is good for nothing
-    /// then.
+    /// Returns `None` if the initiation was not sent to that identity. The claim must not be used any
+    /// further then.
     pub fn open<S: Suite>(&mut self) -> Option<()> {
         let symmetric = &mut self.symmetric;
         let private = self.identity.private_key();
@@ -72,16 +72,16 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
         symmetric.decrypt_and_hash::<S>(&key, &self.encrypted_static, &mut self.remote_static)
     }
 
-    /// Returns the static public key of the peer that this claims to be by.
+    /// Returns the static public key of the peer that this claims to be from.
     pub fn remote_static(&self) -> &[u8; 32] {
         &self.remote_static
     }
 
-    /// Has the claim prove itself before there is a handshake with that peer, which an impostor is
-    /// not worth.
+    /// Verifies the claim before a handshake with that peer is allocated, so that an impostor cannot
+    /// cause that.
     ///
-    /// Takes a Diffie-Hellman, whose result a handshake would have. Returns `None` if it is not by
-    /// the peer that it claims to be by, and is good for nothing then.
+    /// This costs a Diffie-Hellman, whose result a handshake has precomputed. Returns `None` if it is
+    /// not from the peer that it claims to be from. The claim must not be used any further then.
     pub fn prove_alone<S: Suite>(&mut self) -> Option<()> {
         let mut static_static = Secret::zero();
 
@@ -95,8 +95,8 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
         Some(())
     }
 
-    /// Returns the time stamp of a claim that has proven itself before, or does so now, to the
-    /// handshake with the peer that has this public key, and this secret in common with us.
+    /// Returns the timestamp if the claim was proven before, or is proven now, given the peer's public
+    /// key and the precomputed secret that it shares with us.
     pub(super) fn proof<S: Suite>(
         &mut self,
         remote_static: &[u8; 32],
@@ -108,7 +108,7 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
         }
     }
 
-    /// Returns the time stamp, which proves the claim; `-> ss, {t}`.
+    /// Returns the timestamp, which proves the claim; `-> ss, {t}`.
     fn prove<S: Suite>(&mut self, static_static: &Secret<32>) -> Option<Timestamp> {
         let mut key = Secret::zero();
         let mut timestamp = Timestamp::default();

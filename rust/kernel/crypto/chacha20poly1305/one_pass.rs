@@ -2,10 +2,10 @@
 
 //! ChaCha20-Poly1305 with one pass of ChaCha20 over each message.
 //!
-//! The key of Poly1305 is the first block of the key stream, and the message is encrypted with what
-//! follows. The kernel's library asks for that block by itself, for which it has no vector code. So
-//! here the pass begins one block before the message: what it makes of that block tells its key
-//! stream, and then what was there is put back.
+//! The key of Poly1305 is the first block of the key stream, and the message is encrypted with the
+//! blocks that follow. The kernel's library generates the first block on its own, for which it has no
+//! vector code. So here the pass begins one block before the message: the encrypted block reveals its
+//! key stream, and then its former contents are restored.
 //!
 //! C headers: [`include/crypto/chacha.h`](srctree/include/crypto/chacha.h),
 //! [`include/crypto/poly1305.h`](srctree/include/crypto/poly1305.h)
@@ -21,17 +21,17 @@ use crate::{
 use core::mem::MaybeUninit;
 use wg_bindings as bindings;
 
-/// Number of bytes of a block of ChaCha20, and of those before a message that are used.
+/// Number of bytes of a block of ChaCha20, and number of bytes that are used before a message.
 pub(super) const BEFORE: usize = 64;
 
 /// As [`BEFORE`].
 pub(super) const BEFORE_U32: u32 = 64;
 
-/// Number of bytes behind a message that are used to encrypt it in place: the tag is one of these, and
-/// before it is computed, there is padding and a block with lengths.
+/// Number of bytes behind a message that are used to encrypt it in place: they end up holding the tag,
+/// and padding and a block with lengths before it is computed.
 pub(super) const BEHIND: usize = 31;
 
-/// The most bytes of a message that [`open_small`] opens.
+/// Maximum length of a message that [`open_small`] opens.
 pub(super) const MAX_SMALL_LEN: u32 = 256;
 
 /// Number of bytes of a block of Poly1305.
@@ -40,16 +40,16 @@ const POLY_BLOCK: usize = 16;
 /// As [`POLY_BLOCK`].
 const POLY_BLOCK_U32: u32 = 16;
 
-/// A block of ChaCha20, in words that are copied one by one.
+/// A block of ChaCha20, as words that are copied one by one.
 type Block = [u64; 8];
 
 /// Half of a block.
 type Half = [u128; 2];
 
-/// A key of Poly1305, its bytes in the order that they have in memory.
+/// A key of Poly1305, its bytes in memory order.
 struct PolyKey(Half);
 
-/// The vector code's number of bytes that are as fast as one, on most processors.
+/// Number of bytes that the vector code processes in one round, on most processors.
 const STRIDE: u32 = 8 * BEFORE_U32;
 
 /// Returns whether one more block does not cost another round of vector code.
@@ -59,7 +59,7 @@ pub(super) fn pays_off(len: u32) -> bool {
     rest != 0 && rest.wrapping_add(BEFORE_U32) <= STRIDE
 }
 
-/// Encrypts or decrypts `len` bytes of `src` into `dst`, which may be the same, and tells the key of
+/// Encrypts or decrypts `len` bytes of `src` into `dst`, which may be the same, and returns the key of
 /// Poly1305.
 ///
 /// # Safety
@@ -110,7 +110,7 @@ unsafe fn crypt(
         *word = u32::from_le(*word);
     }
     let block = dst.wrapping_sub(BEFORE).cast::<Block>();
-    // Of the other one, the first half is of use.
+    // Of the other block, only the first half is used.
     let plain = src.wrapping_sub(BEFORE).cast::<Half>();
     // SAFETY: By the safety requirements, these bytes may be read.
     let saved = unsafe { block.read_unaligned() };
@@ -129,17 +129,17 @@ unsafe fn crypt(
     unsafe { bindings::memzero_explicit((&raw mut state).cast(), size_of_val(&state)) };
 }
 
-/// Returns the last block of what is authenticated: how many additional bytes there are, none, and how
-/// long the message is.
+/// Returns the last block that is authenticated: the lengths of the associated data, which is empty, and
+/// of the message.
 #[inline]
 fn lengths(len: u32) -> [u8; POLY_BLOCK] {
     (u128::from(len) << 64).to_le_bytes()
 }
 
-/// Computes a tag from what `update` adds, and wipes the key.
+/// Computes the tag of the data that `update` adds, and wipes the key.
 ///
-/// In place, as a value that is returned may leave a copy where it was made: the tag of a message that
-/// was refused is what would have it accepted.
+/// In place, as returning it by value may leave a copy on the stack: the tag of a rejected message
+/// would make a forgery pass.
 #[inline]
 fn authenticate(
     key: &mut PolyKey,
@@ -191,13 +191,13 @@ pub(super) unsafe fn seal(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LE
 
 /// Decrypts the `len` bytes at `src`, behind which is the tag, into `dst`.
 ///
-/// Returns false if they are not authentic; there is nothing of use at `dst` then.
+/// Returns false if they are not authentic; the contents of `dst` are meaningless then.
 ///
 /// # Safety
 ///
 /// `dst` must be valid for writes, with [`BEFORE`] bytes before it, which keep what they hold. There
 /// must be as many bytes at `src`, as many before it, and a tag behind. They must not be the same, and
-/// nobody may change what is at `src`.
+/// nothing may change what is at `src`.
 #[inline]
 #[must_use]
 pub(super) unsafe fn open(
@@ -245,10 +245,10 @@ pub(super) unsafe fn open(
 
 /// Decrypts the `len` bytes at `data`, behind which is the tag, in place.
 ///
-/// The key of Poly1305 is known when they are decrypted, and what it authenticates is what they were:
-/// hence a copy, which is worth it for few bytes.
+/// The key of Poly1305 is known only once they are decrypted, and it authenticates the ciphertext:
+/// hence a copy of that, which pays off for few bytes.
 ///
-/// Returns false if they are not authentic; there is nothing of use at `data` then.
+/// Returns false if they are not authentic; the contents of `data` are meaningless then.
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Multicast groups, and notifications to those who are in them.
+//! Multicast groups, and notifications to their members.
 
 use super::{
     message,
@@ -20,8 +20,8 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// A multicast group of a family, which those may join who may administrate the network of their
-/// namespace.
+/// A multicast group of a family. Joining it requires `CAP_NET_ADMIN` in the user namespace of the
+/// network namespace.
 #[repr(transparent)]
 pub struct Group(bindings::genl_multicast_group);
 
@@ -30,8 +30,8 @@ impl Group {
     ///
     /// # Panics
     ///
-    /// If there is no name, or it is longer than 15 bytes. This function is for constants, so that the
-    /// panic is one of the compiler's.
+    /// If there is no name, or it is longer than 15 bytes. This function is for constants, so that it
+    /// panics at compile time.
     #[inline]
     pub const fn new(name: &CStr) -> Self {
         let from = name.to_bytes();
@@ -50,7 +50,7 @@ impl Group {
         })
     }
 
-    /// Returns a table as C wants it, with its length, or panics, as [`Group::new`] does.
+    /// Returns a table in the form that C expects, with its length, or panics, as [`Group::new`] does.
     #[inline]
     pub(super) const fn as_raw(
         table: &'static [Self],
@@ -62,15 +62,15 @@ impl Group {
 }
 
 impl<T: Family> Descriptor<T> {
-    /// Notifies those in namespace `net` who are in group number `GROUP` of the family, which a constant
-    /// stands for, by a message that `fill` fills. It is not called if there is nobody.
+    /// Notifies the members in namespace `net` of group number `GROUP` of the family with a message that
+    /// `fill` fills. It is not called if there are no members.
     ///
     /// May be called with bottom halves off. `fill` must not sleep.
     ///
     /// # Errors
     ///
     /// Those of `fill`, [`ENODEV`] if the family is not registered, [`ENOMEM`] if there is no memory for
-    /// the message, and `ENOBUFS` if some, who are told so, did not get it.
+    /// the message, and `ENOBUFS` if some members, which are told so, did not get it.
     pub fn notify<const GROUP: usize>(
         &self,
         net: &NetRef,
@@ -95,7 +95,7 @@ impl<T: Family> Descriptor<T> {
         });
         drop(guard);
         match result {
-            // They have left meanwhile.
+            // The members have left meanwhile.
             Err(ESRCH) => Ok(()),
             result => result,
         }

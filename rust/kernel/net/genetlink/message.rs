@@ -18,7 +18,7 @@ use wg_bindings as bindings;
 
 /// A message that is being filled.
 ///
-/// What does not fit is refused with [`EMSGSIZE`], and leaves the message as it was.
+/// An attribute that does not fit is refused with [`EMSGSIZE`], and leaves the message as it was.
 ///
 /// # Invariants
 ///
@@ -87,8 +87,8 @@ impl Message<'_> {
 
     /// Adds an attribute that contains those that `fill` adds.
     ///
-    /// In case of an error it is taken back, with all that `fill` has added. To keep what did fit,
-    /// `fill` returns that fact as a success.
+    /// In case of an error it is removed again, with all that `fill` has added. To keep the part that
+    /// did fit, `fill` returns success.
     pub fn nest<R>(&mut self, type_: u16, fill: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let skb = self.skb;
         // SAFETY: The buffer is valid by the type invariants.
@@ -115,20 +115,20 @@ impl Message<'_> {
         unsafe { bindings::genlmsg_end(self.skb, self.header.as_ptr()) };
     }
 
-    /// Takes the message back.
+    /// Cancels the message.
     fn cancel(self) {
         // SAFETY: The buffer is valid, and the header is in it, by the type invariants.
         unsafe { bindings::genlmsg_cancel(self.skb, self.header.as_ptr()) };
     }
 }
 
-/// Returns a payload as C wants it.
+/// Returns a payload in the form that C expects.
 fn as_raw(payload: &[u8]) -> Result<(c_int, *const c_void)> {
     let len = u16::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
     Ok((c_int::from(len), payload.as_ptr().cast()))
 }
 
-/// A message of a dump, which is yet to begin.
+/// A message of a dump, which has not begun yet.
 ///
 /// # Invariants
 ///
@@ -185,7 +185,7 @@ impl<'a> DumpMessage<'a> {
         Ok(self.message.insert(message))
     }
 
-    /// Ends the message, if it has begun, and returns the length of what is in the buffer.
+    /// Ends the message, if it has begun, and returns the length of the buffer's contents.
     pub(super) fn end(self) -> u32 {
         if let Some(message) = self.message {
             message.end();
@@ -194,7 +194,7 @@ impl<'a> DumpMessage<'a> {
         unsafe { (*self.skb).len }
     }
 
-    /// Takes the message back, if it has begun.
+    /// Cancels the message, if it has begun.
     pub(super) fn cancel(self) {
         if let Some(message) = self.message {
             message.cancel();
@@ -202,7 +202,7 @@ impl<'a> DumpMessage<'a> {
     }
 }
 
-/// Fills a message in a new buffer, which is then the caller's to send.
+/// Fills a message in a new buffer, which the caller is to send.
 ///
 /// It is from `family`, and for the socket `portid`, as the answer to its request number `seq`; both
 /// are 0 if it answers none.
@@ -234,7 +234,7 @@ pub(super) unsafe fn fill(
         Ok(skb)
     });
     if filled.is_err() {
-        // SAFETY: It is ours, and nobody uses it any more.
+        // SAFETY: It is ours, and it is not used any more.
         unsafe { bindings::nlmsg_free(skb) };
     }
     filled

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of a family, and what C calls for each.
+//! The operations of a family, and the callbacks for each.
 
 use super::{
     DumpMessage,
@@ -22,7 +22,7 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// An operation that carries a request out, and may answer it.
+/// An operation that carries out a request, and may answer it.
 pub trait Do: 'static {
     /// The command.
     const COMMAND: u8;
@@ -30,14 +30,13 @@ pub trait Do: 'static {
     /// The attributes of a request.
     const POLICY: &'static [Policy];
 
-    /// Does what is requested.
+    /// Carries out a request.
     fn doit(request: &mut Request<'_>) -> Result;
 }
 
 /// An operation that answers a request by a dump: as many messages as it takes.
 ///
-/// The value is how far the dump has come. It is dropped when the dump has come to its end, or was
-/// abandoned.
+/// The value is the progress of the dump. It is dropped when the dump has ended or was abandoned.
 pub trait Dump: Send + Sized + 'static {
     /// The command.
     const COMMAND: u8;
@@ -50,11 +49,11 @@ pub trait Dump: Send + Sized + 'static {
 
     /// Fills one message of a dump.
     ///
-    /// In case of an error the message is cancelled and the dump comes to its end.
+    /// In case of an error the message is cancelled and the dump ends.
     fn fill(&mut self, message: &mut DumpMessage<'_>) -> Result<Progress>;
 }
 
-/// Whether a dump has come to its end.
+/// Whether a dump has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// Another message is to be filled.
@@ -73,7 +72,7 @@ pub enum Progress {
 pub struct Operation(bindings::genl_split_ops);
 
 impl Operation {
-    /// Returns the row for an operation that carries requests out.
+    /// Returns the row for an operation that carries out requests.
     #[inline]
     pub const fn doit<T: Do>() -> Self {
         let callbacks = bindings::genl_split_ops__bindgen_ty_1 {
@@ -128,12 +127,12 @@ impl Operation {
         })
     }
 
-    /// Returns a table as C wants it, with its length.
+    /// Returns a table in the form that C expects, with its length.
     ///
     /// # Panics
     ///
-    /// If it is not sorted by command, and what does before what dumps; or if there are too many rows.
-    /// This function is for constants, so that the panic is one of the compiler's.
+    /// If it is not sorted by command, with `do` before `dump`; or if there are too many rows.
+    /// This function is for constants, so that it panics at compile time.
     #[inline]
     pub(super) const fn as_raw(table: &'static [Self]) -> (*const bindings::genl_split_ops, u8) {
         let mut at = 1;
@@ -154,7 +153,7 @@ impl Operation {
     }
 }
 
-/// What C calls for an operation that carries requests out.
+/// The callbacks for an operation that carries out requests.
 struct DoAdapter<T: Do>(PhantomData<T>);
 
 impl<T: Do> DoAdapter<T> {
@@ -173,7 +172,7 @@ impl<T: Do> DoAdapter<T> {
     }
 }
 
-/// What C calls for an operation that dumps.
+/// The callbacks for an operation that dumps.
 struct DumpAdapter<T: Dump>(PhantomData<T>);
 
 impl<T: Dump> DumpAdapter<T> {
@@ -215,8 +214,8 @@ impl<T: Dump> DumpAdapter<T> {
     ///
     /// # Safety
     ///
-    /// [`DumpAdapter::start_callback`] must have succeeded for `cb`, and [`DumpAdapter::done_callback`] not have
-    /// been called. `skb` must be valid and empty. Neither may be used by others for the call.
+    /// [`DumpAdapter::start_callback`] must have succeeded for `cb`, and [`DumpAdapter::done_callback`]
+    /// not have been called. `skb` must be valid and empty. Neither may be used by others for the call.
     unsafe extern "C" fn dumpit_callback(
         skb: *mut bindings::sk_buff,
         cb: *mut bindings::netlink_callback,
@@ -225,7 +224,7 @@ impl<T: Dump> DumpAdapter<T> {
         let place = unsafe { Self::state(cb) };
         // SAFETY: The place has been filled when the dump was started.
         let state = unsafe { place.read() };
-        // SAFETY: The state is valid until the dump is done, and nobody else uses it, as C calls
+        // SAFETY: The state is valid until the dump is done, and nothing else uses it, as C calls
         // us once at a time.
         let state = unsafe { &mut *state };
         // SAFETY: C passes a buffer to fill and a dump of generic netlink.

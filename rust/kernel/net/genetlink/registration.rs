@@ -28,13 +28,13 @@ use wg_bindings as bindings;
 /// The family was never registered.
 const UNUSED: i32 = 0;
 
-/// The family is being registered, or could not be, or is registered no more.
+/// The family is being registered, or could not be, or is no longer registered.
 const TAKEN: i32 = 1;
 
 /// The family is registered.
 const REGISTERED: i32 = 2;
 
-/// The place for a family that is registered.
+/// The storage of a family that is registered.
 ///
 /// Dumps may use it even when the family is not registered anymore, hence it is static and filled
 /// only once.
@@ -42,7 +42,7 @@ pub struct Descriptor<T: Family> {
     /// The family. Uninitialised before it is registered, and owned by C since.
     family: Opaque<bindings::genl_family>,
 
-    /// What has become of the family.
+    /// The state of the family.
     state: Atomic<i32>,
 
     /// The type of the family.
@@ -53,7 +53,7 @@ pub struct Descriptor<T: Family> {
 unsafe impl<T: Family> Sync for Descriptor<T> {}
 
 impl<T: Family> Descriptor<T> {
-    /// Makes the place.
+    /// Creates the descriptor of a family that was not registered yet.
     #[expect(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
@@ -63,7 +63,7 @@ impl<T: Family> Descriptor<T> {
         }
     }
 
-    /// Returns the family, if it is registered, which it stays for the time of the guard at least.
+    /// Returns the family, if it is registered. It stays so at least for the lifetime of the guard.
     pub(super) fn registered(&self, _guard: &rcu::Guard) -> Option<*const bindings::genl_family> {
         // Pairs with `Full` in `Registration::new`.
         let registered = self.state.load(Acquire) == REGISTERED;
@@ -128,7 +128,7 @@ impl<T: Family> Drop for Registration<T> {
     fn drop(&mut self) {
         if !T::GROUPS.is_empty() {
             self.0.state.xchg(TAKEN, Full);
-            // The groups may be those of others next.
+            // The group numbers may be given to another family next.
             rcu::synchronize_net();
         }
         // SAFETY: The family is registered by the type invariants.

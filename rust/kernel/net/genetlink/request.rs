@@ -89,7 +89,7 @@ impl Request<'_> {
         // CAST: The attributes are bytes.
         let data = genlhdr.wrapping_add(1).cast::<u8>();
         // SAFETY: By the type invariants the message is valid, and the attributes are what is behind
-        // both headers, whose sizes are multiples of the alignment. Nobody else writes to them while
+        // both headers, whose sizes are multiples of the alignment. Nothing else writes to them while
         // `self` is borrowed. Who listens to all of netlink (nlmon) has copies of the buffer that share
         // its data, and may read them, in C, at any time: what that sees is the bytes before or after.
         unsafe { slice::from_raw_parts_mut(data, len) }
@@ -122,7 +122,7 @@ impl Request<'_> {
         });
     }
 
-    /// Answers by a message that `fill` fills.
+    /// Answers with a message that `fill` fills.
     ///
     /// # Errors
     ///

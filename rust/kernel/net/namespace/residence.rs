@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in a namespace without keeping it alive: sockets of the kernel, and the routes by which
+//! Objects in a namespace that do not keep it alive: sockets of the kernel, and the routes by which
 //! they send.
 //!
-//! A route counts, until it is released, in memory of its namespace, and a socket uses that of its
-//! own. Both must be gone before the end of the namespace frees it. So each [`Residence`] is counted
-//! there, and the end waits until there is none. Whoever forgets one holds the end up, and the
-//! kernel's log says so; but nothing is used that is gone.
+//! Until it is released, a route is counted in memory of its namespace, and a socket uses its
+//! namespace's memory, too. Both must be gone before the end of the namespace frees it. So each
+//! [`Residence`] is counted there, and the end waits until there is none. A leaked one blocks the end,
+//! and the kernel's log says so; but there is no use after free.
 //!
 //! C header: [`include/net/netns/generic.h`](srctree/include/net/netns/generic.h)
 
@@ -30,7 +30,7 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// The number of our memory in each namespace; C writes it.
+/// The `net_generic()` number of our memory in each namespace; C writes it.
 struct Id(Opaque<c_uint>);
 
 // SAFETY: It is written while the operations are being registered, before anybody reads it.
@@ -38,7 +38,7 @@ unsafe impl Sync for Id {}
 
 static ID: Id = Id(Opaque::zeroed());
 
-/// Nobody has registered operations.
+/// No operations are registered.
 const NONE: i32 = 0;
 
 /// Operations are being registered, or unregistered.
@@ -62,16 +62,16 @@ pub(super) fn open(register: impl FnOnce() -> Result) -> Result {
     result
 }
 
-/// Has `unregister` unregister these operations, when nobody takes up a residence any more.
+/// Has `unregister` unregister these operations, when residences can no longer be taken up.
 pub(super) fn close(unregister: impl FnOnce()) {
     STATE.xchg(BUSY, Full);
-    // Whoever has found them registered is through then.
+    // All readers that have found them registered are done then.
     rcu::synchronize_net();
     unregister();
     STATE.xchg(NONE, Full);
 }
 
-/// How many residences there are in a namespace. C allocates it with the namespace, all zeros, and
+/// The number of residences in a namespace. C allocates it with the namespace, all zeros, and
 /// frees it when the operations' callback has returned.
 #[repr(transparent)]
 pub(super) struct Residents(Atomic<i64>);
@@ -98,7 +98,7 @@ impl Residents {
     }
 }
 
-/// A place in the namespace of something, as long as that refers to the namespace.
+/// The residence of an object in a namespace, for as long as the object refers to the namespace.
 ///
 /// # Invariants
 ///
@@ -109,7 +109,7 @@ pub(crate) struct Residence {
     leaving: Atomic<*mut Residents>,
 }
 
-/// Stands for a residence that cannot be taken up any more: an address where nothing is.
+/// Stands for a residence that cannot be taken up any more: an address at which there is no object.
 const LEFT: *mut Residents = NonNull::dangling().as_ptr();
 
 impl Residence {
@@ -158,8 +158,8 @@ impl Residence {
         at.is_null() || at != LEFT && at == rcu::dereference(&other.at)
     }
 
-    /// Begins to leave, and keeps anybody from taking it up again, unless somebody has done so before.
-    /// Calls `then` before anybody can [`leave`](Self::leave).
+    /// Begins to leave, unless that was done before, so that the residence cannot be taken up again.
+    /// Calls `then` before [`leave`](Self::leave) can take effect.
     pub(crate) fn begin_to_leave(&self, then: impl FnOnce()) {
         let old = self.at.xchg(LEFT, Full);
         if old != LEFT {
@@ -169,9 +169,9 @@ impl Residence {
         }
     }
 
-    /// Calls `release`, and then leaves for good, if that was begun, and was not done before.
+    /// Calls `release`, and then leaves for good, if leaving has begun and was not completed before.
     ///
-    /// What belongs to the namespace must be gone when `release` returns.
+    /// All objects that belong to the namespace must be gone when `release` returns.
     pub(crate) fn leave(&self, release: impl FnOnce()) {
         // INVARIANT: It is not in `leaving` any more, and counted until it is left below.
         let Some(residents) = NonNull::new(self.leaving.xchg(null_mut(), Full)) else {
@@ -182,7 +182,7 @@ impl Residence {
         unsafe { Self::uncount(residents) };
     }
 
-    /// Gives up what was counted as one.
+    /// Drops the count of one residence.
     ///
     /// # Safety
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way from the private data of a device to the device.
+//! The revocable pointer from the private data of a device to the device.
 
 use super::{
     Device,
@@ -54,7 +54,7 @@ impl Link {
         Some(unsafe { Device::from_raw(dev) })
     }
 
-    /// Returns the name of the device: the present one, or else the last that was known.
+    /// Returns the name of the device: the current one, or else the last one known.
     ///
     /// Before the device is registered this may be a pattern like `wg%d`.
     pub fn name(&self) -> Name {
@@ -77,7 +77,7 @@ impl Link {
     }
 }
 
-/// What the links of a device have in common.
+/// The state that all links of a device share.
 ///
 /// # Invariants
 ///
@@ -87,7 +87,7 @@ pub(in crate::net) struct Shared {
     /// The device.
     dev: Atomic<*mut bindings::net_device>,
 
-    /// Two halves of the name that is used when there is no device.
+    /// The two halves of the name that is used when there is no device.
     name: [Atomic<u64>; 2],
 
     /// The NAPI instances of the device.
@@ -95,7 +95,7 @@ pub(in crate::net) struct Shared {
 }
 
 impl Shared {
-    /// Makes what the links of a device will have in common, but does not link it.
+    /// Creates the shared state of a device's links, which do not lead to it yet.
     pub(super) fn new(name: Name) -> Result<Arc<Self>> {
         let [low, high] = name.to_words();
         let shared = Self {
@@ -120,16 +120,16 @@ impl Shared {
         self.dev.store(dev, Release);
     }
 
-    /// Lets the links lead nowhere, and remembers a name. Returns whether they did lead anywhere.
+    /// Revokes the links, and remembers a name. Returns whether they led to a device.
     pub(super) fn unlink(&self, name: Name) -> bool {
         for (half, word) in self.name.iter().zip(name.to_words()) {
             half.store(word, Relaxed);
         }
-        // Readers that see no device are to see the name.
+        // Readers that see no device must see the name.
         !self.dev.xchg(null_mut(), Full).is_null()
     }
 
-    /// Returns the name that was remembered.
+    /// Returns the remembered name.
     fn name(&self) -> Name {
         let [low, high] = &self.name;
         Name::from_words([low.load(Relaxed), high.load(Relaxed)])

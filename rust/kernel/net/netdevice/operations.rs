@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver does for a kind of devices.
+//! The operations that a driver implements for a kind of devices.
 
 use super::{
     Device,
@@ -26,7 +26,7 @@ use kernel::{
     }, //
 };
 
-/// What a driver does for a kind of devices.
+/// The operations that a driver implements for a kind of devices.
 ///
 /// Callbacks that get a [`rtnetlink::Guard`] are called with RTNL held and may sleep.
 #[vtable]
@@ -44,13 +44,13 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
     /// Sets up a device that was just allocated.
     ///
-    /// User space may have its say after this, for instance about the MTU.
+    /// User space may override some settings after this, such as the MTU.
     fn setup(setup: &mut Setup<'_>);
 
     /// Makes the private data of a device.
     ///
-    /// `net` is the namespace of whoever creates the device, or that which it was asked to have its
-    /// other end in. The device may be in another.
+    /// `net` is the namespace of the task that creates the device, or the link-netns that it requested.
+    /// The device itself may be in another.
     ///
     /// If the device cannot be registered after all, the data is dropped.
     fn new_link(link: Link, net: &Net, name: Name) -> Result<Arc<Self::Data>>;
@@ -76,11 +76,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
         bh: &bh::Guard,
     ) -> Result;
 
-    /// Receives what there is for an instance, and returns how much of the budget was used.
+    /// Receives packets for an instance, and returns how much of the budget was used.
     ///
-    /// If that is less than all, the instance is not polled until it is scheduled again.
+    /// If that is less than the whole budget, the instance is not polled until it is scheduled again.
     ///
-    /// Only one CPU at a time polls an instance, but not always the one of that number.
+    /// Only one CPU at a time polls an instance, but not always the CPU of that number.
     fn poll(data: &Arc<Self::Data>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize;
 
     /// Called while the device is being unregistered, if [`Operations::registered`] was.
@@ -89,9 +89,9 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// anymore.
     fn unregistered(_data: &Arc<Self::Data>, _rtnl: &rtnetlink::Guard) {}
 
-    /// Called when the device is gone: in process context, without RTNL, and once for all devices
-    /// that anybody may have seen.
+    /// Called when the device is gone: in process context, without RTNL, and once for each device
+    /// that was ever visible.
     ///
-    /// Nothing of the driver is called for this device after this.
+    /// The driver is not called for this device after this.
     fn destruct(data: Arc<Self::Data>);
 }

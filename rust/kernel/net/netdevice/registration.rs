@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration of a kind of devices, and what C calls.
+//! Registration of a kind of devices, and its callbacks.
 
 use super::{
     link::Shared,
@@ -40,7 +40,7 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// The place for what is registered with routing netlink.
+/// The storage for the link operations that are registered with rtnetlink.
 ///
 /// Its address tells devices of `T` from others.
 pub struct LinkOps<T: Operations> {
@@ -124,12 +124,12 @@ impl<T: Operations> Drop for Registration<T> {
     }
 }
 
-/// What is behind a device of `T`.
+/// The private data of a device of `T` (`netdev_priv()`).
 pub(in crate::net) struct Private<T: Operations> {
     /// The driver's data.
     data: Arc<T::Data>,
 
-    /// What leads from there to the device.
+    /// The link from there to the device.
     shared: Arc<Shared>,
 }
 
@@ -146,7 +146,7 @@ impl<T: Operations> Private<T> {
         unsafe { bindings::netdev_priv(dev) }.cast()
     }
 
-    /// Returns what is behind a device.
+    /// Returns the private data of a device.
     ///
     /// # Safety
     ///
@@ -166,14 +166,14 @@ impl<T: Operations> Private<T> {
         &self.data
     }
 
-    /// Returns what leads from there to the device.
+    /// Returns the link from there to the device.
     #[inline]
     pub(in crate::net) fn shared(&self) -> &Shared {
         &self.shared
     }
 }
 
-/// What C calls.
+/// The callbacks.
 pub(super) struct Adapter<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> Adapter<T> {
@@ -210,7 +210,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// The device must just have been allocated, with room for a [`Private`], and nobody else use it.
+    /// The device must just have been allocated, with room for a [`Private`], and nothing else use it.
     unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
         // SAFETY: C has just allocated the device.
         let mut setup = unsafe { Setup::new::<T>(dev) };
@@ -260,7 +260,7 @@ impl<T: Operations> Adapter<T> {
         // SAFETY: The device is valid even if it was not registered.
         let seen = result.is_ok() || unsafe { bindings::netdev_is_unregistering(dev) };
         if seen {
-            // Only now, as C would call it before it returns an error. If the device has been
+            // Set only now, as C would call it before it returns an error. If the device has been
             // registered but a notifier has refused it, C calls this when all references to the
             // device are gone.
             //
@@ -269,7 +269,7 @@ impl<T: Operations> Adapter<T> {
         } else {
             // SAFETY: May be called wherever sleeping is allowed.
             unsafe { bindings::synchronize_net() };
-            // SAFETY: The private data was written above, and nobody else will use it: if the
+            // SAFETY: The private data was written above, and nothing else will use it: if the
             // device has ever had NAPI instances, a grace period has elapsed since.
             unsafe { place.drop_in_place() };
         }

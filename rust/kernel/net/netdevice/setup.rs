@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is decided about a device before it is registered.
+//! The settings of a device, made before it is registered.
 
 use super::{
     registration::Adapter,
@@ -18,7 +18,7 @@ use wg_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// Nobody else uses the device.
+/// Nothing else uses the device.
 pub struct Setup<'a> {
     /// The device.
     dev: *mut bindings::net_device,
@@ -38,7 +38,7 @@ macro_rules! set {
 }
 
 impl Setup<'_> {
-    /// What a tunnel in software does no worse than hardware.
+    /// The offload features that a software tunnel handles.
     const FEATURES: bindings::netdev_features_t = bindings::RUST_CONST_HELPER_NETIF_F_HW_CSUM
         | bindings::RUST_CONST_HELPER_NETIF_F_RXCSUM
         | bindings::RUST_CONST_HELPER_NETIF_F_SG
@@ -72,8 +72,8 @@ impl Setup<'_> {
     /// Makes the device a tunnel of IP packets.
     ///
     /// It is point-to-point, without link-layer header and addresses, without a queue, and without
-    /// a lock around [`Operations::start_xmit`]; it takes packets in pieces, unsegmented and without
-    /// checksums; and it wants the routes of packets.
+    /// a lock around [`Operations::start_xmit`]; it takes nonlinear packets, GSO packets and packets
+    /// without checksums; and packets keep their routes (`IFF_XMIT_DST_RELEASE` is cleared).
     pub fn ip_tunnel(&mut self) {
         set!(
             self,
@@ -98,14 +98,14 @@ impl Setup<'_> {
         unsafe { bindings::netif_set_tso_max_size(self.dev, bindings::GSO_MAX_SIZE) };
     }
 
-    /// Asks for room before and after the data of packets, of [`MAX_HEADROOM`] at most.
+    /// Sets the needed headroom and tailroom of packets, at most [`MAX_HEADROOM`].
     pub fn room(&mut self, head: u16, tail: u16) {
         // CAST: A small constant.
         let (head, tail) = (head.min(MAX_HEADROOM as u16), tail.min(MAX_HEADROOM as u16));
         set!(self, needed_headroom = head, needed_tailroom = tail);
     }
 
-    /// Sets the size of packets at first, and the limit for what it may be changed to.
+    /// Sets the initial MTU, and the maximum that it may be changed to.
     pub fn mtu(&mut self, initial: u32, max: u32) {
         set!(self, mtu = initial, max_mtu = max);
     }

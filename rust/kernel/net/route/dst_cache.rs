@@ -35,7 +35,7 @@ use wg_bindings as bindings;
 /// A cache of the route to one destination, and of our address on it.
 ///
 /// It can be created and dropped in any context. The end of the namespace that the routes are in waits
-/// until they are released, which is when the cache is dropped, or [released](Self::release).
+/// until they are released: when the cache is dropped or [released](Self::release).
 ///
 /// # Invariants
 ///
@@ -86,10 +86,10 @@ impl<F: Family> DstCache<F> {
         if !self.residence.is_with(sender.residence()) {
             return None;
         }
-        // If the residence is not taken up yet, nothing was remembered on this CPU: C notes when it has
-        // looked in vain, without which it does not believe what is remembered next.
+        // If the residence is not taken up yet, this CPU has no entry. The lookup is needed all the same: C
+        // records the miss, without which it would not trust the next entry.
         // SAFETY: By the type invariants, the cache is valid and of this family. Bottom halves are off,
-        // and whoever releases it waits for that, having seen to it that the residence was left.
+        // and a release waits for that, having made sure that the residence was left.
         let dst = unsafe { F::cache_get(self.cache.get(), &mut flow.saddr) };
         // INVARIANT: The function has returned a reference, in the namespace of the sender. This is under
         // RCU while the sender lives.
@@ -109,16 +109,16 @@ impl<F: Family> DstCache<F> {
         }
     }
 
-    /// Takes up residence in the namespace of the routes that `sender` gets, and returns whether it is
-    /// there.
+    /// Takes up residence in the namespace of the routes that `sender` gets, and returns whether the
+    /// cache now resides there.
     fn reside(&self, sender: &Sender<'_, F>, _bh: &bh::Guard) -> bool {
         // SAFETY: This is under RCU while the sender lives, and its socket resides in the namespace.
         unsafe { self.residence.take_up(sender.net()) }
     }
 
-    /// Lets nothing more be remembered, nor be returned: the cache is to be released.
+    /// Closes the cache before it is released: no routes are remembered or returned any more.
     ///
-    /// In any context. To release many of them takes one grace period if all are closed first.
+    /// In any context. Releasing many caches takes one grace period if all are closed first.
     pub fn close(&self) {
         self.residence.begin_to_leave(|| {
             // SAFETY: May be called from any context.
@@ -128,18 +128,18 @@ impl<F: Family> DstCache<F> {
         });
     }
 
-    /// Closes the cache and releases what is remembered, at once and on all CPUs.
+    /// Closes the cache and releases its routes, at once and on all CPUs.
     ///
     /// Waits for a grace period unless one has passed since the cache was closed. Process context
-    /// only. If somebody else is at it, that may not be done yet when this returns.
+    /// only. If another caller is releasing it, that may not be complete when this returns.
     pub fn release(&self) {
         might_sleep();
         self.close();
         self.residence.leave(|| {
             // SAFETY: An FFI call that may sleep, as documented.
             unsafe { bindings::cond_synchronize_rcu(self.cookie.load(Relaxed)) };
-            // SAFETY: By the type invariants, the cache is valid. Whoever used it is through, and
-            // nobody begins to any more.
+            // SAFETY: By the type invariants, the cache is valid. All users of it are done, and no new
+            // ones begin.
             unsafe { bindings::dst_cache_reset_now(self.cache.get()) };
         });
     }
@@ -147,7 +147,7 @@ impl<F: Family> DstCache<F> {
 
 impl<F: Family> Drop for DstCache<F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, the cache is valid. Nobody uses it any more. The residence
+        // SAFETY: By the type invariants, the cache is valid. It is not used any more. The residence
         // is dropped after this.
         unsafe { bindings::dst_cache_destroy(self.cache.get()) };
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C has a function of its own for in each address family.
+//! The operations for which C has a function of its own in each address family.
 
 use super::Flow;
 use crate::net::family::{
@@ -19,12 +19,12 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// The functions of a family, and its addresses. Only the two families there are have them.
+/// The functions and the address type of a family. Implemented by [`Inet`] and [`Inet6`] only.
 pub trait Raw: Copy + Eq + Debug + Sized + 'static {
     /// An address, in network byte order.
     type Addr: Copy + Eq + Debug;
 
-    /// Returns whether `addr` is one of the namespace's, or all zeros.
+    /// Returns whether `addr` is an address of the namespace, or all zeros.
     ///
     /// # Safety
     ///
@@ -47,7 +47,7 @@ pub trait Raw: Copy + Eq + Debug + Sized + 'static {
     /// # Safety
     ///
     /// `cache` must be valid, and have been given routes of this family only. To be called with bottom
-    /// halves off, which whoever releases the cache must wait for.
+    /// halves off, for which a release of the cache must wait.
     unsafe fn cache_get(
         cache: *mut bindings::dst_cache,
         saddr: &mut Self::Addr,
@@ -64,8 +64,8 @@ pub trait Raw: Copy + Eq + Debug + Sized + 'static {
         saddr: Self::Addr,
     );
 
-    /// Sends a datagram, with what is in `flow`. Returns whether it was sent as it is, and not as the
-    /// many that it stands for.
+    /// Sends a datagram along `flow`. Returns whether it was sent as it is, rather than segmented into
+    /// several.
     ///
     /// # Safety
     ///
@@ -262,7 +262,7 @@ impl Raw for Inet6 {
     }
 }
 
-/// Returns an address as C has it.
+/// Returns an address in C's type.
 #[inline]
 fn in6_addr(addr: [u8; 16]) -> bindings::in6_addr {
     bindings::in6_addr {
@@ -270,7 +270,7 @@ fn in6_addr(addr: [u8; 16]) -> bindings::in6_addr {
     }
 }
 
-/// Returns the bytes of an address that C has.
+/// Returns the bytes of an address in C's type.
 #[inline]
 fn bytes(addr: bindings::in6_addr) -> [u8; 16] {
     // SAFETY: An address is valid as bytes.

@@ -23,13 +23,13 @@ impl SkBuff {
         self.len() == 0
     }
 
-    /// Returns how many of the bytes lie in one piece at the start.
+    /// Returns the number of linear bytes, at the start of the data.
     #[inline]
     pub fn linear_len(&self) -> u32 {
         self.raw().len.wrapping_sub(self.raw().data_len)
     }
 
-    /// Returns whether all data lie in one piece.
+    /// Returns whether all data are linear.
     #[inline]
     pub fn is_linear(&self) -> bool {
         self.raw().data_len == 0
@@ -42,13 +42,13 @@ impl SkBuff {
         self.raw().cloned() != 0 && unsafe { bindings::skb_cloned(self.as_raw()) }
     }
 
-    /// Returns how many bytes are free before the data.
+    /// Returns the headroom.
     #[inline]
     pub fn headroom(&self) -> u32 {
         self.offset_of_data()
     }
 
-    /// Returns how many bytes are free behind the data, which is none unless they are linear.
+    /// Returns the tailroom, which is zero unless the data are linear.
     #[inline]
     pub fn tailroom(&self) -> u32 {
         if self.is_linear() {
@@ -94,8 +94,8 @@ impl SkBuff {
         unsafe { bindings::skb_copy_bits(self.as_raw(), offset, out.cast(), len) == 0 }
     }
 
-    /// Returns where the `len` bytes from `offset` on are, if they lie in one piece of memory that
-    /// does not change, with `before` bytes in front of them, of whatever kind.
+    /// Returns where the `len` bytes from `offset` on are, if they are contiguous in memory that does
+    /// not change, with `before` bytes of any contents in front of them.
     #[inline]
     pub(crate) fn in_one_piece(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
         // SAFETY: By the type invariants, the buffer is valid.
@@ -114,15 +114,15 @@ impl SkBuff {
         Some(unsafe { slice::from_raw_parts(self.raw().data, len) })
     }
 
-    /// Returns the first `len` bytes for writing, if they are linear and nobody else's.
+    /// Returns the first `len` bytes for writing, if they are linear and not shared.
     ///
-    /// It is for the caller to keep checksums right.
+    /// The caller must keep checksums right.
     pub fn own_linear_mut(&mut self, len: u32) -> Option<&mut [u8]> {
         if len > self.linear_len() || self.is_cloned() {
             return None;
         }
         let data = self.raw().data;
-        // SAFETY: The linear data are as long as this, and nobody else refers to them, nor to the
+        // SAFETY: The linear data are as long as this, and nothing else refers to them, nor to the
         // buffer, which is borrowed with them.
         Some(unsafe { slice::from_raw_parts_mut(data, u32_as_usize(len)) })
     }
@@ -134,14 +134,14 @@ impl SkBuff {
         self.linear(len)?.first_chunk().copied()
     }
 
-    /// Overwrites the bytes that lie in one piece at the start with zeros, if they are nobody else's.
+    /// Overwrites the linear bytes with zeros, if they are not shared.
     pub fn wipe_linear(&mut self) {
         if self.is_cloned() {
             return;
         }
         let data = self.raw().data;
         let len = u32_as_usize(self.linear_len());
-        // SAFETY: The linear data are as long as this, and nobody else refers to them.
+        // SAFETY: The linear data are as long as this, and nothing else refers to them.
         unsafe { bindings::memzero_explicit(data.cast(), len) };
     }
 
@@ -159,7 +159,7 @@ impl SkBuff {
         len >= self.len() || unsafe { bindings::pskb_trim(self.as_raw(), len) == 0 }
     }
 
-    /// Returns whether the data are linear and nobody else's.
+    /// Returns whether the data are linear and not shared.
     #[inline]
     pub(crate) fn is_writable(&self) -> bool {
         self.is_linear() && !self.is_cloned()
@@ -211,7 +211,7 @@ impl SkBuff {
         self.at(self.linear_len())
     }
 
-    /// Lets the data end `len` bytes later.
+    /// Moves the end of the data `len` bytes further (`skb_put()`).
     ///
     /// # Safety
     ///
@@ -223,11 +223,11 @@ impl SkBuff {
         raw.tail = advance(raw.tail, len);
     }
 
-    /// Puts `header` before the data, which become the inner network header.
+    /// Prepends `header` to the data, which become the inner network header.
     ///
     /// # Safety
     ///
-    /// The headroom must be at least as long as `header`, and nobody else may refer to it.
+    /// The headroom must be at least as long as `header`, and nothing else may refer to it.
     #[inline]
     pub(crate) unsafe fn push_header(&mut self, header: &[u8]) {
         // CAST: C keeps the offsets of all headers in as many bits.
@@ -243,7 +243,7 @@ impl SkBuff {
         };
     }
 
-    /// Lets the data begin `len` bytes later.
+    /// Moves the start of the data `len` bytes further (`skb_pull()`).
     ///
     /// # Safety
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets that are being made.
+//! Packets that are being built.
 
 use super::{
     header::{
@@ -22,13 +22,13 @@ use wg_bindings as bindings;
 /// Length of a UDP header.
 const UDP_HEADER_LEN: u32 = 8;
 
-/// The most bytes of room before the data of a packet that can be asked for. Where headers are is kept in
-/// 16 bits, and others push theirs and ask for room, too.
+/// Maximum headroom of a packet that can be requested. Header offsets have 16 bits, and other layers push
+/// their headers and request headroom, too.
 pub const MAX_HEADROOM: u32 = 4096;
 
-/// A buffer that was allocated here and that nobody else has seen: what it holds may be changed.
+/// A buffer that was allocated here and is not shared: its contents may be changed.
 ///
-/// Once it is an [`SkBuff`], it is done.
+/// Once converted to an [`SkBuff`], it is complete.
 ///
 /// # Invariants
 ///
@@ -70,7 +70,7 @@ impl SkBuff {
         Some(NewSkBuff(Self(NonNull::new(skb)?)))
     }
 
-    /// Allocates a buffer for `len` bytes of what this datagram holds, before which are its headers,
+    /// Allocates a buffer for `len` bytes of this datagram's payload, preceded by the datagram's headers
     /// as far as [`SkBuff::outer`] needs them.
     ///
     /// Returns [`None`] if there is no memory, or if the headers are gone.
@@ -111,7 +111,7 @@ impl NewSkBuff {
             return false;
         }
         let tail = self.tail();
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        // SAFETY: There is room for that many bytes, which nothing else refers to.
         unsafe { tail.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         // SAFETY: As above.
         unsafe { self.0.put(len) };
@@ -126,7 +126,7 @@ impl NewSkBuff {
         if count > self.tailroom() {
             return false;
         }
-        // SAFETY: There is room for that many bytes, which nobody else refers to.
+        // SAFETY: There is room for that many bytes, which nothing else refers to.
         if !unsafe { other.copy_bits_to(offset, self.tail(), count) } {
             return false;
         }
@@ -141,14 +141,14 @@ impl NewSkBuff {
         if len > self.linear_len() {
             return None;
         }
-        // SAFETY: As in `SkBuff::linear`. By the type invariants, nobody else refers to the data.
+        // SAFETY: As in `SkBuff::linear`. By the type invariants, nothing else refers to the data.
         Some(unsafe { slice::from_raw_parts_mut(self.at(0), u32_as_usize(len)) })
     }
 
-    /// Says that the data, which all lie in pages, are the payload of `count` datagrams, which have
-    /// `size` bytes each, save for the last, that may have fewer.
+    /// Makes this a UDP GSO packet: the data, which all lie in pages, are the payload of `count`
+    /// datagrams of `size` bytes each, except for the last, which may have fewer.
     ///
-    /// Returns whether that can be so.
+    /// Returns whether that is possible.
     #[inline]
     pub fn set_udp_gso(&mut self, size: usize, count: usize) -> bool {
         let (Ok(size), Ok(count)) = (u16::try_from(size), u16::try_from(count)) else {
@@ -170,10 +170,10 @@ impl NewSkBuff {
         true
     }
 
-    /// Says that the packet, which begins with its network header, stands for `count` of TCP with
-    /// `size` bytes of payload each, save for the last.
+    /// Makes the packet, which begins with its network header, a GSO packet of `count` TCP segments with
+    /// `size` bytes of payload each, except for the last.
     ///
-    /// `accurate_ecn` is for packets with CWR, which belongs to each of them then.
+    /// `accurate_ecn` is for packets with CWR, which every segment has then.
     #[inline]
     pub fn set_tcp_gso(&mut self, size: usize, count: u16, accurate_ecn: bool) -> bool {
         let v6 = match self.head() {
@@ -197,21 +197,21 @@ impl NewSkBuff {
         u32::from(pieces) < bindings::MAX_SKB_FRAGS
     }
 
-    /// Takes over what a packet around `inner` keeps of that: its flow hash.
+    /// Copies the flow hash of `inner`, which this packet encapsulates.
     #[inline]
     pub fn copy_flow(&mut self, inner: &SkBuff) {
         // SAFETY: Both buffers are valid, and this one is not shared.
         unsafe { bindings::wg_skb_copy_flow(self.as_raw(), inner.as_raw()) };
     }
 
-    /// Charges the packet, which was made of `original`, to the same socket; if it is the `last` of
-    /// these, in place of `original`.
+    /// Charges the packet, which was made from `original`, to the same socket; the `last` one made from
+    /// it is charged in place of `original`.
     ///
-    /// It does not grow any more then: the socket is to get back as much as it was charged.
+    /// It cannot grow any more then: the socket must get back as much as it was charged.
     #[inline]
     pub fn charge(self, original: &mut SkBuff, last: bool) -> SkBuff {
-        // SAFETY: Both buffers are valid and not shared. By the type invariants, this one is charged
-        // to nobody, and nothing that changes its true size can be done with what is returned.
+        // SAFETY: Both buffers are valid and not shared. By the type invariants, this one is not
+        // charged to a socket, and the returned type has no method that changes its true size.
         unsafe { bindings::wg_skb_pass_owner(self.as_raw(), original.as_raw(), last) };
         self.0
     }

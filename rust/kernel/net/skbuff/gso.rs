@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets that stand for several smaller ones.
+//! GSO packets, which are to be segmented.
 
 use super::{
     SkBuff,
@@ -16,32 +16,32 @@ use wg_bindings as bindings;
 /// Length of a TCP header without options.
 const TCP_HEADER_LEN: u32 = 20;
 
-/// The farthest from the start of its memory that a buffer can say that a header is.
+/// Maximum offset of a header from the start of a buffer's memory.
 const MAX_OFFSET: u32 = 0xffff;
 
-/// How a large packet is to be segmented.
+/// How a GSO packet is to be segmented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gso {
-    /// Whether it is one of TCP; otherwise it is one of UDP.
+    /// Whether it is TCP; otherwise it is UDP.
     pub tcp: bool,
     /// Whether it uses accurate ECN, where CWR belongs to each segment.
     pub accurate_ecn: bool,
-    /// Most bytes of payload of a segment.
+    /// Maximum bytes of payload of a segment (`gso_size`).
     pub size: u32,
     /// Where the transport header begins, from the start of the data.
     pub transport: u32,
 }
 
 impl SkBuff {
-    /// Returns whether the buffer is to be segmented into several packets.
+    /// Returns whether this is a GSO packet, to be segmented into several.
     #[inline]
     pub fn is_gso(&self) -> bool {
         // SAFETY: The shared info lies at the end of every buffer, and is aligned.
         unsafe { (*self.shared_info()).gso_size != 0 }
     }
 
-    /// Returns how the packet is to be segmented, if there is no more to that than to copy its
-    /// headers and to change some fields in them.
+    /// Returns how the packet is to be segmented, if that takes no more than copying its headers and
+    /// changing some fields in them.
     #[inline]
     pub fn plain_gso(&self) -> Option<Gso> {
         let (mut tcp, mut accurate_ecn) = (false, false);
@@ -64,7 +64,7 @@ impl SkBuff {
         })
     }
 
-    /// Splits a [plain](Self::plain_gso) large packet, as [`OutgoingSkBuff::segment`] does others.
+    /// Segments a [plain](Self::plain_gso) GSO packet, as [`OutgoingSkBuff::segment`] does any.
     ///
     /// [`OutgoingSkBuff::segment`]: super::OutgoingSkBuff::segment
     ///
@@ -81,7 +81,7 @@ impl SkBuff {
         }
     }
 
-    /// Splits a large packet.
+    /// Segments a GSO packet.
     ///
     /// # Safety
     ///
@@ -91,7 +91,7 @@ impl SkBuff {
         // safety requirements of this function.
         let segments = unsafe { bindings::__skb_gso_segment(self.as_raw(), 0, true) };
         let mut next = match from_err_ptr(segments) {
-            // There is nothing to segment, or it was not done.
+            // It is not to be segmented, or could not be.
             Ok(segments) if segments.is_null() || segments == self.as_raw() => {
                 return Err((self, EINVAL));
             }
@@ -126,7 +126,7 @@ impl SkBuff {
         })
     }
 
-    /// Returns the size of the datagrams whose payload the data are, if they are several.
+    /// Returns the payload size of the datagrams (`gso_size`), if this is a UDP GSO packet.
     #[inline]
     pub fn datagram_size(&self) -> Option<u32> {
         if !self.is_gso() {
@@ -137,8 +137,8 @@ impl SkBuff {
         (size > 0).then_some(size)
     }
 
-    /// Says that the packet's TCP checksum is that of the pseudo header alone so far, and that the
-    /// TCP header begins at `offset`.
+    /// Marks the packet's TCP checksum as covering only the pseudo header so far (`CHECKSUM_PARTIAL`),
+    /// with the TCP header at `offset`.
     ///
     /// Returns whether there is a header, not too far from the start of the buffer's memory.
     #[inline]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a packet says about itself in its network header.
+//! The network header of a packet, and its protocol.
 
 use super::SkBuff;
 use crate::compat::u32_as_usize;
@@ -18,19 +18,19 @@ pub(super) const IPV4_HEADER_LEN: u32 = 20;
 pub(super) const IPV6_HEADER_LEN: u32 = 40;
 
 impl SkBuff {
-    /// Returns the protocol (an Ethernet type) that the buffer is said to be of.
+    /// Returns the protocol of the buffer (`skb->protocol`, an Ethertype).
     #[inline]
     pub fn protocol(&self) -> u16 {
         u16::from_be(self.headers().protocol)
     }
 
-    /// Says which protocol the buffer is of.
+    /// Sets the protocol of the buffer.
     #[inline]
     pub fn set_protocol(&mut self, protocol: u16) {
         self.headers_mut().protocol = protocol.to_be();
     }
 
-    /// Returns the protocol that the network header is really of: [`IPV4`], [`IPV6`] or zero.
+    /// Returns the actual protocol of the network header: [`IPV4`], [`IPV6`] or zero.
     #[inline]
     pub fn real_protocol(&self) -> u16 {
         let version = match self.network_header::<{ u32_as_usize(IPV4_HEADER_LEN) }>() {

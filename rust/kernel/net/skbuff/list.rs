@@ -26,7 +26,7 @@ pub struct SkBuffList {
     len: usize,
 }
 
-// SAFETY: The buffers may be used on any CPU, and nobody else refers to them.
+// SAFETY: The buffers may be used on any CPU, and nothing else refers to them.
 unsafe impl Send for SkBuffList {}
 
 // SAFETY: What is done with a shared reference does not change the buffers.
@@ -72,7 +72,7 @@ impl SkBuffList {
         self.len = self.len.wrapping_add(1);
     }
 
-    /// Lets the last link be `first`.
+    /// Sets the last link to `first`.
     #[inline]
     fn link(&mut self, first: *mut bindings::sk_buff) {
         if self.head.is_null() {
@@ -95,7 +95,7 @@ impl SkBuffList {
         Some(skb)
     }
 
-    /// Appends all buffers of `other`, and leaves that empty.
+    /// Appends all buffers of `other`, which is empty afterwards.
     #[inline]
     pub fn append(&mut self, other: &mut Self) {
         let other = mem::take(other);
@@ -108,7 +108,7 @@ impl SkBuffList {
         mem::forget(other);
     }
 
-    /// Puts all buffers of `other` before those of `self`, and leaves `other` empty.
+    /// Prepends all buffers of `other`, which is empty afterwards.
     #[inline]
     pub fn prepend(&mut self, other: &mut Self) {
         mem::swap(self, other);

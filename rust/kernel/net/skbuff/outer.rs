@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The headers in which a datagram came.
+//! The outer headers of a received datagram.
 
 use super::{
     header::{
@@ -18,7 +18,7 @@ use kernel::prelude::*;
 /// Length of a UDP header.
 const UDP_HEADER_LEN: u32 = 8;
 
-/// An address of ours, as far as a route from it needs to be known.
+/// An address of ours, with what a route from it depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Local {
     /// An IPv4 address.
@@ -35,12 +35,12 @@ pub enum Local {
     },
 }
 
-/// What the headers of a received datagram say.
+/// The outer headers of a received datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outer {
-    /// Who sent it.
+    /// The sender.
     pub source: SocketAddr,
-    /// Whom it was sent to.
+    /// The address that it was sent to.
     pub destination: Local,
     /// The DS field.
     pub ds: u8,
@@ -64,7 +64,7 @@ impl SkBuff {
         let Some([_, _, _, _, length_high, length_low, _, _]) = self.header_at(transport) else {
             return Err(EINVAL);
         };
-        // How many bytes are to be removed, and how many are left then.
+        // The number of bytes to be removed, and the number of bytes that are left then.
         let offset = u32::from(transport)
             .checked_sub(self.headroom())
             .and_then(|offset| offset.checked_add(UDP_HEADER_LEN))
@@ -82,7 +82,7 @@ impl SkBuff {
         Ok(self.len())
     }
 
-    /// Returns what the headers say in which a datagram came, of which only the payload is left.
+    /// Returns the outer headers of a datagram, of which only the payload is left.
     ///
     /// Returns [`None`] if they are gone, as after [`SkBuff::scrub`].
     #[inline]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets that the stack wants to leave by a device.
+//! Packets that the stack transmits through a device.
 
 use super::{
     header::IPV4,
@@ -20,9 +20,9 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// A packet that the stack wants to leave by a device, which it refers to as it does to its route.
+/// A packet that the stack transmits through a device. It refers to that device, and to its route.
 ///
-/// It cannot be kept for longer than the device is sure to be there. To keep what it holds,
+/// It cannot be kept for longer than the device is sure to exist. To keep its contents,
 /// [detach](Self::detach) it, or [segment](Self::segment) it.
 ///
 /// # Invariants
@@ -34,7 +34,7 @@ pub struct OutgoingSkBuff<'d>(SkBuff, PhantomData<&'d Device>);
 impl Deref for OutgoingSkBuff<'_> {
     type Target = SkBuff;
 
-    // Shared only: else it could be swapped with one that may be kept.
+    // A shared reference only: a mutable one would allow swapping it with a buffer that may be kept.
     #[inline]
     fn deref(&self) -> &SkBuff {
         &self.0
@@ -42,11 +42,11 @@ impl Deref for OutgoingSkBuff<'_> {
 }
 
 impl<'d> OutgoingSkBuff<'d> {
-    /// Takes over a reference to a buffer that the stack hands to `dev`.
+    /// Takes over a reference to a buffer that the stack passes to `dev`.
     ///
-    /// Others may have one. Then they keep it, and this is a clone. Returns [`None`], having dropped
-    /// the reference, if there is no memory for one, or if bottom halves are not off, but all
-    /// interrupts are.
+    /// If the buffer is shared, the other owners keep it, and this is a clone. Returns [`None`], having
+    /// dropped the reference, if there is no memory for a clone, or if bottom halves are not off, but
+    /// all interrupts are.
     ///
     /// # Safety
     ///
@@ -70,7 +70,7 @@ impl<'d> OutgoingSkBuff<'d> {
         self.0.cb_mut()
     }
 
-    /// Returns the MTU of the route that the packet takes, if it is known.
+    /// Returns the MTU of the packet's route, if that is known.
     #[inline]
     pub fn valid_dst_mtu(&self) -> Option<u32> {
         if self.refdst() == 0 {
@@ -89,7 +89,7 @@ impl<'d> OutgoingSkBuff<'d> {
         unsafe { bindings::skb_get_hash(self.as_raw()) };
     }
 
-    /// Forgets the route and the device. The packet knows its flow hash.
+    /// Drops the route and the device. The packet has its flow hash.
     #[inline]
     pub fn detach(mut self) -> SkBuff {
         self.flow_hash();
@@ -98,10 +98,10 @@ impl<'d> OutgoingSkBuff<'d> {
         skb
     }
 
-    /// Splits the buffer into packets for the wire, without their routes and their device.
+    /// Segments the packet into packets for the wire, without routes and device.
     ///
-    /// What is not to be segmented becomes a list of one. Segments for which there is no memory are
-    /// dropped, so that the list may be short or empty. The packets know their flow hash.
+    /// A packet that is not GSO becomes a list of one. Segments for which there is no memory are
+    /// dropped, so that the list may be short or empty. The packets have their flow hash.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<'d> OutgoingSkBuff<'d> {
         unsafe { self.0.segment_gso() }.map_err(|(skb, error)| (Self(skb, PhantomData), error))
     }
 
-    /// Tells the sender of the packet that its destination cannot be reached.
+    /// Sends an ICMP destination-unreachable message to the sender of the packet.
     ///
     /// Does nothing for other than IPv4 and IPv6 packets.
     pub fn icmp_unreachable(&mut self) {
@@ -126,7 +126,7 @@ impl<'d> OutgoingSkBuff<'d> {
             protocol if protocol != self.protocol() => {}
             // CAST: Small constants.
             // SAFETY: By the type invariants, the buffer is valid, and its device alive. It has an IPv4
-            // header. This is under RCU, or else there would be nobody with such a packet.
+            // header. This is under RCU, or else there would be no such packet.
             IPV4 => unsafe {
                 bindings::icmp_ndo_send(
                     self.as_raw(),

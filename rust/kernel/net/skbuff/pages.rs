@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is filled first, and becomes the data of packets then.
+//! Pages that are filled first, and then become the data of packets.
 
 use super::NewSkBuff;
 use crate::compat::u32_as_usize;
@@ -10,18 +10,18 @@ use core::{
 };
 use wg_bindings as bindings;
 
-/// The most bytes that are allocated in one piece, unless a page has more: as packets pin all of a piece
-/// while they are charged for what they have of it, this does not grow with the size of pages.
+/// Maximum size of one allocation, unless a page is larger: as packets pin the whole allocation but are
+/// charged only for their part of it, this does not grow with the page size.
 const TARGET_LEN: usize = 1 << 15;
 
-/// The largest order that is allocated. With the smallest pages, that is the largest of those that the
-/// kernel keeps at hand on each CPU.
+/// The largest order that is allocated. With the smallest pages, that is the largest order that the
+/// kernel has per-CPU lists for.
 const MAX_ORDER: u32 = match bindings::RUST_CONST_HELPER_PAGE_SIZE {
     size if size < TARGET_LEN => (TARGET_LEN / size).ilog2(),
     _ => 0,
 };
 
-/// The most bytes that [`Pages`] can have.
+/// Maximum length of [`Pages`] in bytes.
 pub const MAX_PAGES_LEN: usize = len_of(MAX_ORDER);
 
 /// Returns the number of bytes of 2^`order` pages.
@@ -29,13 +29,13 @@ const fn len_of(order: u32) -> usize {
     bindings::RUST_CONST_HELPER_PAGE_SIZE.wrapping_shl(order)
 }
 
-/// Pages in one piece, parts of which are given to packets from the front on.
+/// A contiguous range of pages, parts of which are given to packets, from the front on.
 ///
 /// # Invariants
 ///
 /// - `page` is the first of pages of `len` bytes, which are mapped at `data`, and of which this
 ///   value holds a reference.
-/// - Nobody else refers to the bytes from `start` on, which is at most `len`.
+/// - Nothing else refers to the bytes from `start` on, which is at most `len`.
 pub struct Pages {
     page: NonNull<bindings::page>,
     data: NonNull<u8>,
@@ -68,7 +68,7 @@ impl Pages {
                 let data = unsafe { bindings::wg_page_address(page.as_ptr()) };
                 // CAST: The order is small.
                 let len = len_of(order) as u32;
-                // INVARIANT: Nobody else knows the pages.
+                // INVARIANT: The pages are new, so nothing else refers to them.
                 return Some(Self {
                     page,
                     data: NonNull::new(data.cast())?,
@@ -87,15 +87,15 @@ impl Pages {
         let len = u32_as_usize(self.len.wrapping_sub(self.start));
         // SAFETY: By the type invariants, the bytes from `start` on are mapped.
         let data = unsafe { self.data.as_ptr().add(start) };
-        // SAFETY: By the type invariants, these are so many bytes, and nobody else's. They are
-        // initialised: what C hands out holds some value or other, as far as Rust is concerned.
+        // SAFETY: By the type invariants, these are as many bytes, and nothing else refers to them. They
+        // are initialised: memory from C holds some value or other, as far as Rust is concerned.
         unsafe { slice::from_raw_parts_mut(data, len) }
     }
 
     /// Appends `len` of the spare bytes, from `offset` on, to the data of a packet; neither these nor
-    /// what is before them are spare any more.
+    /// those before them are spare any more.
     ///
-    /// Returns whether there are as many, and the packet takes them. Of none, nothing changes.
+    /// Returns whether there are as many, and the packet takes them. With none, nothing changes.
     #[inline]
     pub fn give(&mut self, skb: &mut NewSkBuff, offset: usize, len: usize) -> bool {
         len == 0 || self.try_give(skb, offset, len).is_some()
@@ -109,7 +109,7 @@ impl Pages {
         let truesize = end.wrapping_sub(self.start);
         // INVARIANT: What the packet gets lies before the bytes that are spare now.
         self.start = end;
-        // SAFETY: The packet is valid, has no clones and is charged to nobody, by its type invariants.
+        // SAFETY: The packet is valid, has no clones and is not charged to a socket, by its type invariants.
         // The bytes lie within the pages.
         let taken = unsafe {
             bindings::wg_skb_append_page(skb.as_raw(), self.page.as_ptr(), first, len, truesize)

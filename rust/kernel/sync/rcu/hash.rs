@@ -2,13 +2,13 @@
 
 //! A hash table with lookups under RCU.
 //!
-//! Keys are hashed by SipHash with a random key, so that nobody can choose keys that collide.
+//! Keys are hashed by SipHash with a random key, so that an attacker cannot choose keys that collide.
 //! Lookups take no lock. Entries are added in process context, where the table grows with their
 //! number; they can be removed in any context.
 //!
-//! Each entry has two links: the chains of a table that is being built use the one that the
-//! chains in use do not, so that readers never see a chain change under them. It is built in steps,
-//! between which entries may be removed: the lock is never held for long.
+//! Each entry has two links: when the table grows, the chains of the new buckets use the one that the
+//! chains in use do not, so that readers never see a chain change under them. The new chains are built
+//! in steps, between which entries may be removed: the lock is never held for long.
 
 mod buckets;
 
@@ -51,17 +51,17 @@ const INITIAL_BUCKETS: usize = 16;
 /// By how much the number of buckets grows once there are more entries than buckets.
 const GROWTH: usize = 4;
 
-/// How many buckets are emptied into larger ones with the lock held.
+/// How many buckets are added to the new chains while the lock is held.
 const STRIDE: usize = 64;
 
 /// A key of a [`HashTable`]: a number, or bytes.
 pub trait Key: Copy + Eq + Send + Sync + sealed::Sealed + 'static {
-    /// Calls `f` with the bytes that stand for the key.
+    /// Calls `f` with the bytes that represent the key.
     #[doc(hidden)]
     fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R;
 }
 
-/// What keeps others from having keys of their own.
+/// Seals [`Key`], so that other types cannot implement it.
 mod sealed {
     pub trait Sealed {}
     impl Sealed for u32 {}
@@ -85,15 +85,15 @@ impl<const N: usize> Key for [u8; N] {
 /// An entry that is in no table yet.
 pub struct Reservation<K, V>(KBox<Entry<K, V>>);
 
-/// Buckets that take the place of others, bit by bit.
+/// Buckets that replace others, step by step.
 struct Growth<K, V> {
     /// Null if there are none.
     to: *mut Buckets<K, V>,
-    /// How many of the others have all their entries here, too.
+    /// How many of the old buckets have all their entries here, too.
     moved: usize,
 }
 
-/// What the lock of the chains protects, besides these.
+/// The data that the lock of the chains protects, besides the chains.
 struct Chains<K, V> {
     /// Number of entries.
     len: usize,
@@ -138,8 +138,8 @@ unsafe impl<K: Key, V: Send + Sync + 'static> Send for HashTable<K, V> {}
 unsafe impl<K: Key, V: Send + Sync + 'static> Sync for HashTable<K, V> {}
 
 impl<K: Key, V: Send + Sync + 'static> Chains<K, V> {
-    /// Returns the buckets being built if they have the entries whose keys have `hash`, too, which
-    /// are in `old`.
+    /// Returns the buckets being built, if the entries of the chain for `hash` in `old` are in them,
+    /// too.
     fn built(&self, old: &Buckets<K, V>, hash: u64) -> Option<&Buckets<K, V>> {
         // SAFETY: By the invariants of the table, it is null or valid.
         let to = unsafe { self.growth.to.as_ref() }?;
@@ -210,7 +210,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         Ok(())
     }
 
-    /// Allocates an entry, to be put in the place of another one by [`HashTable::replace`].
+    /// Allocates an entry that is to replace another one by [`HashTable::replace`].
     ///
     /// # Errors
     ///
@@ -219,8 +219,8 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         Self::entry(key, value).map(Reservation)
     }
 
-    /// Puts an entry in the place of the one with its key for which `wanted` holds, in one step for
-    /// readers, and returns whether there was one. In any context.
+    /// Replaces the entry of the same key for which `wanted` holds, in one step for readers, and returns
+    /// whether there was one. In any context.
     pub fn replace(&self, new: Reservation<K, V>, wanted: impl FnMut(&V) -> bool) -> bool {
         let Reservation(mut entry) = new;
         let hash = self.hash(&entry.key);
@@ -312,7 +312,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         Ok(KBox::new(entry, GFP_KERNEL)?)
     }
 
-    /// Takes an entry out of chains that are being built, or puts another one in its place.
+    /// Removes an entry from the chains that are being built, or replaces it there.
     ///
     /// # Safety
     ///
@@ -351,7 +351,8 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
             return;
         }
         if !replaced.buckets.is_null() {
-            // Ends all use of the chains before these, whose links are written now. It was long ago.
+            // Waits for readers of the chains before these, whose links are written now. The grace period
+            // has usually passed long ago.
             // SAFETY: An FFI call that may sleep, as documented.
             unsafe { bindings::cond_synchronize_rcu(replaced.cookie) };
             let before = core::mem::replace(&mut replaced.buckets, null_mut());
@@ -361,7 +362,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         let Ok(new) = Buckets::new(count.wrapping_mul(GROWTH), old.link ^ 1) else {
             return;
         };
-        // SAFETY: It was just made, and nobody else frees it.
+        // SAFETY: It was just made, and nothing else frees it.
         let buckets = unsafe { new.as_ref() };
 
         // INVARIANT: The first 0 buckets have no entries.
@@ -390,7 +391,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
         replaced.cookie = unsafe { bindings::get_state_synchronize_rcu() };
     }
 
-    /// Puts all entries of a chain into those of other buckets as well.
+    /// Adds all entries of a chain to the chains of other buckets as well.
     ///
     /// The caller must hold the lock of the chains.
     fn link_all(head: &Link<K, V>, link: usize, buckets: &Buckets<K, V>) {
@@ -427,7 +428,7 @@ impl<K: Key, V: Send + Sync + 'static> HashTable<K, V> {
 ///
 /// # Safety
 ///
-/// `rcu` must be that field of an entry which nobody can see any more.
+/// `rcu` must be that field of an entry which is not reachable any more.
 unsafe extern "C" fn free_callback<K, V>(rcu: *mut bindings::callback_head) {
     // CAST: The head is the first field of the `repr(C)` struct.
     // SAFETY: The entry came from a box, by the safety requirements of this function.
@@ -439,7 +440,7 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
     fn drop(self: Pin<&mut Self>) {
         might_sleep();
         let raw = self.buckets.load(Relaxed);
-        // SAFETY: By the type invariants, it came from a box, and nobody else has the table.
+        // SAFETY: By the type invariants, it came from a box, and nothing else has the table.
         let buckets = unsafe { KBox::from_raw(raw) };
         for head in &buckets.heads {
             let mut at = head.load(Relaxed);
@@ -454,7 +455,7 @@ impl<K: Key, V: Send + Sync + 'static> PinnedDrop for HashTable<K, V> {
             }
         }
         let replaced = self.insertion.lock().buckets;
-        // SAFETY: By the type invariants, and as nobody else has the table.
+        // SAFETY: By the type invariants, and as nothing else has the table.
         unsafe { Buckets::free(replaced) };
     }
 }

@@ -29,8 +29,8 @@ pub(super) type Link<K, V> = Atomic<*mut Entry<K, V>>;
 pub(super) struct Entry<K, V> {
     pub(super) rcu: Opaque<bindings::callback_head>,
     pub(super) next: [Link<K, V>; 2],
-    /// The hash of the key when the entry was added. What is moved or taken out is looked for by this:
-    /// no chain depends on how keys compare.
+    /// The hash of the key when the entry was added. Entries that are moved or removed are found by
+    /// this: no chain depends on how keys compare.
     pub(super) hash: u64,
     pub(super) key: K,
     pub(super) value: V,
@@ -104,8 +104,8 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
         }
     }
 
-    /// Returns the link of these chains that leads to `entry`, if it is in the one for `hash`: that
-    /// under which it was put into them.
+    /// Returns the link of these chains that leads to `entry`, if it is in the chain for `hash`, with
+    /// which it was added.
     ///
     /// # Safety
     ///
@@ -131,7 +131,7 @@ impl<K: Key, V: Send + Sync + 'static> Buckets<K, V> {
     ///
     /// # Safety
     ///
-    /// `raw` must be null or come from [`Buckets::new`], and nobody may use it any more.
+    /// `raw` must be null or come from [`Buckets::new`], and it must not be used any more.
     pub(super) unsafe fn free(raw: *mut Self) {
         if !raw.is_null() {
             // SAFETY: It came from a box, by the safety requirements of this function.
