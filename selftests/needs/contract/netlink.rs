@@ -121,7 +121,7 @@ struct TooMuch;
 
 impl Do for TooMuch {
     const COMMAND: u8 = TOO_MUCH;
-    const POLICY: &'static [Policy] = &[];
+    const POLICY: &'static [Policy] = &POLICY;
 
     fn doit(request: &mut Request<'_>) -> Result {
         request.reply(TOO_MUCH, |message| loop {
