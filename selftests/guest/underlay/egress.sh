@@ -82,7 +82,8 @@ at a ethtool -K eth0 tx-udp-segmentation off > /dev/null
 counted 'no segmentation below' 192.168.241.2
 each_alone 'no segmentation below'
 at a ethtool -K eth0 tx-udp-segmentation on > /dev/null
-at a ip link set eth0 gso_ipv4_max_size 4000
+# So little that not even two messages are taken as one.
+at a ip link set eth0 gso_ipv4_max_size 1500
 counted 'little segmentation below' 192.168.241.2
 each_alone 'little segmentation below'
 at a ip link set eth0 gso_ipv4_max_size 65536
