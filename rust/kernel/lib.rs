@@ -9,7 +9,7 @@
 //! - [`cpu`]: CPUs that are online.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
-//! - [`mm`]: memory.
+//! - [`mm`][]: memory.
 //! - [`module`]: safe unloading of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: notifications of suspend, hibernation and VM forks.
