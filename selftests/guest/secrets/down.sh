@@ -46,7 +46,6 @@ echo 'module wireguard format "Sending handshake initiation" +p' > /sys/kernel/d
 # All CPUs but the first are busy with something that is more important than workqueues are, and so is the
 # first while the interface goes up and down. If all are begun before it is down, and none waits any
 # longer, nothing is shown.
-hog_rules
 late=0 rounds=0
 for ((tries = 0; tries < 5 && rounds < 3; tries++)); do
 	(($(nproc) < 2)) || hog $(seq 1 $(($(nproc) - 1)))
