@@ -107,10 +107,14 @@ judge() {
 		"$TMP/kmsg" "$TMP/balance" > "$TMP/out" 2>&1 || { cat "$TMP/out"; return 1; }
 }
 check 'NET-26 a log that is whole passes' judge "$TMP/objects"
+# Two devices of one name, in two namespaces, may live at once, and of their two ends the script
+# needs only one.  So what is taken out is the end of every device of that name.
 for object in 'Interface' 'Peer [0-9]+' 'Keypair [0-9]+'; do
-	line=$(grep -nE "wireguard: wg[0-9]: $object (.*)?destroyed" "$TMP/objects" | tail -n 1 | cut -d: -f1)
-	sed "${line}d" "$TMP/objects" > "$TMP/less"
-	check "NET-26 ${object%% *}: one line less" test "$(wc -l < "$TMP/less")" -eq $(($(wc -l < "$TMP/objects") - 1))
+	gone=$(grep -oE "wireguard: wg[0-9]+: $object (.*)?destroyed" "$TMP/objects" | tail -n 1)
+	gone=$(grep -oE "wg[0-9]+: $object " <<< "$gone")
+	grep -vE "$gone(.*)?destroyed" "$TMP/objects" > "$TMP/less"
+	holds "NET-26 ${object%% *}: its end is not told" \
+		"$(wc -l < "$TMP/less") < $(wc -l < "$TMP/objects")"
 	refuses "NET-26 ${object%% *}: and it does not pass" '*' judge "$TMP/less"
 	like "NET-26 ${object%% *}: for that reason" "$(cat "$TMP/out")" "*merely created*"
 done
