@@ -125,6 +125,15 @@ impl<K> Keypairs<K> {
         Ok(core::mem::replace(&mut self.previous, current))
     }
 
+    /// Returns whether there is a session that is young enough to be used, given when each was born:
+    /// if so, this is not the time to wipe all keys.
+    pub fn are_young(&self, born_ns: impl Fn(&K) -> u64, now_ns: u64) -> bool {
+        [&self.next, &self.current, &self.previous]
+            .into_iter()
+            .flatten()
+            .any(|keypair| !is_too_old(born_ns(keypair), now_ns))
+    }
+
     /// Removes all sessions and returns them.
     pub fn clear(&mut self) -> [Option<K>; 3] {
         [self.next.take(), self.previous.take(), self.current.take()]
@@ -142,6 +151,26 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = NSEC_PER_SEC;
+
+    #[test]
+    fn one_young_session_is_enough() {
+        let now_ns = 1000 * SECOND;
+        let old = now_ns - 180 * SECOND;
+        let are_young = |current, previous, next| {
+            let keypairs = Keypairs {
+                current,
+                previous,
+                next,
+            };
+            keypairs.are_young(|born_ns| *born_ns, now_ns)
+        };
+
+        assert!(!are_young(None, None, None));
+        assert!(!are_young(Some(old), Some(old), Some(old)));
+        assert!(are_young(Some(old + 1), None, Some(old)));
+        assert!(are_young(Some(old), Some(old + 1), None));
+        assert!(are_young(None, Some(old), Some(old + 1)));
+    }
 
     #[test]
     fn sender_renews_by_age_and_count() {

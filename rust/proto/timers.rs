@@ -295,7 +295,8 @@ pub enum Expired {
     /// Forget the source address, and send an initiation, the first of its series: the number of
     /// attempts is reset to 0.
     NewHandshake,
-    /// Wipe all keys and the state of the handshake.
+    /// Wipe all keys and the state of the handshake, unless one of the sessions is new: see
+    /// [`Keypairs::are_young`](crate::session::Keypairs::are_young).
     ZeroKeyMaterial,
     /// Nothing: the user has turned it off.
     Nothing,

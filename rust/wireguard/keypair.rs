@@ -418,13 +418,7 @@ impl Sessions {
 
     /// Returns whether there is a session that is young enough to be used.
     pub(crate) fn are_young(&self, now_ns: u64) -> bool {
-        let all = self.all.lock();
-        let young = [&all.next, &all.current, &all.previous]
-            .into_iter()
-            .flatten()
-            .any(|keypair| !session::is_too_old(keypair.born_ns, now_ns));
-        drop(all);
-        young
+        self.all.lock().are_young(|keypair| keypair.born_ns, now_ns)
     }
 
     /// Removes all sessions.

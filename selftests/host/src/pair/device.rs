@@ -379,7 +379,12 @@ impl Device {
                 self.peers[peer].source_cleared += 1;
                 self.initiate(peer, false);
             }
-            Expired::ZeroKeyMaterial => self.zero_keys(peer),
+            Expired::ZeroKeyMaterial => {
+                let keypairs = &self.peers[peer].keypairs;
+                if !keypairs.are_young(|session| session.born, self.now) {
+                    self.zero_keys(peer);
+                }
+            }
             Expired::Nothing => {}
         }
     }
