@@ -4,7 +4,10 @@
 
 use crate::{
     device::Device,
-    limiter::Limiter, //
+    limiter::{
+        Limiter,
+        Verdict, //
+    }, //
 };
 use kernel::{
     new_mutex,
@@ -120,25 +123,26 @@ impl Globals {
         globals.is_some_and(|globals| globals.limiter.is_under_load(queued, now_ns))
     }
 
-    /// Returns whether the rate limit allows a handshake message: see [`Limiter::allows`].
+    /// Returns whether the rate limit allows a handshake message: see [`Limiter::ask`].
     pub(crate) fn allows(namespace: usize, source: &SocketAddr, now_ns: u64) -> bool {
         let guard = rcu::read_lock();
         let Some(globals) = GLOBALS.load(&guard) else {
             return false;
         };
-        globals.limiter.allows(namespace, source, now_ns, || {
-            if !globals.timers.is_pending(0) {
-                globals.timers.arm(0, time::HZ);
-            }
-        })
+        let verdict = globals.limiter.ask(namespace, source, now_ns);
+        // If the timer has expired, but its sweep is yet to come, that sees the new source.
+        if verdict == Verdict::AllowedNew && !globals.timers.is_pending(0) {
+            globals.timers.arm(0, time::HZ);
+        }
+        verdict != Verdict::Refused
     }
 }
 
 impl Expire<1> for Globals {
     fn expired(this: Borrow<'_, Self>, _timer: usize) {
-        this.limiter.sweep(time::boottime_coarse_ns(), |delay| {
+        if let Some(delay) = this.limiter.sweep(time::boottime_coarse_ns()) {
             this.timers.arm(0, delay);
-        });
+        }
     }
 }
 

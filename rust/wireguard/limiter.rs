@@ -29,6 +29,17 @@ const SWEEP: usize = 512;
 /// the upper half counts for IPv6.
 type Source = (usize, bool, u64);
 
+/// What the rate limit says of a handshake message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its source has sent too many, or there are too many sources.
+    Refused,
+    /// It is let in.
+    Allowed,
+    /// It is let in, and its source is new, to be forgotten by [`Limiter::sweep`] once it is idle.
+    AllowedNew,
+}
+
 /// Tells whether there is a load, and which sources are let in then.
 #[pin_data]
 pub(crate) struct Limiter {
@@ -79,46 +90,41 @@ impl Limiter {
         high
     }
 
-    /// Returns whether the rate limit allows a handshake message from `source`. If the source is new, calls
-    /// `added`, to have idle ones forgotten by [`Limiter::sweep`].
-    pub(crate) fn allows(
-        &self,
-        namespace: usize,
-        source: &SocketAddr,
-        now_ns: u64,
-        added: impl FnOnce(),
-    ) -> bool {
+    /// Asks the rate limit for a handshake message from `source`.
+    pub(crate) fn ask(&self, namespace: usize, source: &SocketAddr, now_ns: u64) -> Verdict {
         let key = match source {
             SocketAddr::V4 { addr, .. } => (namespace, false, ratelimit::source_v4(addr)),
             SocketAddr::V6 { addr, .. } => (namespace, true, ratelimit::source_v6(addr)),
         };
         let mut sources = self.sources.lock();
         if let Some(bucket) = sources.buckets.get_mut(&key) {
-            return bucket.allow(now_ns);
+            return match bucket.allow(now_ns) {
+                true => Verdict::Allowed,
+                false => Verdict::Refused,
+            };
         }
         if sources.count >= self.max_sources {
-            return false;
+            return Verdict::Refused;
         }
         let bucket = Bucket::new(now_ns);
         let inserted = sources
             .buckets
             .try_create_and_insert(key, bucket, GFP_ATOMIC)
             .is_ok();
-        if inserted {
-            sources.count = sources.count.wrapping_add(1);
-            added();
+        if !inserted {
+            return Verdict::Refused;
         }
-        inserted
+        sources.count = sources.count.wrapping_add(1);
+        Verdict::AllowedNew
     }
 
-    /// Forgets some idle sources, and calls `again` with the jiffies until the next time, if any are left.
-    pub(crate) fn sweep(&self, now_ns: u64, again: impl FnOnce(usize)) {
+    /// Forgets some idle sources, and returns the jiffies until the next time, if any are left.
+    pub(crate) fn sweep(&self, now_ns: u64) -> Option<usize> {
         let mut sources = self.sources.lock();
         let complete = sources.sweep(now_ns);
-        if sources.count > 0 {
-            // If there is more to do, continue at the next tick; else check again when they may be idle.
-            again(if complete { time::HZ } else { 1 });
-        }
+        // If there is more to do, continue at the next tick; else check again when they may be idle.
+        let next = if complete { time::HZ } else { 1 };
+        (sources.count > 0).then_some(next)
     }
 }
 
