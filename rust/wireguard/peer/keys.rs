@@ -12,7 +12,10 @@ use crate::{
         Keying, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::MutexGuard, //
+};
 use wg_kernel::{
     sync::bh,
     time, //
@@ -50,22 +53,25 @@ impl Peer {
     pub(crate) fn change_identity(&self) {
         let mut keying = self.keying.lock();
         keying.forget_identity();
-        self.abandon(&mut keying);
-        self.allow_initiation(&keying);
-        drop(keying);
-        self.sessions.stop_sending();
+        self.begin_anew(keying);
     }
 
     /// Makes the next packet begin a new handshake, at once.
     pub(crate) fn expire_sessions(&self) {
-        let mut keying = self.keying.lock();
+        self.begin_anew(self.keying.lock());
+    }
+
+    /// Abandons the handshake in progress and sends no more in the sessions that there are: the next packet
+    /// begins a new handshake, at once.
+    fn begin_anew(&self, mut keying: MutexGuard<'_, Keying>) {
         self.abandon(&mut keying);
         self.allow_initiation(&keying);
         drop(keying);
         self.sessions.stop_sending();
     }
 
-    /// Wipes the handshake, and then all sessions, unless there is a new one.
+    /// Wipes the handshake, and then all sessions, unless there is a new one: see
+    /// [`wg_proto::session::Keypairs::are_young`].
     ///
     /// To be called when there was no new session for long. One may still appear as the timer expires, or
     /// before a worker gets to this.
