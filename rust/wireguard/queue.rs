@@ -55,7 +55,10 @@ use wg_kernel::{
     new_spinlock_bh,
     sync::{
         bh,
-        rcu::RcuArc,
+        rcu::{
+            Borrow,
+            RcuArc, //
+        },
         SpinLockBh, //
     },
     time,
@@ -80,12 +83,24 @@ pub(crate) enum Task {
     },
     /// Decrypt them, and deliver them in the order of a NAPI instance.
     Decrypt {
+        /// The session.
+        keypair: RcuArc<Keypair>,
         /// Number of the instance.
         instance: usize,
     },
 }
 
-/// Packets that are encrypted or decrypted with one session.
+impl Task {
+    /// Returns the session.
+    fn keypair(&self) -> &Keypair {
+        match self {
+            Self::Encrypt { sealing, .. } => sealing.keypair(),
+            Self::Decrypt { keypair, .. } => keypair,
+        }
+    }
+}
+
+/// Packets that were encrypted or decrypted with one session.
 pub(crate) struct Batch {
     /// The session.
     pub(crate) keypair: RcuArc<Keypair>,
@@ -95,10 +110,22 @@ pub(crate) struct Batch {
     pub(crate) epoch: Epoch,
 }
 
+/// What a job holds, but for the time when it is worked on.
+enum State {
+    /// What is to be done.
+    Waiting {
+        task: Task,
+        packets: SkBuffList,
+        epoch: Epoch,
+    },
+    /// What came of it.
+    Done(Batch),
+}
+
 /// Work on a batch.
 ///
 /// References to a job may be held long after it is over, such as by a stuck CPU that it was given to. Hence
-/// it drops the batch, and with it the keys, as soon as the batch is delivered or cancelled.
+/// it drops what it holds, and with it the keys, as soon as the batch is delivered or cancelled.
 #[pin_data]
 pub(crate) struct Job {
     #[pin]
@@ -113,13 +140,9 @@ pub(crate) struct Job {
     share: Share,
     /// The index of the session.
     session: Index,
-    /// The task, until it is begun.
+    /// Nothing while it is worked on, and once it was delivered or cancelled.
     #[pin]
-    task: SpinLockBh<Option<Task>>,
-    /// The batch: until work on it begins and, unless it was cancelled, from the end of the work until it is
-    /// delivered.
-    #[pin]
-    batch: SpinLockBh<Option<Batch>>,
+    state: SpinLockBh<Option<State>>,
     done: Atomic<bool>,
 }
 
@@ -137,14 +160,15 @@ impl_list_item! {
 }
 
 impl Job {
-    /// Adds packets at the end of `order`, as a job for another CPU, and returns whether that worked.
+    /// Adds packets at the end of `order`, as a job for another CPU, and returns whether that worked. The
+    /// session is that of the task.
     ///
     /// Drops them if there is no memory, or if too much is under way already.
     pub(crate) fn submit(
         device: &Arc<Device>,
         order: &Ordered,
         task: Task,
-        keypair: RcuArc<Keypair>,
+        session: Borrow<'_, Keypair>,
         packets: SkBuffList,
     ) -> bool {
         // The caller found the session in the same RCU section, hence in this epoch.
@@ -162,7 +186,6 @@ impl Job {
                 .backlog(cpu)
                 .is_some_and(|backlog| backlog.is_stuck(now_ns))
         });
-        let session = keypair.clone();
         let job = ListArc::pin_init(
             try_pin_init!(Self {
                 work <- new_work!("Job::work"),
@@ -171,9 +194,8 @@ impl Job {
                 begun: Atomic::new(false),
                 links <- ListLinks::new(),
                 share,
-                session: keypair.local_index(),
-                task <- new_spinlock_bh!(Some(task), "Job::task"),
-                batch <- new_spinlock_bh!(Some(Batch { keypair, packets, epoch }), "Job::batch"),
+                session: session.local_index(),
+                state <- new_spinlock_bh!(Some(State::Waiting { task, packets, epoch }), "Job::state"),
                 done: Atomic::new(false),
             }? Error),
             GFP_ATOMIC,
@@ -221,14 +243,18 @@ impl Job {
         !self.begun.load(Relaxed) && backlog.is_some_and(|backlog| backlog.is_stuck(now_ns))
     }
 
-    /// Takes the batch.
+    /// Takes the batch, unless the job was cancelled.
     fn take_batch(&self) -> Option<Batch> {
-        self.batch.lock().take()
+        let state = self.state.lock().take()?;
+        match state {
+            State::Done(batch) => Some(batch),
+            State::Waiting { .. } => None,
+        }
     }
 
     /// Hands the batch on to the CPU that delivers the job.
     fn finish(&self, batch: Batch) {
-        *self.batch.lock() = Some(batch);
+        *self.state.lock() = Some(State::Done(batch));
         // Pairs with `Acquire` in `Ordered::pop_done`.
         self.done.store(true, Release);
     }
@@ -241,15 +267,15 @@ impl Job {
         if self.begun.xchg(true, Full) {
             return;
         }
-        let task = self.task.lock().take();
-        let (Some(batch), Some(task)) = (self.take_batch(), task) else {
+        let state = self.state.lock().take();
+        let Some(State::Waiting {
+            task,
+            mut packets,
+            epoch,
+        }) = state
+        else {
             return;
         };
-        let Batch {
-            keypair,
-            packets,
-            epoch,
-        } = batch;
         let device = self.share.device();
         let now_ns = time::boottime_coarse_ns();
         match task {
@@ -257,8 +283,7 @@ impl Job {
                 let seal = || sealing.seal(packets);
                 let meter = device.inbox(cpu).map(Inbox::encryption);
                 let mut packets = device.load.parallel.measure_encryption(meter, seal);
-                // From here on, the batch alone holds a reference to the session.
-                drop(sealing);
+                let keypair = sealing.into_keypair();
                 // All packets sent on a CPU take the same queue of a network card, that of the CPU, whichever
                 // CPU encrypts them.
                 packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
@@ -271,8 +296,7 @@ impl Job {
                 peer.outbox.drain(bh);
                 peer.outbox.order().rescue_stuck(device, now_ns);
             }
-            Task::Decrypt { instance } => {
-                let mut packets = packets;
+            Task::Decrypt { keypair, instance } => {
                 let merge = device.merges_packets();
                 let inbox = device.inbox(instance);
                 if let Some(inbox) = inbox {
@@ -296,18 +320,19 @@ impl Job {
     ///
     /// Its packets are added to `dropped`, to be freed without locks.
     fn cancel_if_over(self: &Arc<Self>, dropped: &mut SkBuffList) -> bool {
-        let mut slot = self.batch.lock();
-        let is_over = slot.as_ref().is_some_and(|batch| batch.keypair.is_over());
+        let mut slot = self.state.lock();
+        let is_over = match slot.as_ref() {
+            Some(State::Waiting { task, .. }) => task.keypair().is_over(),
+            _ => false,
+        };
         if !is_over || self.begun.xchg(true, Full) {
             return false;
         }
-        let batch = slot.take();
+        let state = slot.take();
         // A CPU that finds no batch finds the job done, too.
         self.done.store(true, Release);
         drop(slot);
-        // The task holds a reference to the session, too.
-        drop(self.task.lock().take());
-        if let Some(Batch { mut packets, .. }) = batch {
+        if let Some(State::Waiting { mut packets, .. }) = state {
             dropped.append(&mut packets);
         }
         self.share.give_back();

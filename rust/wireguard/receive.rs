@@ -184,11 +184,17 @@ impl Device {
             // Later messages must not overtake those of their session that are under way. If there are none,
             // and jobs hold as much as they may, the messages are decrypted here.
             if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
-                let task = Task::Decrypt { instance };
                 let own = keypair.get();
                 // Before the timer checks whether there are jobs to watch.
                 keypair.begin_job();
-                if !own.is_some_and(|own| Job::submit(self, inbox.order(), task, own, run)) {
+                let submitted = own.is_some_and(|own| {
+                    let task = Task::Decrypt {
+                        keypair: own,
+                        instance,
+                    };
+                    Job::submit(self, inbox.order(), task, keypair, run)
+                });
+                if !submitted {
                     keypair.end_job();
                 }
             } else {

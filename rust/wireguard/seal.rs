@@ -88,6 +88,12 @@ impl<K: Deref<Target = Keypair>> Sealing<K> {
         &self.keypair
     }
 
+    /// Gives the session back. Nonces that are left are never used.
+    #[inline]
+    pub(crate) fn into_keypair(self) -> K {
+        self.keypair
+    }
+
     /// Returns whether the messages are made from a GSO packet, and leave as one if they may.
     #[inline]
     pub(crate) fn is_bundle(&self) -> bool {

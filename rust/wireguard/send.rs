@@ -300,10 +300,12 @@ impl Peer {
                 _ => parallel.measure_encryption(meter, || sealing.seal(packets)),
             };
             Self::transmit(this, sealed, softirq);
-        } else if let Some(sealing) = sealing.hold() {
-            let keypair = sealing.keypair().clone();
-            let task = Task::Encrypt { sealing, cpu };
-            Job::submit(device, this.outbox.order(), task, keypair, packets);
+        } else {
+            let session = *sealing.keypair();
+            if let Some(sealing) = sealing.hold() {
+                let task = Task::Encrypt { sealing, cpu };
+                Job::submit(device, this.outbox.order(), task, session, packets);
+            }
         }
     }
 
