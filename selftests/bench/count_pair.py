@@ -13,7 +13,7 @@ import time
 import traffic
 from control import In
 from count import SEGMENT, TRANSFER, Counter, keep_symbols
-from mixed import DONE_PORT, answers, set_up
+from mixed import DONE_PORT, set_up
 from tunnel import INNER, wait_until
 
 
@@ -33,8 +33,7 @@ def main():
                 with counting:
                     signal.recv(1)
         else:
-            wait_until(answers)
-            traffic.client("-n", "2M")
+            wait_until(lambda: traffic.warmed_up("2M"))
             signal.sendto(b"x", other)
             # Until the other side counts.
             time.sleep(2)

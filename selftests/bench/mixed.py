@@ -16,7 +16,7 @@ import traffic
 from control import In
 from tunnel import INNER, MTU, UNDERLAY, reach, run, wait_until
 
-SERVER_PORT, DONE_PORT = 5201, 5202
+DONE_PORT = 5202
 
 
 def secret(side):
@@ -42,12 +42,6 @@ def set_up(side, other):
     reach(side, INNER[other])
 
 
-def answers():
-    """Whether the other side's server is there."""
-    with socket.socket() as probe:
-        return probe.connect_ex((INNER["b"], SERVER_PORT)) == 0
-
-
 def main():
     label, number = sys.argv[1], int(sys.argv[2])
     side = os.environ["WG_SIDE"]
@@ -60,8 +54,7 @@ def main():
                 signal.recv(1)
             return
         try:
-            wait_until(answers)
-            traffic.client("-n", "20M")
+            wait_until(lambda: traffic.warmed_up("20M"))
             value = traffic.gigabits(traffic.client("-t", traffic.SECONDS, *traffic.BLOCK)["sum_received"])
             line = {"section": "mixed", "what": "TCP, 1 stream, two guests", "driver": label,
                     "round": number, "cpus": os.cpu_count(), "value": value, "unit": "Gbit/s"}  # fmt: skip

@@ -48,6 +48,18 @@ def client(*arguments):
     return report["end"]
 
 
+def warmed_up(amount):
+    """Whether a first transfer of that much works: the server may not be there yet.
+
+    A connection that is only a try would have the server start over, and refuse the next one meanwhile.
+    """
+    try:
+        client("-n", amount)
+    except RuntimeError:
+        return False
+    return True
+
+
 def gigabits(*sums):
     """Goodput of all directions together."""
     return sum(one["bits_per_second"] for one in sums) / 1e9
