@@ -165,7 +165,7 @@ impl Default for Checker {
 
 /// Why a cookie reply is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CookieRefusal {
+pub enum Refusal {
     /// Nothing was sent since the last one.
     NotAsked,
     /// It does not answer the message that was sent last.
@@ -235,8 +235,8 @@ impl Maker {
         &mut self,
         reply: &CookieReply,
         now_ns: u64,
-    ) -> Result<(), CookieRefusal> {
-        let mac1 = self.unanswered.ok_or(CookieRefusal::NotAsked)?;
+    ) -> Result<(), Refusal> {
+        let mac1 = self.unanswered.ok_or(Refusal::NotAsked)?;
         let mut cookie = Secret::<16>::zero();
 
         if !S::xopen(
@@ -246,7 +246,7 @@ impl Maker {
             &reply.nonce,
             self.cookie_key.as_bytes(),
         ) {
-            return Err(CookieRefusal::Invalid);
+            return Err(Refusal::Invalid);
         }
 
         self.cookie.copy_from(&cookie);

@@ -26,7 +26,7 @@ const fn version(first: u8) -> u8 {
 
 /// What is wrong with a received packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
+pub enum Refusal {
     /// It is neither IPv4 nor IPv6, or too short for its header.
     Type,
     /// Its header has a length that is not possible.
@@ -78,13 +78,13 @@ impl Header {
     /// `head` is the beginning of the packet: 40 bytes, or all of it if it is shorter. What follows
     /// [`Self::total_len`] is padding.
     #[inline]
-    pub fn parse(head: &[u8], len: usize) -> Result<Self, Malformed> {
-        let header = Self::read(head).ok_or(Malformed::Type)?;
-        let claimed = usize::try_from(header.total_len()).map_err(|_| Malformed::Size)?;
+    pub fn parse(head: &[u8], len: usize) -> Result<Self, Refusal> {
+        let header = Self::read(head).ok_or(Refusal::Type)?;
+        let claimed = usize::try_from(header.total_len()).map_err(|_| Refusal::Size)?;
 
         // The length in an IPv6 header does not include the header, so it cannot be too short.
         if claimed < V4_HEADER_LEN || claimed > len {
-            return Err(Malformed::Size);
+            return Err(Refusal::Size);
         }
         Ok(header)
     }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// Parses a packet of which no more is at hand than must be.
-    fn parse(packet: &[u8]) -> Result<Header, Malformed> {
+    fn parse(packet: &[u8]) -> Result<Header, Refusal> {
         Header::parse(&packet[..packet.len().min(40)], packet.len())
     }
 
@@ -294,7 +294,7 @@ mod tests {
                     *byte = first;
                 }
                 assert_eq!(
-                    parse(&packet) != Err(Malformed::Type),
+                    parse(&packet) != Err(Refusal::Type),
                     enough,
                     "{len} {first:#x}"
                 );
@@ -311,7 +311,7 @@ mod tests {
 
                 assert_eq!(parse(&v4(0, claimed, len)).is_ok(), ok, "{len} {claimed}");
                 if !ok {
-                    assert_eq!(parse(&v4(0, claimed, len)), Err(Malformed::Size));
+                    assert_eq!(parse(&v4(0, claimed, len)), Err(Refusal::Size));
                 }
             }
         }
@@ -321,7 +321,7 @@ mod tests {
 
                 assert_eq!(parse(&v6(0, claimed, len)).is_ok(), ok, "{len} {claimed}");
                 if !ok {
-                    assert_eq!(parse(&v6(0, claimed, len)), Err(Malformed::Size));
+                    assert_eq!(parse(&v6(0, claimed, len)), Err(Refusal::Size));
                 }
             }
         }

@@ -210,7 +210,7 @@ impl Device {
             .active()
             .map(|active| active.cookies.consume_reply::<Kernel>(&reply, now_ns));
         drop(keying);
-        if result == Some(Err(wg_proto::cookie::CookieRefusal::Invalid)) {
+        if result == Some(Err(wg_proto::cookie::Refusal::Invalid)) {
             pr_debug_ratelimited!(
                 "{}: Could not decrypt invalid cookie response\n",
                 self.name()

@@ -47,10 +47,7 @@ use wg_kernel::{
     time, //
 };
 use wg_proto::{
-    ip::{
-        self,
-        Malformed, //
-    },
+    ip,
     timers::Occasion,
     wire::{
         self,
@@ -363,9 +360,9 @@ impl<'a> Delivery<'a> {
             return Err(Refusal::Type);
         }
         let header =
-            ip::Header::parse(head, skb.len() as usize).map_err(|malformed| match malformed {
-                Malformed::Type => Refusal::Type,
-                Malformed::Size => Refusal::Size,
+            ip::Header::parse(head, skb.len() as usize).map_err(|refusal| match refusal {
+                ip::Refusal::Type => Refusal::Type,
+                ip::Refusal::Size => Refusal::Size,
             })?;
 
         if !skb.is_gso() {

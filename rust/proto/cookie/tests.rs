@@ -233,9 +233,9 @@ fn reply_is_accepted_once_for_each_message() {
     let mut maker = maker();
     let accept = |maker: &mut Maker| maker.consume_reply::<RustCrypto>(&reply(), NOW);
 
-    assert_eq!(accept(&mut fresh), Err(CookieRefusal::NotAsked));
+    assert_eq!(accept(&mut fresh), Err(Refusal::NotAsked));
     assert_eq!(accept(&mut maker), Ok(()));
-    assert_eq!(accept(&mut maker), Err(CookieRefusal::NotAsked));
+    assert_eq!(accept(&mut maker), Err(Refusal::NotAsked));
 
     // The next message, being the same here, asks again.
     maker.add_macs::<RustCrypto>(&mut INITIATION.clone(), NOW);
@@ -251,7 +251,7 @@ fn reply_to_another_message_is_refused() {
     maker.add_macs::<RustCrypto>(&mut other, NOW);
     assert_eq!(
         maker.consume_reply::<RustCrypto>(&reply(), NOW),
-        Err(CookieRefusal::Invalid)
+        Err(Refusal::Invalid)
     );
 }
 
@@ -268,7 +268,7 @@ fn forged_reply_is_refused_and_the_real_one_is_not() {
 
         assert_eq!(
             maker.consume_reply::<RustCrypto>(&forged, NOW),
-            Err(CookieRefusal::Invalid)
+            Err(Refusal::Invalid)
         );
     }
 
@@ -289,6 +289,6 @@ fn reply_by_another_is_refused() {
 
     assert_eq!(
         maker().consume_reply::<RustCrypto>(&reply, NOW),
-        Err(CookieRefusal::Invalid)
+        Err(Refusal::Invalid)
     );
 }

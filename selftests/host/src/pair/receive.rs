@@ -18,7 +18,7 @@ use wg_proto::{
         ecn_decap,
         set_dsfield,
         Header,
-        Malformed, //
+        Refusal, //
     },
     ratelimit::{
         source_v4,
@@ -224,13 +224,13 @@ impl Device {
 
         match self.deliver(peer, datagram.ds, packet) {
             Ok(()) => self.peers[peer].rx_bytes += (len + DATA_MIN_LEN) as u64,
-            Err(Malformed::Type) => self.counters.rx_frame_errors += 1,
-            Err(Malformed::Size) => self.counters.rx_length_errors += 1,
+            Err(Refusal::Type) => self.counters.rx_frame_errors += 1,
+            Err(Refusal::Size) => self.counters.rx_length_errors += 1,
         }
     }
 
     /// Gives out a packet.
-    fn deliver(&mut self, peer: usize, outer: u8, mut packet: Vec<u8>) -> Result<(), Malformed> {
+    fn deliver(&mut self, peer: usize, outer: u8, mut packet: Vec<u8>) -> Result<(), Refusal> {
         let head = &mut packet[..];
         let header = Header::parse(head, head.len())?;
 
@@ -239,7 +239,7 @@ impl Device {
         }
         packet.truncate(header.total_len() as usize);
         if self.table.lookup(&header.source()) != Some(&peer) {
-            return Err(Malformed::Type);
+            return Err(Refusal::Type);
         }
         self.delivered.push(packet);
         Ok(())
