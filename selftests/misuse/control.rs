@@ -20,6 +20,11 @@ use wg_kernel::{
             Inet,
             Inet6, //
         },
+        genetlink::{
+            Do,
+            Operation,
+            Request, //
+        },
         napi::Napi,
         netdevice::Device,
         netlink::Policy,
@@ -163,7 +168,22 @@ pub fn hash<K: Key>(key: &K) -> usize {
     key.with_bytes(<[u8]>::len)
 }
 
-pub static POLICY: [Policy; 2] = Policy::table([(1, Policy::U8)]);
+static NEST: [Policy; 2] = Policy::table([(1, Policy::U8)]);
+
+pub static POLICY: [Policy; 2] = Policy::table([(1, Policy::nested_array(&NEST))]);
+
+struct Nothing;
+
+impl Do for Nothing {
+    const COMMAND: u8 = 0;
+    const POLICY: &'static [Policy] = &POLICY;
+
+    fn doit(_: &mut Request<'_>) -> Result {
+        Ok(())
+    }
+}
+
+pub const OPERATION: Operation = Operation::doit::<Nothing>();
 
 #[pin_data]
 pub struct Module {

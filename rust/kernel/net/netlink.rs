@@ -4,7 +4,6 @@
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
-use core::ptr::null;
 use wg_bindings as bindings;
 
 /// The policy of an attribute: which payloads are accepted.
@@ -73,7 +72,9 @@ impl Policy {
         Self::new(bindings::NLA_NUL_STRING, NONE, max, Validation { mask: 0 })
     }
 
-    /// Any number of nests, each of which contains attributes by the policies of the table.
+    /// Any number of nests, each of which contains attributes by the policies of the table. Panics without
+    /// any, as [`Policy::table`] does.
+    #[inline]
     pub const fn nested_array(table: &'static [Policy]) -> Self {
         let (nested_policy, max) = Self::as_raw(table);
         Self::new(
@@ -119,11 +120,13 @@ impl Policy {
         len as i16
     }
 
-    /// Returns a table in the form that C expects, with the greatest attribute type.
+    /// Returns a table in the form that C expects, with the greatest attribute type. Panics, as
+    /// [`Policy::table`] does, if there are no rows: C would take attributes as they are.
+    #[inline]
     pub(super) const fn as_raw(table: &'static [Policy]) -> (*const bindings::nla_policy, u16) {
         // CAST: `Policy` is transparent. The length was checked.
         match table.len() {
-            0 => (null(), 0),
+            0 => panic!("there is no policy"),
             n if n <= 1 << 16 => (table.as_ptr().cast(), n.wrapping_sub(1) as u16),
             _ => (table.as_ptr().cast(), u16::MAX),
         }

@@ -103,7 +103,7 @@ impl Operation {
         )
     }
 
-    /// Makes a row, or panics, as [`Operation::as_raw`] does, if there is no policy.
+    /// Makes a row, or panics, as [`Operation::as_raw`] does, if the policy has no rows.
     #[inline]
     const fn new(
         cmd: u8,
@@ -111,8 +111,6 @@ impl Operation {
         kind: u32,
         callbacks: bindings::genl_split_ops__bindgen_ty_1,
     ) -> Self {
-        // Without any, C takes attributes as they are.
-        assert!(!policy.is_empty(), "an operation has no policy");
         let (policy, max) = Policy::as_raw(policy);
         // INVARIANT: The callers give both as they belong together.
         Self(bindings::genl_split_ops {
