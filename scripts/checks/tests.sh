@@ -53,8 +53,10 @@ judge() {
 	local file=$1 field value fields=()
 	while read -r field value; do
 		field=${field%:}
-		among "$field" kernels drivers pairs timeout append slow excuse needs outside ||
+		among "$field" kernels drivers pairs timeout append slow excuse needs outside || {
 			complain "$file" "no such field: $field"
+			continue
+		}
 		! among "$field" "${fields[@]}" || complain "$file" "twice: $field"
 		fields+=("$field")
 		words "$file" "$field" "$value"
@@ -72,11 +74,24 @@ for needed in "$WG_TOP"/selftests/needs/*; do
 done
 [ "$status" -eq 0 ] || exit 1
 
-# Each of these must be noticed.
+# Each of these must be noticed, for what it is, and nothing else.
 control=$(mktemp)
 trap 'rm -f "$control"' EXIT
-for wrong in 'kernel: uml' 'kernels: ulm' 'needs: cards' 'outside: nothing' 'timeout: soon' 'slow: stock/d' \
-	$'kernels: uml\n# excuse: yes' $'kernels: uml\n# kernels: stock' 'slow: yes'; do
-	printf '#!/bin/bash\n#\n# A control.\n#\n# %s\n\n. lib.sh\n' "$wrong" >"$control"
-	[ -n "$(judge "$control")" ] || { echo "not noticed: $wrong"; exit 1; }
-done
+# noticed FIELDS COMPLAINT...
+noticed() {
+	printf '#!/bin/bash\n#\n# A control.\n#\n# %s\n\n. lib.sh\n' "$1" >"$control"
+	shift
+	diff <(printf "$control: %s\n" "$@") <(judge "$control") || exit
+}
+nowhere='it does not say where it runs'
+noticed 'kernel: uml' 'no such field: kernel' "$nowhere"
+noticed 'slow: yes' "$nowhere"
+noticed 'kernels: ulm' 'kernels: ulm'
+noticed 'pairs: c' 'pairs: c'
+noticed $'kernels: uml\n# drivers: d' 'drivers: d'
+noticed $'kernels: uml\n# needs: cards' 'there is no selftests/needs/cards, nor cards.sh'
+noticed $'kernels: uml\n# outside: nothing' 'there is no selftests/guest/*/nothing.py'
+noticed $'kernels: uml\n# timeout: soon' 'timeout: soon'
+noticed $'kernels: uml\n# slow: stock/d' 'slow: stock/d'
+noticed $'kernels: uml\n# excuse: yes' 'excuse: yes'
+noticed $'kernels: uml\n# kernels: stock' 'twice: kernels'
