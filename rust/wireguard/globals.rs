@@ -130,7 +130,8 @@ impl Globals {
             return false;
         };
         let verdict = globals.limiter.ask(namespace, source, now_ns);
-        // If the timer has expired, but its sweep is yet to come, that sees the new source.
+        // If the timer has expired, but its sweep is yet to come, that sees the new source. If that has been,
+        // its next part may be put off to when this source may be idle.
         if verdict == Verdict::AllowedNew && !globals.timers.is_pending(0) {
             globals.timers.arm(0, time::HZ);
         }

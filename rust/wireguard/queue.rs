@@ -329,7 +329,7 @@ impl Job {
             return false;
         }
         let state = slot.take();
-        // A CPU that finds no batch finds the job done, too.
+        // A CPU that finds nothing here finds the job done, too.
         self.done.store(true, Release);
         drop(slot);
         if let Some(State::Waiting { mut packets, .. }) = state {
