@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour tests docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour traces tests docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -110,6 +110,11 @@ check_unsafe() {
 # Each fact that is known of the in-tree driver is named by a test, and who counts them can count.
 check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
+}
+
+# Each requirement has code that does it and a test that fails without, and who looks can see.
+check_traces() {
+	scripts/in-root.sh python3 scripts/checks/traces.py
 }
 
 # What guest tests say at their top is understood, and what they need is there.
