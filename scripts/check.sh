@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets misuse unused unsafe behaviour traces tests docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused unsafe behaviour traces tests docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -80,6 +80,20 @@ check_secrets() {
 		scripts/kbuild.sh "$kernel" modules &&
 			scripts/in-root.sh scripts/checks/secrets.sh "build-$kernel/rust" || return
 	done
+}
+
+# The time that code takes with secrets does not depend on them: run with secrets that have no value,
+# of which valgrind, on the host, says where something depends on one.
+check_constant-time() {
+	local kernel out=build-stock/constant header
+	need_command valgrind valgrind
+	mkdir -p "$out/include/valgrind"
+	for header in valgrind memcheck; do
+		cp "/usr/include/valgrind/$header.h" "$out/include/valgrind/" || return
+	done
+	kernel=$(scripts/prepare-kernel.sh stock)/kdir/source
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/constant.sh build-stock "$kernel" "$out" &&
+		valgrind --quiet --error-limit=no --log-file="$out/log" "$out/constant"
 }
 
 # What would break the kernel from safe code is refused by the compiler.
@@ -156,7 +170,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' misuse '* | *' unused '* | *' docs '* | *' editor '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' constant-time '* | *' misuse '* | *' unused '* | *' docs '* | *' editor '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac

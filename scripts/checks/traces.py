@@ -101,7 +101,10 @@ class Tree:
         return None if item in found else f'{name}: there is no such item'
 
     def test(self, name):
-        """`proto/FILE.rs::TEST`, `host/FILE.rs::TEST`, or `TEST:ID` for a guest's result of that fact."""
+        """`proto/FILE.rs::TEST`, `host/FILE.rs::TEST`, `check/CHECK`, or `TEST:ID` for a guest's result."""
+        if name.startswith('check/'):
+            function = f'check_{name[len("check/"):]}() {{'
+            return None if function in read('scripts/check.sh').split('\n') else f'{name}: there is no such check'
         if ':' in name and '::' not in name:
             test, _, fact = name.partition(':')
             if fact not in self.facts:
@@ -209,7 +212,7 @@ GOOD_PAPER = '''
 1.2-2  Another, in
        two lines.
        CODE: proto/limits.rs::REKEY_TIMEOUT
-       TEST: host/sessions.rs::what_was_seen_is_ignored
+       TEST: host/sessions.rs::what_was_seen_is_ignored, check/behaviour
 '''
 
 PLANTED = (
@@ -223,7 +226,8 @@ PLANTED = (
     ('a fact that is missing', 'HSK-7', 'HSK-99'),
     ('a test of other facts', 'wire:HSK-7', 'vrf:HSK-7'),
     ('no code', 'CODE: proto/limits.rs::REKEY_TIMEOUT\n', ''),
-    ('no test', 'TEST: host/sessions.rs::what_was_seen_is_ignored\n', ''),
+    ('no test', 'TEST: host/sessions.rs::what_was_seen_is_ignored, check/behaviour\n', ''),
+    ('a check that is missing', 'check/behaviour', 'check/behavior'),
     ('no words', 'A requirement.', ''),
     ('a requirement that is missing', '== 1.2 2', '== 1.2 3'),
     ('an id out of order', '1.2-2', '1.2-3'),
