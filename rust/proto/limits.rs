@@ -90,6 +90,14 @@ mod tests {
     }
 
     #[test]
+    fn interfaces_have_limits() {
+        assert_eq!(MAX_PEERS, 1_048_576);
+        assert_eq!(MAX_STAGED_PACKETS, 128);
+        assert_eq!(MAX_QUEUED_PACKETS, 1024);
+        assert_eq!(MAX_QUEUED_INCOMING_HANDSHAKES, 4096);
+    }
+
+    #[test]
     fn expires_to_the_nanosecond() {
         assert!(!expired(7, 5, 7));
         assert!(!expired(7, 5, 5 * SECOND + 6));

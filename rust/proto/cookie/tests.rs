@@ -157,6 +157,20 @@ fn cookie_is_for_one_address_and_port() {
 }
 
 #[test]
+fn copy_checks_what_the_original_does() {
+    let mut copy = Checker::new();
+    let mut drawn = false;
+
+    copy.copy_from(&checker());
+    assert!(copy.check_mac2::<RustCrypto>(&with_mac2(), &source()));
+    // Its secret is as old.
+    copy.refresh(|_| drawn = true, NOW + 120 * NSEC_PER_SEC - 1);
+    assert!(!drawn);
+    copy.refresh(|_| drawn = true, NOW + 120 * NSEC_PER_SEC);
+    assert!(drawn);
+}
+
+#[test]
 fn secret_lasts_two_minutes() {
     let mut checker = checker();
     let end = NOW + 120 * NSEC_PER_SEC;
@@ -204,6 +218,17 @@ fn cookie_is_used_for_115_seconds() {
         maker.add_macs::<RustCrypto>(&mut message, now);
         assert_eq!(message, if used { with_mac2() } else { INITIATION });
     }
+}
+
+#[test]
+fn forgotten_cookie_is_not_used() {
+    let mut maker = maker();
+    let mut message = with_mac2();
+
+    assert_eq!(maker.consume_reply::<RustCrypto>(&reply(), NOW), Ok(()));
+    maker.forget();
+    maker.add_macs::<RustCrypto>(&mut message, NOW);
+    assert_eq!(message, INITIATION);
 }
 
 #[test]
