@@ -208,6 +208,11 @@ mod tests {
         assert!(may_initiate(7, 5 * SECOND + 7));
         for now in [0, 3, SECOND, 1000 * SECOND] {
             assert!(may_initiate(sent_long_enough_ago(now), now));
+            // By a second more than need be, for those whose clock is coarse.
+            assert!(may_initiate(
+                sent_long_enough_ago(now),
+                now.wrapping_sub(SECOND)
+            ));
         }
     }
 
