@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Jobs that encrypt are done by several CPUs, and their packets sent in order, by one at a time.
+
+use super::{
+    rescue,
+    work,
+    World, //
+};
+use crate::{
+    device::CRYPT,
+    keypair::Keypair,
+    queue::{
+        Job,
+        Task, //
+    },
+    seal::Sealing, //
+};
+use kernel::{
+    model::{
+        check,
+        check_with,
+        settle, //
+    },
+    workqueue::waiting, //
+};
+use loom::thread;
+use wg_kernel::{
+    net::skbuff::{
+        take_dropped,
+        SkBuffList, //
+    },
+    sync::rcu::RcuArc, //
+};
+use wg_proto::handshake::Role;
+
+/// Sends packets as `send.rs` does: at once if no job is under way.
+fn send(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
+    if world.peer.outbox.order().is_empty() {
+        world.peer.log(vec![number]);
+    } else {
+        submit(world, keypair, number);
+    }
+}
+
+/// Gives a packet to another CPU.
+fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
+    let task = Task::Encrypt {
+        sealing: Sealing(keypair.clone()),
+        cpu: 0,
+    };
+    let order = world.peer.outbox.order();
+    let packets = SkBuffList::of(&[number]);
+    assert!(Job::submit(
+        &world.device,
+        order,
+        task,
+        keypair.clone(),
+        packets
+    ));
+}
+
+/// Ends a model: all packets were sent, or dropped because the session is over, and nothing is left.
+fn end(world: World, count: u32, may_drop: bool) {
+    let sent = world.peer.sent();
+    let dropped = take_dropped();
+    assert!(sent.is_sorted(), "out of order: {sent:?}");
+    assert!(may_drop || dropped.is_empty(), "dropped: {dropped:?}");
+    let mut all = [sent, dropped].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..count).collect::<Vec<_>>(), "lost or sent twice");
+    assert!(world.peer.outbox.order().is_empty());
+    world.peer.sessions.clear();
+}
+
+/// Two CPUs do one job each. Whichever order they do them in, both are sent when both are done: nothing
+/// comes later that would send what was left.
+#[test]
+fn jobs_done_at_once_are_sent() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        submit(&world, &keypair, 1);
+        drop(keypair);
+        let other = thread::spawn(|| assert!(work()));
+        assert!(work());
+        other.join().expect("no failure");
+        end(world, 2, false);
+    });
+}
+
+/// A CPU sends while another does its jobs: packets that are sent at once do not overtake.
+#[test]
+fn packets_do_not_overtake_jobs() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        let other = thread::spawn(|| while work() {});
+        send(&world, &keypair, 1);
+        drop(keypair);
+        other.join().expect("no failure");
+        while work() {}
+        end(world, 2, false);
+    });
+}
+
+/// The session ends while a job is submitted and another one is done.
+#[test]
+fn jobs_of_a_session_that_ends_go() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        let worker = thread::spawn(|| while work() {});
+        let peer = world.peer.clone();
+        let ender = thread::spawn(move || peer.sessions.clear());
+        submit(&world, &keypair, 1);
+        drop(keypair);
+        worker.join().expect("no failure");
+        ender.join().expect("no failure");
+        settle();
+        end(world, 2, true);
+    });
+}
+
+/// The session ends while a job is submitted to a CPU that never comes to it. The job is gone then, and with
+/// it the packets and the references to the session.
+#[test]
+fn jobs_that_are_never_begun_go() {
+    check_with(1, || {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        let peer = world.peer.clone();
+        let ender = thread::spawn(move || peer.sessions.clear());
+        submit(&world, &keypair, 0);
+        drop(keypair);
+        ender.join().expect("no failure");
+        assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
+        while rescue() {}
+        end(world, 1, true);
+    });
+}
+
+/// The CPU is stuck that a job waits for, and others do it. When they have, nothing waits on that CPU.
+#[test]
+fn jobs_of_a_stuck_cpu_are_done_by_others() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        let device = world.device.clone();
+        let inbox = device.inbox(0).expect("an inbox");
+        inbox.backlog().stuck.set(true);
+        let other = thread::spawn(|| while rescue() {});
+        submit(&world, &keypair, 1);
+        drop(keypair);
+        other.join().expect("no failure");
+        while rescue() {}
+        assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
+        end(world, 2, false);
+    });
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The current task.
+
+/// Lets others run: loom does so anyway.
+pub fn cond_resched() {
+    kernel::task::might_sleep();
+}
