@@ -7,6 +7,8 @@ mod nonce;
 mod outbox;
 mod rcu;
 mod sessions;
+mod staged;
+mod timer;
 
 use crate::{
     crypto::Handshake,
@@ -18,9 +20,11 @@ use crate::{
     peer::Peer, //
 };
 use kernel::{
+    model::check_with,
     sync::Arc,
     workqueue::run_one, //
 };
+use loom::thread;
 use wg_kernel::{
     net::skbuff::take_dropped,
     sync::rcu::{
@@ -71,6 +75,34 @@ impl World {
         Self {
             device: self.device.clone(),
             peer: self.peer.clone(),
+        }
+    }
+}
+
+/// Runs a model of two threads in all orders: loom remembers only the last accesses to an object, and finds
+/// some orders only if it begins with the one thread, and some only with the other.
+fn check_both(more: usize, model: impl Fn(Pair) + Send + Sync + Copy + 'static) {
+    check_with(more, move || model(Pair(false)));
+    check_with(more, move || model(Pair(true)));
+}
+
+/// Two threads, and whether the second begins.
+struct Pair(bool);
+
+impl Pair {
+    fn run<A: 'static, B: 'static>(
+        self,
+        first: impl FnOnce() -> A + 'static,
+        second: impl FnOnce() -> B + 'static,
+    ) -> (A, B) {
+        if self.0 {
+            let first = thread::spawn(first);
+            let second = second();
+            (first.join().expect("no failure"), second)
+        } else {
+            let second = thread::spawn(second);
+            let first = first();
+            (first, second.join().expect("no failure"))
         }
     }
 }

@@ -1,6 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Timers.
+//! Timers, whose functions are called by the models, by way of [`run_timer`].
+//!
+//! As in the kernel, whether a timer is pending, and for when, is written under a lock, each by itself, but
+//! read without it before. `wg_timer_arm` does what the helper of that name in `rust/helpers/timer.c` does.
+
+use kernel::{
+    model,
+    sync::{
+        atomic::{
+            smp_mb,
+            Atomic,
+            Relaxed,
+            View, //
+        },
+        Lock, //
+    }, //
+};
+
+type Function = unsafe extern "C" fn(*mut timer_list);
+
+/// The data that the lock of the timers protects.
+struct Base {
+    function: Option<Function>,
+    running: bool,
+}
 
 /// A timer.
-pub struct timer_list(u8);
+pub struct timer_list {
+    base: Lock<Base, true>,
+    pending: Atomic<bool>,
+    expires: Atomic<u64>,
+}
+
+pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
+    let new = timer_list {
+        base: Lock::new(Base {
+            function,
+            running: false,
+        }),
+        pending: Atomic::new(false),
+        expires: Atomic::new(0),
+    };
+    // SAFETY: There is nothing yet.
+    unsafe { timer.write(new) };
+}
+
+fn timer_reduce(timer: &timer_list, expires: u64) {
+    let is_early = || timer.pending.load(Relaxed) && timer.expires.load(Relaxed) <= expires;
+    if is_early() {
+        return;
+    }
+    let base = timer.base.lock();
+    if is_early() || base.function.is_none() {
+        return;
+    }
+    timer.expires.store(expires, Relaxed);
+    timer.pending.store(true, Relaxed);
+}
+
+pub unsafe fn wg_timer_arm(timer: *mut timer_list, deadline: View<u32>, delay: usize) {
+    let expires = model::jiffies() + delay as u64;
+    // SAFETY: By the caller.
+    unsafe { deadline.write_once((expires as u32).max(1)) };
+    smp_mb();
+    // SAFETY: By the caller.
+    timer_reduce(unsafe { &*timer }, expires);
+}
+
+pub unsafe fn wg_timer_expire_in(timer: *mut timer_list, delay: usize) {
+    // SAFETY: By the caller.
+    timer_reduce(unsafe { &*timer }, model::jiffies() + delay as u64);
+}
+
+pub unsafe fn wg_timer_now() -> u32 {
+    model::jiffies() as u32
+}
+
+fn delete(timer: &timer_list, for_good: bool) {
+    loop {
+        let mut base = timer.base.lock();
+        if for_good {
+            base.function = None;
+        }
+        if !base.running {
+            timer.pending.store(false, Relaxed);
+            return;
+        }
+        drop(base);
+        model::yield_now();
+    }
+}
+
+pub unsafe fn timer_delete_sync(timer: *mut timer_list) {
+    // SAFETY: By the caller.
+    delete(unsafe { &*timer }, false);
+}
+
+pub unsafe fn timer_shutdown_sync(timer: *mut timer_list) {
+    // SAFETY: By the caller.
+    delete(unsafe { &*timer }, true);
+}
+
+/// Calls the function of a timer if it is pending and due. Returns whether it was.
+///
+/// # Safety
+///
+/// The timer must be there when this begins.
+pub unsafe fn run_timer(timer: *mut timer_list) -> bool {
+    // SAFETY: By the caller, and whoever frees it waits for its function.
+    let this = unsafe { &*timer };
+    let mut base = this.base.lock();
+    let due = this.pending.load(Relaxed) && this.expires.load(Relaxed) <= model::jiffies();
+    let Some(function) = base.function.filter(|_| due) else {
+        return false;
+    };
+    this.pending.store(false, Relaxed);
+    base.running = true;
+    drop(base);
+    // SAFETY: It was set up with this function.
+    unsafe { function(timer) };
+    this.base.lock().running = false;
+    true
+}

@@ -102,6 +102,7 @@ struct State {
     atomics: Vec<Rc<AtomicU64>>,
     used: usize,
     boxes: isize,
+    jiffies: u64,
     freed: Vec<(*mut u8, Layout)>,
     /// How many locks and guards each thread has.
     nesting: HashMap<loom::thread::ThreadId, isize>,
@@ -195,6 +196,21 @@ pub(crate) fn count_box(change: isize) {
 
 pub(crate) fn bury(memory: *mut u8, layout: Layout) {
     state(|state| state.freed.push((memory, layout)));
+}
+
+/// Lets another thread run.
+pub fn yield_now() {
+    loom::thread::yield_now();
+}
+
+/// Returns the time, which stands still but for [`set_jiffies`].
+pub fn jiffies() -> u64 {
+    state(|state| state.jiffies)
+}
+
+/// Sets the time. To be called while there are no other threads.
+pub fn set_jiffies(now: u64) {
+    state(|state| state.jiffies = now);
 }
 
 /// Enters or leaves a context in which nothing may sleep.

@@ -2,16 +2,14 @@
 
 //! A hash table that grows while it is read and changed.
 
-use super::rcu::Thing;
+use super::{
+    check_both,
+    rcu::Thing, //
+};
 use kernel::{
-    model::{
-        check,
-        check_with, //
-    },
     prelude::*,
     sync::Arc, //
 };
-use loom::thread;
 use wg_kernel::sync::rcu::{
     self,
     hash::HashTable, //
@@ -32,6 +30,12 @@ fn table(count: u32) -> Arc<Table> {
     table
 }
 
+/// Returns what makes the table grow.
+fn grower(table: &Arc<Table>) -> impl FnOnce() + 'static {
+    let table = table.clone();
+    move || assert_eq!(table.insert(FULL, Thing::value(FULL)), Ok(()))
+}
+
 fn number(table: &Table, key: u32) -> Option<u32> {
     let guard = rcu::read_lock();
     let thing = table.get(&key, &guard)?;
@@ -45,9 +49,9 @@ fn number(table: &Table, key: u32) -> Option<u32> {
 /// seen it.
 #[test]
 fn entries_are_found_while_the_table_grows() {
-    check(|| {
+    check_both(0, |pair| {
         let table = table(FULL);
-        let reader = thread::spawn({
+        let other = {
             let table = table.clone();
             move || {
                 let new = number(&table, FULL);
@@ -55,9 +59,8 @@ fn entries_are_found_while_the_table_grows() {
                 assert_eq!(number(&table, 0), Some(0));
                 assert!(new.is_none() || number(&table, FULL) == new);
             }
-        });
-        assert_eq!(table.insert(FULL, Thing::value(FULL)), Ok(()));
-        reader.join().expect("no failure");
+        };
+        pair.run(grower(&table), other);
         assert!((0..=FULL).all(|key| number(&table, key) == Some(key)));
     });
 }
@@ -65,17 +68,16 @@ fn entries_are_found_while_the_table_grows() {
 /// Entries are removed while the table grows, and others stay.
 #[test]
 fn entries_are_removed_while_the_table_grows() {
-    check(|| {
+    check_both(0, |pair| {
         let table = table(FULL);
-        let remover = thread::spawn({
+        let other = {
             let table = table.clone();
             move || {
                 assert!(table.remove(&0, |_| true));
                 assert_eq!(number(&table, 0), None);
             }
-        });
-        assert_eq!(table.insert(FULL, Thing::value(FULL)), Ok(()));
-        remover.join().expect("no failure");
+        };
+        pair.run(grower(&table), other);
         assert_eq!(number(&table, 0), None);
         assert!((1..=FULL).all(|key| number(&table, key) == Some(key)));
         assert!(!table.remove(&0, |_| true));
@@ -85,18 +87,17 @@ fn entries_are_removed_while_the_table_grows() {
 /// Entries are replaced while the table grows.
 #[test]
 fn entries_are_replaced_while_the_table_grows() {
-    check(|| {
+    check_both(0, |pair| {
         let table = table(FULL);
-        let other = thread::spawn({
+        let other = {
             let table = table.clone();
             move || {
                 let new = Table::reserve(0, Thing::value(100)).expect("memory");
                 assert!(table.replace(new, |thing| thing.number() == 0));
                 assert_eq!(number(&table, 0), Some(100));
             }
-        });
-        assert_eq!(table.insert(FULL, Thing::value(FULL)), Ok(()));
-        other.join().expect("no failure");
+        };
+        pair.run(grower(&table), other);
         assert_eq!(number(&table, 0), Some(100));
         assert!((1..=FULL).all(|key| number(&table, key) == Some(key)));
     });
@@ -105,22 +106,27 @@ fn entries_are_replaced_while_the_table_grows() {
 /// A key is always found while its entry is replaced, and what is behind it in the chain while it is removed.
 #[test]
 fn entries_are_found_while_others_change() {
-    check_with(1, || {
+    check_both(1, |pair| {
         let table = table(1);
         // The same chain: 1, 16, 0.
         assert_eq!(table.insert(16, Thing::value(16)), Ok(()));
         assert_eq!(table.insert(32, Thing::value(32)), Ok(()));
-        let reader = thread::spawn({
+        let reader = {
             let table = table.clone();
             move || {
                 assert!(matches!(number(&table, 16), Some(16 | 100)));
                 assert_eq!(number(&table, 0), Some(0));
             }
-        });
-        let new = Table::reserve(16, Thing::value(100)).expect("memory");
-        assert!(table.replace(new, |_| true));
-        assert!(table.remove(&32, |_| true));
-        reader.join().expect("no failure");
+        };
+        let writer = {
+            let table = table.clone();
+            move || {
+                let new = Table::reserve(16, Thing::value(100)).expect("memory");
+                assert!(table.replace(new, |_| true));
+                assert!(table.remove(&32, |_| true));
+            }
+        };
+        pair.run(reader, writer);
         assert_eq!(number(&table, 16), Some(100));
     });
 }

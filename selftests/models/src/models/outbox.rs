@@ -3,6 +3,7 @@
 //! Jobs that encrypt are done by several CPUs, and their packets sent in order, by one at a time.
 
 use super::{
+    check_both,
     rescue,
     work,
     World, //
@@ -19,7 +20,6 @@ use crate::{
 use kernel::{
     model::{
         check,
-        check_with,
         settle, //
     },
     workqueue::waiting, //
@@ -94,15 +94,13 @@ fn jobs_done_at_once_are_sent() {
 /// A CPU sends while another does its jobs: packets that are sent at once do not overtake.
 #[test]
 fn packets_do_not_overtake_jobs() {
-    check(|| {
+    check_both(0, |pair| {
         let world = World::new();
         assert!(world.install(Role::Initiator));
         let keypair = world.current().expect("a session");
         submit(&world, &keypair, 0);
-        let other = thread::spawn(|| while work() {});
-        send(&world, &keypair, 1);
-        drop(keypair);
-        other.join().expect("no failure");
+        let sender = world.handle();
+        pair.run(move || send(&sender, &keypair, 1), || while work() {});
         while work() {}
         end(world, 2, false);
     });
@@ -132,15 +130,15 @@ fn jobs_of_a_session_that_ends_go() {
 /// it the packets and the references to the session.
 #[test]
 fn jobs_that_are_never_begun_go() {
-    check_with(1, || {
+    check_both(1, |pair| {
         let world = World::new();
         assert!(world.install(Role::Initiator));
         let keypair = world.current().expect("a session");
-        let peer = world.peer.clone();
-        let ender = thread::spawn(move || peer.sessions.clear());
-        submit(&world, &keypair, 0);
-        drop(keypair);
-        ender.join().expect("no failure");
+        let (sender, ender) = (world.handle(), world.handle());
+        pair.run(
+            move || submit(&sender, &keypair, 0),
+            move || ender.peer.sessions.clear(),
+        );
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
         while rescue() {}
         end(world, 1, true);
@@ -150,20 +148,35 @@ fn jobs_that_are_never_begun_go() {
 /// The CPU is stuck that a job waits for, and others do it. When they have, nothing waits on that CPU.
 #[test]
 fn jobs_of_a_stuck_cpu_are_done_by_others() {
-    check(|| {
+    check_both(0, |pair| {
         let world = World::new();
         assert!(world.install(Role::Initiator));
         let keypair = world.current().expect("a session");
         submit(&world, &keypair, 0);
-        let device = world.device.clone();
-        let inbox = device.inbox(0).expect("an inbox");
+        let inbox = world.device.inbox(0).expect("an inbox");
         inbox.backlog().stuck.set(true);
-        let other = thread::spawn(|| while rescue() {});
-        submit(&world, &keypair, 1);
-        drop(keypair);
-        other.join().expect("no failure");
+        let sender = world.handle();
+        pair.run(move || submit(&sender, &keypair, 1), || while rescue() {});
         while rescue() {}
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
         end(world, 2, false);
+    });
+}
+
+/// A CPU that is not stuck is slow: it begins a job while another CPU takes the job over.
+#[test]
+fn jobs_are_begun_once() {
+    check_both(0, |pair| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        drop(keypair);
+        let inbox = world.device.inbox(0).expect("an inbox");
+        inbox.backlog().stuck.set(true);
+        world.peer.outbox.order().rescue_stuck(&world.device, 0);
+        pair.run(|| while work() {}, || while rescue() {});
+        assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
+        end(world, 1, false);
     });
 }

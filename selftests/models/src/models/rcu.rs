@@ -2,6 +2,7 @@
 
 //! Objects that readers borrow while their last reference goes.
 
+use super::check_both;
 use kernel::{
     model::check_with,
     prelude::*,
@@ -128,9 +129,9 @@ fn the_last_reference_goes_once() {
 /// The owner of the last reference takes the object back while readers have it.
 #[test]
 fn objects_are_taken_back_when_readers_have_left() {
-    check_with(1, || {
+    check_both(1, |pair| {
         let slot = Arc::new(Slot::new(Some(Thing::new(1))));
-        let reader = thread::spawn({
+        let reader = {
             let slot = slot.clone();
             move || {
                 let guard = rcu::read_lock();
@@ -144,11 +145,13 @@ fn objects_are_taken_back_when_readers_have_left() {
                     assert_eq!(kept.number(), 1);
                 }
             }
-        });
-        let thing = slot.swap(None).expect("a thing");
-        if let Some(retired) = RcuArc::retire(thing) {
-            assert_eq!(retired.into_inner().number(), 1);
-        }
-        reader.join().expect("no failure");
+        };
+        let owner = move || {
+            let thing = slot.swap(None).expect("a thing");
+            if let Some(retired) = RcuArc::retire(thing) {
+                assert_eq!(retired.into_inner().number(), 1);
+            }
+        };
+        pair.run(reader, owner);
     });
 }

@@ -2,7 +2,10 @@
 
 //! Sessions that are installed, confirmed and cleared while packets are sent and received with them.
 
-use super::World;
+use super::{
+    check_both,
+    World, //
+};
 use crate::lookup::Entry;
 use kernel::model::check;
 use loom::thread;
@@ -50,17 +53,18 @@ fn end(world: &World) {
 /// Two messages of the next session arrive at once: one confirms it, and it is then the one to send with.
 #[test]
 fn a_session_is_confirmed_once() {
-    check(|| {
+    check_both(0, |pair| {
         let world = World::new();
         assert!(world.install(Role::Responder));
-        let other = thread::spawn({
+        let [one, other] = [(); 2].map(|()| {
             let world = world.handle();
-            move || receive(&world, FIRST)
+            move || {
+                let confirms = receive(&world, FIRST);
+                assert!(!confirms || send(&world) == Some(FIRST));
+                confirms
+            }
         });
-        let mine = receive(&world, FIRST);
-        // Whoever has confirmed it, this message came after.
-        assert!(!mine || send(&world) == Some(FIRST));
-        let others = other.join().expect("no failure");
+        let (mine, others) = pair.run(one, other);
         assert!(mine != others, "confirmed twice, or not at all");
         assert_eq!(send(&world), Some(FIRST));
         end(&world);
@@ -69,17 +73,16 @@ fn a_session_is_confirmed_once() {
 
 /// A session is confirmed while another handshake is completed, in either role.
 fn install_meanwhile(role: Role) {
-    check(move || {
+    check_both(0, move |pair| {
         let world = World::new();
         assert!(world.install(Role::Responder));
-        let receiver = thread::spawn({
-            let world = world.handle();
-            move || receive(&world, FIRST)
-        });
-        assert!(world.install(role));
-        let sent = send(&world);
-        assert!(role == Role::Responder || sent.is_some());
-        let confirmed = receiver.join().expect("no failure");
+        let (receiver, installer) = (world.handle(), world.handle());
+        let install = move || {
+            assert!(installer.install(role));
+            let sent = send(&installer);
+            assert!(role == Role::Responder || sent.is_some());
+        };
+        let (confirmed, ()) = pair.run(move || receive(&receiver, FIRST), install);
         match role {
             Role::Responder => assert_eq!(send(&world), confirmed.then_some(FIRST)),
             Role::Initiator => assert_eq!(send(&world), Some(Index(2))),
@@ -101,19 +104,16 @@ fn a_session_is_confirmed_while_an_initiation_comes() {
 /// A peer is removed while a handshake is completed: no session is left, nor an index.
 #[test]
 fn no_session_comes_after_the_peer_is_dead() {
-    check(|| {
+    check_both(0, |pair| {
         let world = World::new();
-        let installer = thread::spawn({
-            let world = world.handle();
-            move || {
-                world.install(Role::Initiator);
-            }
-        });
-        world.peer.make_dead();
-        rcu::synchronize_net();
-        world.peer.sessions.clear();
-        assert_eq!(send(&world), None);
-        installer.join().expect("no failure");
+        let (installer, remover) = (world.handle(), world.handle());
+        let remove = move || {
+            remover.peer.make_dead();
+            rcu::synchronize_net();
+            remover.peer.sessions.clear();
+            assert_eq!(send(&remover), None);
+        };
+        pair.run(move || installer.install(Role::Initiator), remove);
         assert_eq!(send(&world), None, "a dead peer has a session");
         end(&world);
     });

@@ -18,10 +18,10 @@ mod sources {
     pub mod sync {
         pub mod rcu;
     }
-    //pub mod timer;
+    pub mod timer;
 }
 
-//pub use sources::timer;
+pub use sources::timer;
 
 pub mod sync {
     //! Synchronisation.

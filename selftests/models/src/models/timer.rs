@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Timers that are armed while they expire, and shut down while they are armed.
+
+use super::check_both;
+use core::cell::Cell;
+use kernel::{
+    model::{
+        jiffies,
+        set_jiffies, //
+    },
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use wg_bindings::{
+    run_timer,
+    timer_list, //
+};
+use wg_kernel::{
+    rcu_object,
+    sync::rcu::{
+        self,
+        Borrow,
+        RcuArc,
+        Release,
+        Slot, //
+    },
+    timer::{
+        Expire,
+        Timers, //
+    }, //
+};
+
+/// An object with two timers.
+#[pin_data]
+struct Clock {
+    #[pin]
+    timers: Timers<Clock, 2>,
+    /// How often each has expired.
+    expired: [Atomic<u32>; 2],
+    /// What the first one's handler is to do, and has done.
+    work: Atomic<u32>,
+    done: Atomic<u32>,
+    /// Whether the handler arms its timer again.
+    again: Cell<bool>,
+}
+
+// SAFETY: A model runs in one thread of the system, and the cell is set before it has others.
+unsafe impl Sync for Clock {}
+
+rcu_object!(Clock, timers: timers);
+
+impl Release for Clock {}
+
+impl Expire<2> for Clock {
+    fn expired(this: Borrow<'_, Self>, timer: usize) {
+        this.expired[timer].fetch_add(1, Relaxed);
+        if timer == 0 {
+            this.done.store(this.work.load(Relaxed), Relaxed);
+        }
+        if this.again.get() {
+            this.timers.arm(timer, 1);
+        }
+        // As handlers do that give work to others.
+        drop(this.get());
+    }
+}
+
+impl Clock {
+    fn new() -> RcuArc<Self> {
+        set_jiffies(1000);
+        RcuArc::pin_init(
+            try_pin_init!(Self {
+                timers <- Timers::new(),
+                expired: [Atomic::new(0), Atomic::new(0)],
+                work: Atomic::new(0),
+                done: Atomic::new(0),
+                again: Cell::new(false),
+            }? Error),
+            GFP_KERNEL,
+        )
+        .expect("memory")
+    }
+
+    /// Returns the kernel's timer, which is the first field.
+    fn entry(&self) -> *mut timer_list {
+        core::ptr::from_ref(&self.timers).cast_mut().cast()
+    }
+
+    /// Has the time pass, as the last thread.
+    fn pass(&self, delay: u64) {
+        set_jiffies(jiffies() + delay);
+        // SAFETY: The caller has a reference.
+        while unsafe { run_timer(self.entry()) } {}
+    }
+
+    fn count(&self) -> [u32; 2] {
+        self.expired.each_ref().map(|count| count.load(Relaxed))
+    }
+}
+
+/// A timer is armed while the other one expires: it expires in its time.
+#[test]
+fn a_timer_is_armed_while_another_expires() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(1, 5);
+        set_jiffies(1005);
+        let (armer, expirer) = (clock.clone(), clock.clone());
+        pair.run(
+            move || armer.timers.arm(0, 10),
+            // SAFETY: There is a reference.
+            move || unsafe { run_timer(expirer.entry()) },
+        );
+        assert_eq!(clock.count(), [0, 1]);
+        clock.pass(10);
+        assert_eq!(
+            clock.count(),
+            [1, 1],
+            "a timer that is pending has not expired"
+        );
+    });
+}
+
+/// One timer is armed while the other one, which is late, is armed again by the function of both.
+#[test]
+fn a_timer_is_armed_while_the_function_arms_a_later_one() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(1, 500);
+        // An earlier one was disarmed, so the function is called for nothing.
+        clock.timers.arm(0, 5);
+        clock.timers.cancel(0);
+        set_jiffies(1005);
+        let (armer, expirer) = (clock.clone(), clock.clone());
+        pair.run(
+            move || armer.timers.arm(0, 10),
+            // SAFETY: There is a reference.
+            move || unsafe { run_timer(expirer.entry()) },
+        );
+        clock.pass(10);
+        assert_eq!(
+            clock.count(),
+            [1, 0],
+            "a timer that is pending has not expired"
+        );
+        clock.pass(600);
+        assert_eq!(clock.count(), [1, 1]);
+    });
+}
+
+/// Work is left to a timer that is pending, while it expires: its handler sees the work, or it is armed again.
+#[test]
+fn a_handler_sees_its_work() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(0, 5);
+        set_jiffies(1005);
+        let (giver, expirer) = (clock.clone(), clock.clone());
+        let give = move || {
+            giver.work.fetch_add(1, Full);
+            if !giver.timers.is_pending(0) {
+                giver.timers.arm(0, 5);
+            }
+        };
+        // SAFETY: There is a reference.
+        pair.run(give, move || unsafe { run_timer(expirer.entry()) });
+        clock.pass(10);
+        assert_eq!(clock.done.load(Relaxed), 1, "work was left undone");
+    });
+}
+
+/// The last reference goes while a timer expires, whose handler arms it again, and while a reader arms one.
+#[test]
+fn no_timer_expires_after_its_object() {
+    check_both(1, |pair| {
+        let clock = Clock::new();
+        clock.again.set(true);
+        clock.timers.arm(0, 5);
+        set_jiffies(1005);
+        let slot = Arc::new(Slot::new(Some(clock)));
+        let user = {
+            let slot = slot.clone();
+            move || {
+                let guard = rcu::read_lock();
+                if let Some(clock) = slot.load(&guard) {
+                    // SAFETY: It is there, as the guard is.
+                    unsafe { run_timer(clock.entry()) };
+                    clock.timers.arm(1, 0);
+                }
+            }
+        };
+        pair.run(user, move || drop(slot.swap(None)));
+    });
+}
