@@ -207,18 +207,18 @@ impl Peer {
         if !this.is_active(&guard) {
             return;
         }
-        let packets = this.staged.take();
-        if packets.is_empty() {
-            return;
-        }
-
-        let Err(mut packets) = Self::try_send(this, packets, Softirq::new(&guard, &bh)) else {
-            return;
+        let softirq = Softirq::new(&guard, &bh);
+        let send = |packets| {
+            Self::try_send(this, packets, softirq).map_err(|mut packets| {
+                // Waiting packets must not use up their sockets' send buffers.
+                packets.for_each_mut(SkBuff::orphan);
+                packets
+            })
         };
-        // Waiting packets must not use up their sockets' send buffers.
-        packets.for_each_mut(SkBuff::orphan);
-        this.staged.put_back(packets);
-        Self::queue_initiation(this, false);
+        let has_session = || this.into_ref().session(&guard).is_some();
+        if this.staged.send_all(has_session, send) {
+            Self::queue_initiation(this, false);
+        }
     }
 
     /// Sends a GSO packet without having the kernel segment it first, or gives it back if that is not

@@ -56,8 +56,34 @@ impl Staged {
         excess
     }
 
+    /// Has `send` send all packets. Those that it gives back, for want of a session, wait on. Returns whether
+    /// there are such.
+    ///
+    /// Whoever makes a session sends what waits for it, but finds none while `send` has the packets. So, once
+    /// they are back, `has_session` tells whether to try again: the lock orders it after the session of one
+    /// who has found none.
+    pub(crate) fn send_all(
+        &self,
+        has_session: impl Fn() -> bool,
+        send: impl Fn(SkBuffList) -> Result<(), SkBuffList>,
+    ) -> bool {
+        loop {
+            let packets = self.take();
+            if packets.is_empty() {
+                return false;
+            }
+            let Err(packets) = send(packets) else {
+                return false;
+            };
+            self.put_back(packets);
+            if !has_session() {
+                return true;
+            }
+        }
+    }
+
     /// Puts packets that were taken back in front of the others.
-    pub(crate) fn put_back(&self, mut packets: SkBuffList) {
+    fn put_back(&self, mut packets: SkBuffList) {
         let mut staged = self.packets.lock();
         staged.prepend(&mut packets);
         self.note(&staged);
