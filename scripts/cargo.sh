@@ -15,4 +15,5 @@ for file in "${CARGO_HOME:-$HOME/.cargo}"/config{,.toml}; do
 done
 in_root "$root" env CARGO_HOME="$home" CARGO_TARGET_DIR="$WG_TOP/target" \
 	RUSTFLAGS="${RUSTFLAGS-}" LLVM_PROFILE_FILE="${LLVM_PROFILE_FILE-}" \
+	WG_MODELS_PREEMPTIONS="${WG_MODELS_PREEMPTIONS-}" \
 	cargo "$@"

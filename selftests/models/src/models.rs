@@ -3,6 +3,7 @@
 //! The models.
 
 mod hash;
+mod inbox;
 mod nonce;
 mod outbox;
 mod rcu;

@@ -139,19 +139,30 @@ pub fn waiting(queue: usize) -> usize {
         .count()
 }
 
+/// Runs the last item of all queues.
+pub fn run_last() -> bool {
+    run(|waiting, _| waiting.len().checked_sub(1))
+}
+
 /// Runs the first item in one of the queues, and for one of the CPUs, that `wanted` holds for, unless it is
 /// running. Returns whether there was one.
 pub fn run_one(wanted: impl Fn(usize, Option<u32>) -> bool) -> bool {
+    run(|waiting, running| {
+        waiting
+            .iter()
+            .position(|item| wanted(item.queue, item.cpu) && !running.contains(&item.key))
+    })
+}
+
+/// Runs the item that `choose` chooses.
+fn run(choose: impl Fn(&[Item], &[usize]) -> Option<usize>) -> bool {
     let works = model::works();
     let mut locked = works.lock().expect("no poison");
     let Works { waiting, running } = &mut *locked;
-    let first = waiting
-        .iter()
-        .position(|item| wanted(item.queue, item.cpu) && !running.contains(&item.key));
-    let Some(first) = first else {
+    let Some(chosen) = choose(waiting, running) else {
         return false;
     };
-    let Item { key, run, .. } = waiting.remove(first);
+    let Item { key, run, .. } = waiting.remove(chosen);
     running.push(key);
     drop(locked);
     smp_mb();

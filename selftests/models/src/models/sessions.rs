@@ -9,7 +9,10 @@ use super::{
 use crate::lookup::Entry;
 use kernel::model::check;
 use loom::thread;
-use wg_kernel::sync::rcu;
+use wg_kernel::{
+    sync::rcu,
+    time::boottime_coarse_ns, //
+};
 use wg_proto::{
     handshake::Role,
     wire::Index, //
@@ -140,6 +143,9 @@ fn indices_go_with_their_sessions() {
         assert!(installed);
         clearer.join().expect("no failure");
         user.join().expect("no failure");
+        // What is read without the lock is what it protects.
+        let is_there = world.peer.sessions.are_young(boottime_coarse_ns());
+        assert_eq!(is_there, send(&world).is_some());
         end(&world);
     });
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Jobs that decrypt are done by several CPUs, and delivered by NAPI: in the order of their session.
+
+use super::{
+    check_both,
+    rescue,
+    work,
+    World, //
+};
+use crate::{
+    keypair::Keypair,
+    queue::{
+        Batch,
+        Job,
+        Task, //
+    }, //
+};
+use kernel::model::{
+    check,
+    settle, //
+};
+use loom::thread;
+use wg_kernel::{
+    net::skbuff::{
+        take_dropped,
+        SkBuffList, //
+    },
+    sync::rcu::{
+        self,
+        RcuArc, //
+    }, //
+};
+use wg_proto::handshake::Role;
+
+/// Gives a message to another CPU, as `receive.rs` does.
+fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
+    let inbox = world.device.inbox(0).expect("an inbox");
+    let task = Task::Decrypt { instance: 0 };
+    let packets = SkBuffList::of(&[number]);
+    keypair.begin_job();
+    assert!(Job::submit(
+        &world.device,
+        inbox.order(),
+        task,
+        keypair.clone(),
+        packets
+    ));
+}
+
+/// Polls for as long as NAPI is scheduled. One poll delivers as `receive.rs` does.
+fn poll(world: &World) {
+    let order = world.device.inbox(0).expect("an inbox").order();
+    while world.device.link.begin_poll() {
+        while let Some(batch) = order.pop_done_of_session() {
+            let Batch {
+                keypair,
+                packets,
+                epoch,
+            } = batch;
+            let guard = rcu::read_lock();
+            match keypair.peer().is_active_in(epoch, &guard) {
+                true => keypair.peer().log(packets.consume()),
+                false => drop(packets),
+            }
+            keypair.end_job();
+            order.delivered();
+        }
+        world.device.link.complete();
+    }
+}
+
+/// Ends a model: all was delivered, or dropped with the session, and nothing is left.
+fn end(world: World, keypair: Option<RcuArc<Keypair>>, count: u32, may_drop: bool) {
+    poll(&world);
+    let sent = world.peer.sent();
+    let dropped = take_dropped();
+    assert!(sent.is_sorted(), "out of order: {sent:?}");
+    assert!(may_drop || dropped.is_empty(), "dropped: {dropped:?}");
+    let mut all = [sent, dropped].concat();
+    all.sort_unstable();
+    assert_eq!(
+        all,
+        (0..count).collect::<Vec<_>>(),
+        "lost or delivered twice"
+    );
+    assert!(world.device.inbox(0).expect("an inbox").order().is_empty());
+    if let Some(keypair) = keypair {
+        assert!(!keypair.has_jobs());
+    }
+    world.peer.sessions.clear();
+}
+
+/// Two CPUs do one job each while a third polls.
+#[test]
+fn messages_of_a_session_are_delivered_in_order() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        submit(&world, &keypair, 1);
+        let worker = thread::spawn(|| assert!(work()));
+        let poller = thread::spawn({
+            let world = world.handle();
+            move || poll(&world)
+        });
+        assert!(work());
+        worker.join().expect("no failure");
+        poller.join().expect("no failure");
+        end(world, Some(keypair), 2, false);
+    });
+}
+
+/// Messages of another session do not wait for those of one whose job is held up.
+#[test]
+fn sessions_do_not_wait_for_each_other() {
+    check_both(0, |pair| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let first = world.current().expect("a session");
+        assert!(world.install(Role::Initiator));
+        let second = world.current().expect("a session");
+        submit(&world, &first, 1);
+        submit(&world, &second, 0);
+        // The first job is begun only when all else is over.
+        let poller = world.handle();
+        let other = || assert!(kernel::workqueue::run_last());
+        pair.run(other, move || poll(&poller));
+        poll(&world);
+        assert_eq!(world.peer.sent(), [0]);
+        drop(first);
+        while work() {}
+        end(world, Some(second), 2, false);
+    });
+}
+
+/// The session ends while a job is submitted and another one is done.
+#[test]
+fn jobs_of_a_session_that_ends_are_cancelled() {
+    check(|| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        let worker = thread::spawn(|| while work() {});
+        let ender = thread::spawn({
+            let world = world.handle();
+            move || {
+                world.peer.sessions.clear();
+                poll(&world);
+            }
+        });
+        submit(&world, &keypair, 1);
+        drop(keypair);
+        worker.join().expect("no failure");
+        ender.join().expect("no failure");
+        while rescue() {}
+        settle();
+        end(world, None, 2, true);
+    });
+}
