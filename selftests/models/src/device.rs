@@ -123,8 +123,13 @@ impl Device {
             GFP_KERNEL,
         )
         .expect("memory");
-        device.begin_epoch();
+        device.go_up();
         device
+    }
+
+    /// Begins an epoch.
+    pub(crate) fn go_up(&self) {
+        self.begin_epoch();
     }
 
     /// Ends the epoch.

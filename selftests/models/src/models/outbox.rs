@@ -30,7 +30,10 @@ use wg_kernel::{
         take_dropped,
         SkBuffList, //
     },
-    sync::rcu::RcuArc, //
+    sync::rcu::{
+        synchronize_net,
+        RcuArc, //
+    }, //
 };
 use wg_proto::handshake::Role;
 
@@ -178,5 +181,31 @@ fn jobs_are_begun_once() {
         pair.run(|| while work() {}, || while rescue() {});
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
         end(world, 1, false);
+    });
+}
+
+/// The interface goes down, and up again, while jobs are done: once a grace period has passed, their packets
+/// are void.
+#[test]
+fn nothing_is_sent_once_the_interface_was_down() {
+    check_both(0, |pair| {
+        let world = World::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        submit(&world, &keypair, 0);
+        submit(&world, &keypair, 1);
+        drop(keypair);
+        let other = world.handle();
+        let down = move || {
+            other.device.go_down();
+            synchronize_net();
+            let sent = other.peer.sent();
+            other.device.go_up();
+            sent
+        };
+        let (sent, ()) = pair.run(down, || while work() {});
+        settle();
+        assert_eq!(world.peer.sent(), sent, "sent in another epoch");
+        end(world, 2, true);
     });
 }

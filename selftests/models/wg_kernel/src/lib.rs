@@ -14,6 +14,7 @@ pub mod workqueue;
 
 /// The sources of the driver.
 #[path = "../../../../rust/kernel"]
+#[allow(dead_code)]
 mod sources {
     pub mod sync {
         pub mod rcu;
