@@ -12,6 +12,14 @@ impl<K> Sealing<K> {
         packets
     }
 
+    pub(crate) fn keypair(&self) -> &K {
+        &self.0
+    }
+
+    pub(crate) fn into_keypair(self) -> K {
+        self.0
+    }
+
     pub(crate) fn is_bundle(&self) -> bool {
         false
     }

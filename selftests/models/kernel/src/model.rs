@@ -120,6 +120,12 @@ thread_local! {
     static EXECUTIONS: Cell<u64> = const { Cell::new(0) };
 }
 
+/// The number of the last execution: no two have the same, and statics of the sources know it.
+static LAST: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+
+/// Is held by the model that runs, as the sources have statics.
+static RUNNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn state<R>(f: impl FnOnce(&mut State) -> R) -> R {
     STATE.with_borrow_mut(f)
 }
@@ -137,6 +143,9 @@ pub fn check_with(more: usize, f: impl Fn() + Send + Sync + 'static) {
     let bound = bound.and_then(|bound| bound.parse().ok());
     builder.preemption_bound = Some(bound.unwrap_or(PREEMPTIONS) + more);
     builder.max_branches = 100_000;
+    let _running = RUNNING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     EXECUTIONS.set(0);
     builder.check(move || {
         begin();
@@ -151,7 +160,7 @@ fn begin() {
     EXECUTIONS.set(EXECUTIONS.get() + 1);
     let atomics = (0..ATOMICS).map(|_| Rc::new(AtomicU64::new(0))).collect();
     let new = State {
-        number: state(|state| state.number) + 1,
+        number: 1 + LAST.fetch_add(1, core::sync::atomic::Ordering::Relaxed),
         atomics,
         grace: Some(Rc::new(AtomicU64::new(0))),
         works: Some(Rc::new(loom::sync::Mutex::new(Works::default()))),
@@ -162,7 +171,6 @@ fn begin() {
 
 fn end() {
     let old = STATE.take();
-    STATE.with_borrow_mut(|state| state.number = old.number);
     assert!(
         old.callbacks.is_empty(),
         "a callback waits for a reader that is gone"

@@ -36,14 +36,18 @@ use wg_proto::handshake::Role;
 /// Gives a message to another CPU, as `receive.rs` does.
 fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
     let inbox = world.device.inbox(0).expect("an inbox");
-    let task = Task::Decrypt { instance: 0 };
+    let task = Task::Decrypt {
+        keypair: keypair.clone(),
+        instance: 0,
+    };
     let packets = SkBuffList::of(&[number]);
+    let _guard = rcu::read_lock();
     keypair.begin_job();
     assert!(Job::submit(
         &world.device,
         inbox.order(),
         task,
-        keypair.clone(),
+        keypair.borrow(),
         packets
     ));
 }

@@ -31,6 +31,7 @@ use wg_kernel::{
         SkBuffList, //
     },
     sync::rcu::{
+        read_lock,
         synchronize_net,
         RcuArc, //
     }, //
@@ -54,11 +55,12 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
     };
     let order = world.peer.outbox.order();
     let packets = SkBuffList::of(&[number]);
+    let _guard = read_lock();
     assert!(Job::submit(
         &world.device,
         order,
         task,
-        keypair.clone(),
+        keypair.borrow(),
         packets
     ));
 }
