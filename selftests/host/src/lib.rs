@@ -22,6 +22,8 @@ use wg_proto::{
 use wg_proto::crypto;
 
 pub mod pair;
+#[cfg(feature = "quick")]
+pub mod quick;
 pub mod suite;
 pub mod vectors;
 

@@ -10,6 +10,7 @@
 //! and locks. What the driver asks of the protocol, it asks too: what is to be decided, and what
 //! follows on each occasion. Where it acts by itself, as with packets that wait, it repeats the driver.
 
+mod changes;
 pub mod device;
 pub mod link;
 pub mod peer;
@@ -43,6 +44,12 @@ use self::{
 };
 
 pub use self::send::TransmitError;
+
+#[cfg(feature = "quick")]
+pub use crate::quick::Quick as Crypto;
+/// The cryptography of the interfaces.
+#[cfg(not(feature = "quick"))]
+pub use crate::suite::RustCrypto as Crypto;
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;

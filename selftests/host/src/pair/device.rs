@@ -54,12 +54,10 @@ use super::{
         Session, //
     },
     random::Random,
+    Crypto,
     MS, //
 };
-use crate::{
-    identity,
-    suite::RustCrypto, //
-};
+use crate::identity;
 
 /// Pointers of the standard library.
 pub struct Shared;
@@ -115,6 +113,8 @@ pub struct Device {
     pub now: u64,
     /// Where it is.
     pub endpoint: Endpoint,
+    /// By how many seconds its wall clock is ahead.
+    pub wall: i64,
     /// Its MTU.
     pub mtu: u32,
     /// Who it is.
@@ -148,10 +148,11 @@ pub struct Device {
 impl Device {
     /// Returns an interface that is down.
     pub(super) fn new(endpoint: Endpoint, random: &mut Random, now: u64) -> Self {
-        let identity = identity::<RustCrypto>(&random.bytes());
+        let identity = identity::<Crypto>(&random.bytes());
         Self {
             now,
             endpoint,
+            wall: 0,
             mtu: 1420,
             identity,
             peers: Vec::new(),
@@ -184,8 +185,8 @@ impl Device {
         self.peers.push(Peer {
             public_key: *public,
             preshared_key: *psk,
-            handshake: Handshake::new::<RustCrypto>(public, psk, self.identity.clone()),
-            maker: Maker::new::<RustCrypto>(public),
+            handshake: Handshake::new::<Crypto>(public, psk, self.identity.clone()),
+            maker: Maker::new::<Crypto>(public),
             keypairs: Keypairs::new(),
             endpoint,
             staged: VecDeque::new(),
@@ -247,10 +248,9 @@ impl Device {
 
     /// Replaces the private key.
     pub fn set_private_key(&mut self, private: &[u8; 32]) {
-        self.identity = identity::<RustCrypto>(private);
+        self.identity = identity::<Crypto>(private);
         for peer in &mut self.peers {
-            peer.handshake
-                .set_identity::<RustCrypto>(self.identity.clone());
+            peer.handshake.set_identity::<Crypto>(self.identity.clone());
             if let Some(index) = peer.handshake.clear() {
                 self.indices.remove(&index);
             }

@@ -143,6 +143,16 @@ impl Link {
         self.kept.clone().unwrap_or_default()
     }
 
+    /// Returns of how many messages a copy was kept.
+    pub fn kept_count(&self) -> usize {
+        self.kept.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Returns one of the messages of which a copy was kept.
+    pub fn kept_one(&self, at: usize) -> Option<(Sent, Datagram)> {
+        self.kept.as_ref()?.get(at).cloned()
+    }
+
     /// Lets a datagram arrive that nobody, or somebody earlier, has sent.
     pub fn inject(&mut self, at: u64, datagram: Datagram) {
         self.queue.insert((at, self.count), datagram);

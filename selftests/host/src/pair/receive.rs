@@ -52,9 +52,9 @@ use super::{
         Datagram,
         Endpoint, //
     },
-    peer::Session, //
+    peer::Session,
+    Crypto, //
 };
-use crate::suite::RustCrypto;
 
 impl Device {
     /// Takes a datagram.
@@ -84,7 +84,7 @@ impl Device {
         let first_mac = identity.map(|identity| identity.first_mac());
         let is_known = |index| self.indices.contains_key(&index);
 
-        admission::may_wait::<RustCrypto>(kind, bytes, first_mac, is_known)
+        admission::may_wait::<Crypto>(kind, bytes, first_mac, is_known)
     }
 
     /// Takes a handshake message.
@@ -101,7 +101,7 @@ impl Device {
         };
         let source = datagram.src.source();
 
-        match admission::admit::<RustCrypto>(&identity, bytes, sender, &source, &mut arrival) {
+        match admission::admit::<Crypto>(&identity, bytes, sender, &source, &mut arrival) {
             Admission::Process => {}
             Admission::Challenge(reply) => {
                 self.outbox.push(Datagram {
@@ -120,13 +120,13 @@ impl Device {
                 let message = Initiation::from_bytes(bytes.try_into().ok()?)?;
                 let mut claim = Claim::new(&identity, &message);
 
-                claim.open::<RustCrypto>()?;
+                claim.open::<Crypto>()?;
                 let mut peers = self.peers.iter();
                 let peer = peers.position(|peer| &peer.public_key == claim.remote_static())?;
                 let handshake = &mut self.peers[peer].handshake;
 
                 handshake
-                    .consume_initiation::<RustCrypto>(&mut claim, self.now)
+                    .consume_initiation::<Crypto>(&mut claim, self.now)
                     .ok()?;
                 self.peers[peer].endpoint = Some(datagram.src);
                 self.respond(peer);
@@ -140,7 +140,7 @@ impl Device {
 
                 self.peers[peer]
                     .handshake
-                    .consume_response::<RustCrypto>(&message)?;
+                    .consume_response::<Crypto>(&message)?;
                 self.peers[peer].endpoint = Some(datagram.src);
                 if self.begin_session(peer) {
                     self.on(peer, Occasion::ResponseAccepted);
@@ -160,7 +160,7 @@ impl Device {
         let peer = self.indices.get(&reply.receiver)?.peer();
         let maker = &mut self.peers[peer].maker;
 
-        maker.consume_reply::<RustCrypto>(&reply, self.now).ok()
+        maker.consume_reply::<Crypto>(&reply, self.now).ok()
     }
 
     /// Takes a data message.
@@ -181,7 +181,7 @@ impl Device {
             return None;
         }
         let key = session.receiving.as_bytes();
-        if !RustCrypto::open(&mut packet, sealed, &[], header.counter, key) {
+        if !Crypto::open(&mut packet, sealed, &[], header.counter, key) {
             return None;
         }
         if !session.window.borrow_mut().accept(header.counter) {

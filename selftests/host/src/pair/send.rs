@@ -49,12 +49,10 @@ use super::{
     },
     link::Datagram,
     peer::Session,
+    Crypto,
     SECOND, //
 };
-use crate::{
-    begin_session,
-    suite::RustCrypto, //
-};
+use crate::begin_session;
 
 /// Why a packet is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +154,7 @@ impl Device {
 
         packet.resize(packet.len() + padding, 0);
         message.resize(message.len() + packet.len() + TAG_LEN, 0);
-        RustCrypto::seal(
+        Crypto::seal(
             &mut message[wire::DATA_HEADER_LEN..],
             &packet,
             &[],
@@ -199,10 +197,10 @@ impl Device {
         let handshake = &mut self.peers[peer].handshake;
         // As is the clock of the world: it began in 2026.
         let wall = Timestamp::from_unix(
-            1_800_000_000 + (self.now / SECOND) as i64,
+            1_800_000_000 + (self.now / SECOND) as i64 + self.wall,
             (self.now % SECOND) as u32,
         );
-        let message = handshake.create_initiation::<RustCrypto>(&mut ephemeral, index, wall);
+        let message = handshake.create_initiation::<Crypto>(&mut ephemeral, index, wall);
 
         if let Some(message) = message {
             let mut message = message.to_bytes();
@@ -210,7 +208,7 @@ impl Device {
             self.replace_index(before, index, Entry::Handshake(peer));
             self.peers[peer]
                 .maker
-                .add_macs::<RustCrypto>(&mut message, self.now);
+                .add_macs::<Crypto>(&mut message, self.now);
             self.on(peer, Occasion::Initiating);
             self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
         }
@@ -224,13 +222,13 @@ impl Device {
         let before = self.peers[peer].handshake.local_index();
         let handshake = &mut self.peers[peer].handshake;
 
-        if let Some(message) = handshake.create_response::<RustCrypto>(&mut ephemeral, index) {
+        if let Some(message) = handshake.create_response::<Crypto>(&mut ephemeral, index) {
             let mut message = message.to_bytes();
 
             self.replace_index(before, index, Entry::Handshake(peer));
             self.peers[peer]
                 .maker
-                .add_macs::<RustCrypto>(&mut message, self.now);
+                .add_macs::<Crypto>(&mut message, self.now);
             if self.begin_session(peer) {
                 self.on(peer, Occasion::Responding);
                 self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
@@ -241,7 +239,7 @@ impl Device {
     /// Ends the handshake of a peer, and returns whether there is a new session.
     pub(super) fn begin_session(&mut self, peer: usize) -> bool {
         let state = &mut self.peers[peer];
-        let Some(derived) = begin_session::<RustCrypto>(&mut state.handshake) else {
+        let Some(derived) = begin_session::<Crypto>(&mut state.handshake) else {
             return false;
         };
         let Outcome {
