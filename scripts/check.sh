@@ -39,6 +39,8 @@ check_clippy-cargo() {
 		scripts/cargo.sh clippy --manifest-path "$manifest" --all-targets -- \
 			-D warnings -A clippy::precedence || return
 	done
+	cd selftests/fuzz || return
+	../../scripts/cargo.sh clippy --release --locked -- -D warnings -A clippy::precedence
 }
 
 # Scripts, and apart from them, since they do not use all that they offer, the files they read.

@@ -50,6 +50,7 @@ for manifest in {rust/proto,selftests/host,selftests/models}/Cargo.toml; do
 	suite "tests of ${manifest%/*}" cargo_to_tap scripts/cargo.sh test --no-fail-fast \
 		--manifest-path "$manifest"
 done
+suite fuzzers cat selftests/fuzz/run --fresh --seconds 7
 suite checks cat scripts/check.sh
 suite guests cat selftests/run "$@"
 
