@@ -7,7 +7,7 @@
 # kernels: stock
 # excuse: no
 # outside: secrets
-# timeout: 2400
+# timeout: 2700
 # slow: yes
 
 exec "${BASH_SOURCE[0]%/*}/secrets.sh" long

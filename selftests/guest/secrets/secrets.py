@@ -8,22 +8,29 @@ where it is recognised by its public key.
 
 A secret counts as found if either half of it is.
 
-Preshared keys are not among them: those that programs leave in memory cannot be told from the kernel's,
-which keeps private keys in another form than they are given.
+Keys that a program has given to the kernel are looked for where those that it leaves in memory can be
+told from the kernel's: the driver keeps private keys in another form than they are given, and preshared
+keys are given by secrets_request.py, which leaves none. A preshared key stays when the interface goes
+down, another private key is set or the machine is suspended; it goes with its peer, or when there is
+another.
 """
 
 import base64
+import errno
 import os
 import sys
 import time
 
-from noise import Initiator, Key, Responder
+import wgnl
+from noise import NO_PSK, Initiator, Key, Responder
 from secrets_peer import WIREGUARD_PORT, Agent, Link, Memory, Recorder
+from wgnl import attr, peers
 
 # Lengths of texts that are decrypted where they are, and of longer ones.
 REFUSED = (80, 160, 272, 1392)
 # How long what is to be freed may take: grace periods, a few of them.
 PATIENCE = 20
+WG0 = wgnl.text(wgnl.Device.IFNAME, "wg0")
 
 
 def clamped(private):
@@ -40,6 +47,7 @@ class Test:
         self.identify()
         self.counts = []
         self.last = None
+        self.psk = NO_PSK
 
     # What the guest is told to do.
 
@@ -59,11 +67,18 @@ class Test:
     def set_key(self):
         self.agent.run(f"wg set wg0 private-key <(echo {self.base64(self.theirs.private)})")
 
+    def set_peer(self, psk, more=b""):
+        """Gives the peer another preshared key, which may be none."""
+        self.psk = psk
+        peer = attr(wgnl.Peer.PUBLIC_KEY, self.ours.public) + attr(wgnl.Peer.PRESHARED_KEY, psk)
+        error = self.agent.set(WG0 + peers(peer + more), psk)
+        if error:
+            raise RuntimeError(f"the peer is refused: {errno.errorcode[error]}")
+
     def add_peer(self):
-        self.agent.run(
-            f"wg set wg0 peer {self.base64(self.ours.public)} allowed-ips 192.168.77.2/32"
-            f" endpoint 10.9.0.2:{WIREGUARD_PORT}"
-        )
+        endpoint = wgnl.endpoint4("10.9.0.2", WIREGUARD_PORT)
+        allowed = wgnl.allowed_ips(wgnl.prefix("192.168.77.2/32"))
+        self.set_peer(os.urandom(32), attr(wgnl.Peer.ENDPOINT, endpoint) + allowed)
 
     def create(self):
         self.agent.run(
@@ -82,7 +97,7 @@ class Test:
         self.link.wireguard.clear()
         self.recorder.start()
         self.agent.run("echo -n x > /dev/udp/192.168.77.2/9")
-        responder = Responder(self.ours, self.theirs.public)
+        responder = Responder(self.ours, self.theirs.public, self.psk)
         message = self.link.receive(WIREGUARD_PORT)
         if message is None or not responder.read(message):
             raise RuntimeError(f"not an initiation: {message and message.hex()}")
@@ -107,7 +122,7 @@ class Test:
         """The secrets of a session that we have begun."""
         self.link.wireguard.clear()
         self.recorder.start()
-        initiator = Initiator(self.ours, self.theirs.public)
+        initiator = Initiator(self.ours, self.theirs.public, self.psk)
         self.link.send(WIREGUARD_PORT, initiator.initiation(), 51821)
         message = self.link.receive(WIREGUARD_PORT)
         session = message and initiator.finish(message)
@@ -130,15 +145,16 @@ class Test:
         found = {name: count for name, count in counts.items() if count}
         self.agent.note(f"{moment}: {found or 'nothing'}")
 
-    def live(self, what, secrets):
+    def live(self, what, secrets, places=1):
         """All of these are there, each where it is kept and nowhere else: looking works."""
         until = time.monotonic() + PATIENCE
-        wanted = {name: 1 for name in secrets}
+        wanted = {name: places for name in secrets}
         while (counts := self.memory.count(secrets)) != wanted and time.monotonic() < until:
             time.sleep(1)
         self.note(what, counts)
         self.agent.ok(f"HS-10 {what}: found", all(counts.values()), str(counts))
-        self.agent.ok(f"HS-10 {what}: in one place only", max(counts.values()) <= 1, str(counts))
+        where = "in one place only" if places == 1 else f"in {places} places only"
+        self.agent.ok(f"HS-10 {what}: {where}", max(counts.values()) <= places, str(counts))
 
     def gone(self, moment, secrets):
         """All of these are gone, by and by."""
@@ -155,6 +171,17 @@ class Test:
             not any(counts.values()),
             str({name: count for name, count in counts.items() if count}),
         )
+
+    def stays(self, moment):
+        """The preshared key is not what that ends."""
+        self.live(f"{moment}: the preshared key, which stays", self.preshared(), self.places())
+
+    def preshared(self):
+        return {"preshared": self.psk}
+
+    def places(self):
+        """Where a preshared key is kept: our driver has a copy for handshakes, from the first on."""
+        return 1 if self.agent.driver == "c" else 2
 
     def session(self, role):
         """A session of ours in one of the roles of the guest, which is seen to be there."""
@@ -178,6 +205,7 @@ class Test:
         secrets, _ = self.session(role)
         self.agent.run("ip link set wg0 down")
         self.gone(f"interface down, as {role}", secrets)
+        self.stays(f"interface down, as {role}")
         self.agent.run("ip link set wg0 up")
 
     def half_open(self):
@@ -198,6 +226,53 @@ class Test:
         self.identify()
         self.set_key()
         self.gone(f"private key changed, as {role}", others | waits | old)
+        self.stays(f"private key changed, as {role}")
+
+    def shared(self, role):
+        """The peer gets another preshared key, while a handshake waits; and then none."""
+        self.begin()
+        for moment, psk in (("replaced", os.urandom(32)), ("removed", NO_PSK)):
+            old = self.preshared()
+            self.live("a preshared key", old, self.places())
+            self.set_peer(psk)
+            self.gone(f"preshared key {moment}, as {role}", old)
+        self.set_peer(os.urandom(32))
+        # It is the one that is used.
+        self.session(role)
+
+    def requests(self):
+        """Preshared keys in requests of which nothing comes.
+
+        The in-tree driver wipes the last key of each peer that it gets to.
+        """
+        public = attr(wgnl.Peer.PUBLIC_KEY, self.ours.public)
+        first, second = os.urandom(32), os.urandom(32)
+        keys = b"".join(attr(wgnl.Peer.PRESHARED_KEY, key) for key in (first, second))
+        absent = wgnl.text(wgnl.Device.IFNAME, "absent") + peers(public + keys)
+        other = attr(wgnl.Peer.PUBLIC_KEY, Key().public)
+        update = wgnl.u32(wgnl.Peer.FLAGS, wgnl.Peer.F_UPDATE_ONLY)
+        unknown = WG0 + peers(other + update + keys)
+        malformed = WG0 + peers(public + keys) + wgnl.u32(wgnl.Device.LISTEN_PORT, 1)
+        for moment, request, wanted in (
+            ("of no such device", absent, errno.ENODEV),
+            ("of no such peer", unknown, 0),
+            ("that the kernel refuses", malformed, errno.EINVAL),
+        ):
+            error = self.agent.set(request, first, second)
+            self.agent.ok(f"HS-10 a request {moment}", error == wanted, error)
+            left = {"first": first, "second": second}
+            moment = f"keys in a request {moment}"
+            # The driver does not get the last one.
+            if self.agent.driver == "c" or request is malformed:
+                self.note(moment, self.memory.count(left))
+            else:
+                self.gone(moment, left)
+        self.agent.order(get="wg0")
+        # These are in netlink's buffers now, which are not the driver's any more.
+        self.note("keys that were asked for", self.memory.count(self.kept() | self.preshared()))
+        self.set_peer(os.urandom(32))
+        self.identify()
+        self.set_key()
 
     def kept(self):
         """What lives as long as the peer or the device.
@@ -214,20 +289,20 @@ class Test:
         secrets, _ = self.session(role)
         old = {name: secret for name, secret in self.kept().items() if name != "static"}
         self.agent.run(f"wg set wg0 peer {self.base64(self.ours.public)} remove")
-        self.gone(f"peer removed, as {role}", secrets | old)
+        self.gone(f"peer removed, as {role}", secrets | old | self.preshared())
         self.add_peer()
 
     def deleted(self, role):
         secrets, _ = self.session(role)
         self.agent.run("ip link del wg0")
-        self.gone(f"device deleted, as {role}", secrets | self.kept())
+        self.gone(f"device deleted, as {role}", secrets | self.kept() | self.preshared())
         self.identify()
         self.create()
 
     def unloaded(self, role):
         secrets, _ = self.session(role)
         self.agent.run("ip link del wg0; rmmod wireguard")
-        self.gone(f"module unloaded, as {role}", secrets | self.kept())
+        self.gone(f"module unloaded, as {role}", secrets | self.kept() | self.preshared())
         self.agent.run("modprobe wireguard")
         self.identify()
         self.create()
@@ -239,6 +314,7 @@ class Test:
         again = () if self.agent.driver == "c" else ("static-static",)
         secrets |= {name: self.identity[name] for name in again}
         self.gone(f"about to be suspended, as {role}", secrets)
+        self.stays(f"about to be suspended, as {role}")
         self.agent.order(close="/dev/snapshot")
 
     def refused(self):
@@ -293,6 +369,7 @@ class Test:
             end = self.hog()
             self.agent.run(burst)
             self.agent.run(f"wg set wg0 peer {self.base64(self.ours.public)} remove")
+            old |= self.preshared()
             self.gone(f"peer removed with one CPU hogged, as {role}", secrets | old)
             self.agent.run("ip link del wg0")
             self.gone(f"device deleted with one CPU hogged, as {role}", self.kept())
@@ -326,6 +403,8 @@ class Test:
                     self.refused()
                     self.suspended(role)
                     self.rekeyed(role)
+                    self.shared(role)
+                    self.requests()
                     self.removed(role)
                     self.deleted(role)
                     self.unloaded(role)
@@ -339,6 +418,8 @@ class Test:
             self.refused()
             self.suspended("initiator")
             self.rekeyed("responder")
+            self.shared("initiator")
+            self.requests()
             self.removed("initiator")
             self.unloaded("initiator")
             self.hogged("initiator")

@@ -3,7 +3,7 @@
 """The end of the test of secrets that is in the guest: does as the other end says, by UDP over eth0.
 
 It knows nothing that could be found in memory but the static keys, as they were before the driver
-clamps them.
+clamps them; and preshared keys, but masked.
 """
 
 import json
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import tap
+from secrets_request import Request
 
 OURS, THEIRS = ("10.9.0.1", 7000), ("10.9.0.2", 7000)
 THEIR_MAC = "02:00:00:00:00:02"
@@ -48,11 +49,15 @@ def main(form):
     else:
         sys.exit("there is nobody at the other end")
     link.settimeout(PATIENCE)
-    kept = {}
+    kept, request = {}, Request()
     while "end" not in order:
         answer = {}
         if "run" in order:
             answer = run(order["run"])
+        elif "set" in order:
+            answer = {"error": request.set(bytes.fromhex(order["set"]), order["keys"])}
+        elif "get" in order:
+            request.get(order["get"])
         elif "open" in order:
             kept[order["open"]] = os.open(order["open"], os.O_RDONLY)
         elif "close" in order:

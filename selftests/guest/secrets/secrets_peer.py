@@ -10,6 +10,7 @@ import time
 
 import noise
 from noise import Key, ipv4, udp
+from secrets_request import MASK
 
 GUEST, US = bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2])
 OUR_MAC = bytes.fromhex("020000000002")
@@ -125,6 +126,15 @@ class Agent:
         if answer["status"]:
             raise RuntimeError(f"{command}: {answer['output']}")
         return answer["output"]
+
+    def set(self, attributes, *keys):
+        """Returns the error of a request that these keys are in, in the clear only there."""
+        places = []
+        for key in keys:
+            places.append(attributes.index(key))
+            masked = bytes(byte ^ MASK for byte in key)
+            attributes = attributes.replace(key, masked, 1)
+        return self.order(set=attributes.hex(), keys=places)["error"]
 
     def note(self, text):
         self.order(note=text)
