@@ -82,6 +82,7 @@ check_secrets() {
 		scripts/kbuild.sh "$kernel" modules &&
 			scripts/in-root.sh scripts/checks/secrets.sh "build-$kernel/rust" || return
 	done
+	scripts/checks/depth.sh stock
 }
 
 # The time that code takes with secrets does not depend on them: run with secrets that have no value,
