@@ -35,7 +35,7 @@ check_clippy-kbuild() {
 # The protocol and its tests. As for the kernel, `precedence` is too eager before Rust 1.86.
 check_clippy-cargo() {
 	local manifest
-	for manifest in rust/proto/Cargo.toml selftests/host/Cargo.toml; do
+	for manifest in rust/proto/Cargo.toml selftests/host/Cargo.toml selftests/aead/Cargo.toml; do
 		scripts/cargo.sh clippy --manifest-path "$manifest" --all-targets -- \
 			-D warnings -A clippy::precedence || return
 	done

@@ -46,7 +46,7 @@ scripts/prepare-kernel.sh stock >/dev/null
 scripts/prepare-kernel.sh uml >/dev/null
 scripts/prepare-kernel.sh debug >/dev/null
 
-for manifest in {rust/proto,selftests/host,selftests/models}/Cargo.toml; do
+for manifest in {rust/proto,selftests/host,selftests/aead,selftests/models}/Cargo.toml; do
 	suite "tests of ${manifest%/*}" cargo_to_tap scripts/cargo.sh test --no-fail-fast \
 		--manifest-path "$manifest"
 done
