@@ -5,6 +5,9 @@
 //! As in the kernel, whether a timer is pending, and for when, is written under a lock, each by itself, but
 //! read without it before. `wg_timer_arm` does what the helper of that name in `rust/helpers/timer.c` does.
 
+use core::cell::RefCell;
+use std::collections::BTreeSet;
+
 use kernel::{
     model,
     sync::{
@@ -33,6 +36,27 @@ pub struct timer_list {
     expires: Atomic<u64>,
 }
 
+thread_local! {
+    static PENDING: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Returns how many timers are pending, be they freed or not.
+pub fn count_pending() -> usize {
+    PENDING.with_borrow(BTreeSet::len)
+}
+
+impl timer_list {
+    /// To be called with the lock held.
+    fn set_pending(&self, pending: bool) {
+        self.pending.store(pending, Relaxed);
+        let address = core::ptr::from_ref(self) as usize;
+        PENDING.with_borrow_mut(|timers| match pending {
+            true => timers.insert(address),
+            false => timers.remove(&address),
+        });
+    }
+}
+
 pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
     let new = timer_list {
         base: Lock::new(Base {
@@ -56,7 +80,7 @@ fn timer_reduce(timer: &timer_list, expires: u64) {
         return;
     }
     timer.expires.store(expires, Relaxed);
-    timer.pending.store(true, Relaxed);
+    timer.set_pending(true);
 }
 
 pub unsafe fn wg_timer_arm(timer: *mut timer_list, deadline: View<u32>, delay: usize) {
@@ -84,7 +108,7 @@ fn delete(timer: &timer_list, for_good: bool) {
             base.function = None;
         }
         if !base.running {
-            timer.pending.store(false, Relaxed);
+            timer.set_pending(false);
             return;
         }
         drop(base);
@@ -115,7 +139,7 @@ pub unsafe fn run_timer(timer: *mut timer_list) -> bool {
     let Some(function) = base.function.filter(|_| due) else {
         return false;
     };
-    this.pending.store(false, Relaxed);
+    this.set_pending(false);
     base.running = true;
     drop(base);
     // SAFETY: It was set up with this function.

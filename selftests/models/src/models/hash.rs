@@ -17,23 +17,31 @@ use wg_kernel::sync::rcu::{
 
 type Table = HashTable<u32, Thing>;
 
-/// Keys below this are in the table; the first byte is the hash, so each is the only one of its chain
-/// while there are 16 of these, save that 16 and 0 share one.
-const FULL: u32 = 16;
+/// Keys up to this are in the table once it has grown. The hash is the first byte: 0 and this share a chain
+/// until then.
+const LAST: u32 = 16;
 
-/// Creates a table with so many entries. The number of each is its key.
-fn table(count: u32) -> Arc<Table> {
+/// The key that makes the table grow, when all others are there.
+const NEW: u32 = 15;
+
+/// Creates a table of these keys. The number of each entry is its key.
+fn table(keys: impl IntoIterator<Item = u32>) -> Arc<Table> {
     let table = Arc::pin_init(Table::new(), GFP_KERNEL).expect("memory");
-    for key in 0..count {
+    for key in keys {
         assert_eq!(table.insert(key, Thing::value(key)), Ok(()));
     }
     table
 }
 
+/// Creates a table that is full.
+fn full() -> Arc<Table> {
+    table((0..=LAST).filter(|key| *key != NEW))
+}
+
 /// Returns what makes the table grow.
 fn grower(table: &Arc<Table>) -> impl FnOnce() + 'static {
     let table = table.clone();
-    move || assert_eq!(table.insert(FULL, Thing::value(FULL)), Ok(()))
+    move || assert_eq!(table.insert(NEW, Thing::value(NEW)), Ok(()))
 }
 
 fn number(table: &Table, key: u32) -> Option<u32> {
@@ -50,18 +58,18 @@ fn number(table: &Table, key: u32) -> Option<u32> {
 #[test]
 fn entries_are_found_while_the_table_grows() {
     check_both(0, |pair| {
-        let table = table(FULL);
+        let table = full();
         let other = {
             let table = table.clone();
             move || {
-                let new = number(&table, FULL);
-                assert!(matches!(new, None | Some(FULL)));
+                let new = number(&table, NEW);
+                assert!(matches!(new, None | Some(NEW)));
                 assert_eq!(number(&table, 0), Some(0));
-                assert!(new.is_none() || number(&table, FULL) == new);
+                assert!(new.is_none() || number(&table, NEW) == new);
             }
         };
         pair.run(grower(&table), other);
-        assert!((0..=FULL).all(|key| number(&table, key) == Some(key)));
+        assert!((0..=LAST).all(|key| number(&table, key) == Some(key)));
     });
 }
 
@@ -69,7 +77,7 @@ fn entries_are_found_while_the_table_grows() {
 #[test]
 fn entries_are_removed_while_the_table_grows() {
     check_both(0, |pair| {
-        let table = table(FULL);
+        let table = full();
         let other = {
             let table = table.clone();
             move || {
@@ -79,7 +87,7 @@ fn entries_are_removed_while_the_table_grows() {
         };
         pair.run(grower(&table), other);
         assert_eq!(number(&table, 0), None);
-        assert!((1..=FULL).all(|key| number(&table, key) == Some(key)));
+        assert!((1..=LAST).all(|key| number(&table, key) == Some(key)));
         assert!(!table.remove(&0, |_| true));
     });
 }
@@ -88,7 +96,7 @@ fn entries_are_removed_while_the_table_grows() {
 #[test]
 fn entries_are_replaced_while_the_table_grows() {
     check_both(0, |pair| {
-        let table = table(FULL);
+        let table = full();
         let other = {
             let table = table.clone();
             move || {
@@ -99,7 +107,7 @@ fn entries_are_replaced_while_the_table_grows() {
         };
         pair.run(grower(&table), other);
         assert_eq!(number(&table, 0), Some(100));
-        assert!((1..=FULL).all(|key| number(&table, key) == Some(key)));
+        assert!((1..=LAST).all(|key| number(&table, key) == Some(key)));
     });
 }
 
@@ -107,10 +115,8 @@ fn entries_are_replaced_while_the_table_grows() {
 #[test]
 fn entries_are_found_while_others_change() {
     check_both(1, |pair| {
-        let table = table(1);
-        // The same chain: 1, 16, 0.
-        assert_eq!(table.insert(16, Thing::value(16)), Ok(()));
-        assert_eq!(table.insert(32, Thing::value(32)), Ok(()));
+        // One chain: 32, 16, 0.
+        let table = table([0, 16, 32]);
         let reader = {
             let table = table.clone();
             move || {
@@ -128,5 +134,19 @@ fn entries_are_found_while_others_change() {
         };
         pair.run(reader, writer);
         assert_eq!(number(&table, 16), Some(100));
+    });
+}
+
+/// An entry that is found is complete.
+#[test]
+fn entries_are_found_once_they_are_inserted() {
+    check_both(2, |pair| {
+        let table = table([0]);
+        let [reader, writer] = [(); 2].map(|()| table.clone());
+        pair.run(
+            move || assert!(matches!(number(&reader, LAST), None | Some(LAST))),
+            move || assert_eq!(writer.insert(LAST, Thing::value(LAST)), Ok(())),
+        );
+        assert_eq!(number(&table, LAST), Some(LAST));
     });
 }

@@ -52,21 +52,21 @@ fn no_packet_waits_beside_a_session() {
 fn whether_packets_wait_is_known() {
     check_both(1, |pair| {
         let world = World::new();
-        let staged = |number: u32| {
-            let world = world.handle();
-            move || {
-                assert!(world
-                    .peer
-                    .staged
-                    .append(SkBuffList::of(&[number]))
-                    .is_empty());
-                world.peer.staged.take().consume()
-            }
-        };
-        let (one, other) = pair.run(staged(0), staged(1));
-        let mut all = [one, other].concat();
-        assert!(world.peer.staged.is_empty());
-        all.sort_unstable();
-        assert_eq!(all, [0, 1]);
+        let (adder, taker) = (world.handle(), world.handle());
+        assert!(world.peer.staged.append(SkBuffList::of(&[0])).is_empty());
+        let add = move || assert!(adder.peer.staged.append(SkBuffList::of(&[1])).is_empty());
+        let ((), taken) = pair.run(add, move || taker.peer.staged.take().consume());
+        let is_empty = world.peer.staged.is_empty();
+        let left = world.peer.staged.take().consume();
+        assert_eq!(is_empty, left.is_empty());
+        assert_eq!([taken, left].concat(), [0, 1]);
+
+        assert!(world.peer.staged.append(SkBuffList::of(&[2])).is_empty());
+        assert!(world.peer.staged.send_all(|| false, Err));
+        assert!(
+            !world.peer.staged.is_empty(),
+            "what was put back is not seen"
+        );
+        world.peer.staged.take().consume();
     });
 }

@@ -20,6 +20,7 @@ use kernel::{
     }, //
 };
 use wg_bindings::{
+    count_pending,
     run_timer,
     timer_list, //
 };
@@ -41,8 +42,6 @@ use wg_kernel::{
 /// An object with two timers.
 #[pin_data]
 struct Clock {
-    #[pin]
-    timers: Timers<Clock, 2>,
     /// How often each has expired.
     expired: [Atomic<u32>; 2],
     /// What the first one's handler is to do, and has done.
@@ -50,6 +49,9 @@ struct Clock {
     done: Atomic<u32>,
     /// Whether the handler arms its timer again.
     again: Cell<bool>,
+    /// Last, so that all else is dropped before.
+    #[pin]
+    timers: Timers<Clock, 2>,
 }
 
 // SAFETY: A model runs in one thread of the system, and the cell is set before it has others.
@@ -89,7 +91,7 @@ impl Clock {
         .expect("memory")
     }
 
-    /// Returns the kernel's timer, which is the first field.
+    /// Returns the kernel's timer, which is the first field of these.
     fn entry(&self) -> *mut timer_list {
         core::ptr::from_ref(&self.timers).cast_mut().cast()
     }
@@ -156,6 +158,48 @@ fn a_timer_is_armed_while_the_function_arms_a_later_one() {
     });
 }
 
+/// A timer is armed while the function is called for one that was disarmed, and there is no other.
+#[test]
+fn a_timer_is_armed_while_the_function_finds_none() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(1, 5);
+        clock.timers.cancel(1);
+        set_jiffies(1005);
+        let (armer, expirer) = (clock.clone(), clock.clone());
+        pair.run(
+            move || armer.timers.arm(0, 10),
+            // SAFETY: There is a reference.
+            move || unsafe { run_timer(expirer.entry()) },
+        );
+        clock.pass(10);
+        assert_eq!(
+            clock.count(),
+            [1, 0],
+            "a timer that is pending has not expired"
+        );
+    });
+}
+
+/// A timer is armed anew while it expires: be it before or after, it expires in its new time.
+#[test]
+fn a_timer_is_armed_anew_while_it_expires() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(0, 5);
+        set_jiffies(1005);
+        let (armer, expirer) = (clock.clone(), clock.clone());
+        pair.run(
+            move || armer.timers.arm(0, 10),
+            // SAFETY: There is a reference.
+            move || unsafe { run_timer(expirer.entry()) },
+        );
+        let before = clock.count()[0];
+        clock.pass(10);
+        assert_eq!(clock.count()[0], before + 1, "a new deadline was lost");
+    });
+}
+
 /// Work is left to a timer that is pending, while it expires: its handler sees the work, or it is armed again.
 #[test]
 fn a_handler_sees_its_work() {
@@ -198,5 +242,6 @@ fn no_timer_expires_after_its_object() {
             }
         };
         pair.run(user, move || drop(slot.swap(None)));
+        assert_eq!(count_pending(), 0, "a timer of a freed object is pending");
     });
 }

@@ -217,7 +217,8 @@ impl<T: Value> View<T> {
     ///
     /// The atomic must be there.
     pub unsafe fn write_once(self, value: T) {
+        // Exchanged, since loom lets a write that comes after a read-modify-write be overwritten by that.
         // SAFETY: By the safety requirements of this function.
-        unsafe { &*self.0 }.store(value, Relaxed);
+        unsafe { &*self.0 }.xchg(value, Relaxed);
     }
 }
