@@ -3,7 +3,10 @@
 //! Timers that are armed while they expire, and shut down while they are armed.
 
 use super::check_both;
-use core::cell::Cell;
+use core::{
+    cell::Cell,
+    ptr::NonNull, //
+};
 use kernel::{
     model::{
         jiffies,
@@ -25,10 +28,11 @@ use wg_bindings::{
     timer_list, //
 };
 use wg_kernel::{
-    rcu_object,
     sync::rcu::{
         self,
         Borrow,
+        Inner,
+        Object,
         RcuArc,
         Release,
         Slot, //
@@ -57,7 +61,18 @@ struct Clock {
 // SAFETY: A model runs in one thread of the system, and the cell is set before it has others.
 unsafe impl Sync for Clock {}
 
-rcu_object!(Clock, timers: timers);
+// SAFETY: Only the timers get the pointer. This is what `rcu_object!` makes, which older compilers refuse
+// without a feature that the kernel enables.
+unsafe impl Object for Clock {
+    unsafe fn bind(&self, this: NonNull<Inner<Self>>) {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { self.timers.bind(this) };
+    }
+
+    fn quiesce(&self) {
+        self.timers.shutdown();
+    }
+}
 
 impl Release for Clock {}
 
