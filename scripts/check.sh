@@ -129,7 +129,7 @@ check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
 }
 
-# Each requirement has code that does it and a test that fails without, and who looks can see.
+# Each requirement names code that does it and a test of it, and these are there.
 check_traces() {
 	scripts/in-root.sh python3 scripts/checks/traces.py
 }

@@ -105,7 +105,9 @@ fn mac1_is_right<S: Suite>(public: &[u8; 32], message: &[u8; 148]) -> bool {
 fn mac2_is_right<S: Suite>(private: &[u8; 32], message: &[u8; 148], secret: &[u8; 32]) -> bool {
     let mut identity = Identity::zero();
 
-    let _ = identity.initialize::<S>(private);
+    if identity.initialize::<S>(private).is_none() {
+        return false;
+    }
     let source = Source::v4(&[192, 0, 2, 1], 51820);
     let admission = admit::<S>(&identity, message, Index(1), &source, &mut Loaded(secret));
     matches!(admission, Admission::Process)
@@ -159,7 +161,9 @@ pub extern "C" fn initiate(
 ) -> bool {
     let mut identity = Identity::zero();
 
-    let _ = identity.initialize::<Kernel>(private);
+    if identity.initialize::<Kernel>(private).is_none() {
+        return false;
+    }
     let mut handshake = Handshake::new::<Kernel>(remote, psk, Some(&identity));
     let mut ephemeral = Secret::from(ephemeral);
     let created =
@@ -184,7 +188,9 @@ pub extern "C" fn respond(
 ) -> bool {
     let mut identity = Identity::zero();
 
-    let _ = identity.initialize::<Kernel>(private);
+    if identity.initialize::<Kernel>(private).is_none() {
+        return false;
+    }
     let mut handshake = Handshake::new::<Kernel>(remote, psk, Some(&identity));
     let Some(message) = Initiation::from_bytes(initiation) else {
         return false;

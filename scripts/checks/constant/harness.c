@@ -181,6 +181,14 @@ static void reset(void)
 	memset(response, 9, sizeof(response));
 	memcpy(response, "\2\0\0\0\2\0\0\0\1\0\0", 12);
 	memset(packet, 5, sizeof(packet));
+	/* With a value all the same, as zeros are refused. */
+	memset(private, 11, 32);
+	/* The bits that are known of a private key are to tell nothing of what is shared. */
+	memset(public, 16, 32);
+	memset(psk, 17, 32);
+	memset(ephemeral, 19, 32);
+	memset(secret, 23, 32);
+	memset(key, 29, 32);
 	SECRET(private, 32);
 	SECRET(psk, 32);
 	SECRET(ephemeral, 32);
@@ -188,44 +196,50 @@ static void reset(void)
 	SECRET(key, 32);
 }
 
-static void open_small(void)
+static bool open_small(void)
 {
 	/* With and without a block that is not full. */
 	for (u32 len = 0; len <= 256; len += 16 + len % 3)
 		release_open_small(packet + 64, len, 1, key);
+	return true;
 }
 
 static int wrong;
 
-static void judge(const char *name, unsigned int least, bool planted, unsigned int found)
+static void judge(const char *name, bool whole, unsigned int least, unsigned int planted,
+		  unsigned int found)
 {
-	printf("%s: compares %u times, and depends on secrets in %u places%s\n", name, compared,
-	       found, planted ? ", as planted" : "");
-	wrong |= compared < least || !!found != planted;
+	printf("%s: %s, compares %u times, and depends on secrets in %u places%s\n", name,
+	       whole ? "ends" : "breaks off", compared, found, planted ? ", as planted" : "");
+	wrong |= !whole || compared < least || (planted ? found < planted : found);
 }
 
 /*
- * Runs a part: it has to compare secrets at least so many times, as one that does not get there
- * finds nothing; and to have no branch and no address that depends on one, unless one is planted.
+ * Runs a part: it has to come to its end and to compare secrets at least so many times, as one that
+ * does not get there finds nothing; and to have no branch and no address that depends on one, or,
+ * where comparisons that end early are planted, to have them in so many places at least.
  */
 #define RUN(name, least, planted, call)                          \
 	do {                                                     \
 		unsigned int before = VALGRIND_COUNT_ERRORS;     \
+		bool whole;                                      \
 		reset();                                         \
 		compared = 0;                                    \
-		call;                                            \
-		judge(name, least, planted, VALGRIND_COUNT_ERRORS - before); \
+		whole = call;                                    \
+		judge(name, whole, least, planted, VALGRIND_COUNT_ERRORS - before); \
 	} while (0)
 
 static void run(bool planted)
 {
 	early = planted;
-	RUN("first MAC", 1, planted, mac1(public, initiation));
-	RUN("second MAC", 1, planted, mac2(private, initiation, secret));
-	RUN("initiator", 1, planted, initiate(private, public, psk, ephemeral, response, keys));
-	RUN("responder", 1, planted, respond(private, public, psk, ephemeral, initiation, keys));
-	RUN("tag", 1, planted, open_small());
-	RUN("comparison", 1, planted, release_eq(secret, 32, key, 32));
+	RUN("first MAC", 1, planted * 1, (mac1(public, initiation), true));
+	RUN("second MAC", 2, planted * 2, (mac2(private, initiation, secret), true));
+	RUN("initiator", 2, planted * 2,
+	    initiate(private, public, psk, ephemeral, response, keys));
+	RUN("responder", 2, planted * 2,
+	    respond(private, public, psk, ephemeral, initiation, keys));
+	RUN("tag", 16, planted * 16, open_small());
+	RUN("comparison", 1, planted * 1, (release_eq(secret, 32, key, 32), true));
 }
 
 int main(void)
@@ -237,10 +251,10 @@ int main(void)
 	/* Lines are in order with those of valgrind. */
 	setbuf(stdout, NULL);
 	run(false);
-	RUN("MACs", 0, false, add_macs(public, initiation));
+	RUN("MACs", 0, 0, (add_macs(public, initiation), true));
 	run(true);
 	early = false;
-	RUN("first MAC of another suite", 0, true, early_mac1(public, initiation));
-	RUN("second MAC of another suite", 0, true, early_mac2(private, initiation, secret));
+	RUN("first MAC of another suite", 0, 1, (early_mac1(public, initiation), true));
+	RUN("second MAC of another suite", 0, 2, (early_mac2(private, initiation, secret), true));
 	return wrong;
 }
