@@ -43,18 +43,19 @@ class Plant:
 
     def plant(self):
         """Changes the copy; returns what the files were."""
-        before = {}
+        before, after = {}, {}
         for name, old, new in self.edits:
             path = COPY / name
-            text = path.read_text()
-            before.setdefault(path, text)
-            lines = text.splitlines()
+            before.setdefault(path, path.read_text())
+            lines = after.get(path, before[path]).splitlines()
             bare = [line.strip() for line in lines]
             places = [i for i in range(len(lines)) if bare[i:i + len(old)] == old]
             if len(places) != 1:
                 raise ValueError(f'{name}: the lines are there {len(places)} times')
             lines[places[0]:places[0] + len(old)] = new
-            path.write_text('\n'.join(lines) + '\n')
+            after[path] = '\n'.join(lines) + '\n'
+        for path, text in after.items():
+            path.write_text(text)
         return before
 
 
@@ -72,12 +73,14 @@ def run(model):
     try:
         result = cargo('--', '--test-threads=2', *model.split())
     except subprocess.TimeoutExpired:
-        return True, 'no end'
+        raise ValueError(f'no end within {LIMIT} s') from None
     count = re.search(r'^running (\d+) tests?', result.stdout, re.M)
     if not count or count[1] == '0':
         raise ValueError('no model was built and run:\n' + result.stdout)
     reason = re.search(r"^thread '([^']*)'.* panicked at [^\n]*\n([^\n]*)", result.stdout, re.M)
     last = result.stdout.strip().splitlines()[-1]
+    if result.returncode and not re.search(r'^test result: FAILED', result.stdout, re.M):
+        raise ValueError('models that did not end:\n' + result.stdout)
     return result.returncode != 0, f'{reason[1]}: {reason[2]}' if reason else last
 
 
@@ -89,9 +92,10 @@ def main():
         plants = [p for p in plants if any(p.title.startswith(word) for word in sys.argv[1:])]
     for part in ['rust', 'selftests', '.cargo']:
         shutil.rmtree(COPY / part, ignore_errors=True)
-    shutil.copytree(TOP / 'rust', COPY / 'rust')
-    shutil.copytree(HERE, COPY / 'selftests/models', ignore=shutil.ignore_patterns('target'))
-    shutil.copytree(TOP / '.cargo', COPY / '.cargo')
+    # Newer than what was built of a copy before, perhaps with a fault planted.
+    fresh = {'copy_function': shutil.copyfile, 'ignore': shutil.ignore_patterns('target')}
+    for part in ['rust', 'selftests/models', '.cargo']:
+        shutil.copytree(TOP / part, COPY / part, **fresh)
     failures = 0
 
     def say(good, title, detail):
