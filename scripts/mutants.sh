@@ -101,9 +101,14 @@ if [ -s "$work/first/missed.txt" ]; then
 	more=$(($(count caught mutants.out) + $(count timeout mutants.out)))
 	survived=$(count missed mutants.out)
 fi
-echo "$((caught + more + survived)) mutants that compile: $caught noticed by the tests of rust/proto," \
+echo "# $((caught + more + survived)) mutants that compile: $caught noticed by the tests of rust/proto," \
 	"$more by those of selftests/host; $survived survived"
 [ "$survived" -eq 0 ] || {
 	sed 's/^/not ok - survived: /' "$work/mutants.out/missed.txt"
 	exit 1
 }
+if [ "$((caught + more))" -eq 0 ]; then
+	echo 'not ok - there are no mutants that compile'
+	exit 1
+fi
+echo "ok - mutants of ${*:-rust/proto}"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Everything that can be tested: crates on the host, checks, and guests. Options are those of
-# selftests/run. The last line says how many passed and failed.
+# selftests/run; with --slow it is what takes long. The last line says how many passed and failed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -41,17 +41,42 @@ cargo_to_tap() {
 		-e 's/^test (.*) \.\.\. ignored.*$/ok - \1 # SKIP/'
 }
 
+# tests MANIFEST: of a crate on the host.
+tests() {
+	suite "tests of ${1%/*}" cargo_to_tap scripts/cargo.sh test --no-fail-fast --manifest-path "$1"
+}
+
+quick() {
+	local manifest
+	for manifest in {rust/proto,selftests/host,selftests/models}/Cargo.toml; do
+		tests "$manifest"
+	done
+	if grep -qw avx512ifma /proc/cpuinfo; then
+		tests selftests/aead/Cargo.toml
+	else
+		suite 'tests of selftests/aead' cat echo 'ok - # SKIP this processor has no AVX-512 IFMA'
+	fi
+	suite fuzzers cat selftests/fuzz/run --fresh --seconds 7
+	suite checks cat scripts/check.sh
+}
+
+slow() {
+	export WG_MODELS_PREEMPTIONS=3
+	tests selftests/models/Cargo.toml
+	suite 'faults planted for the models' cat selftests/models/planted
+	suite 'faults planted for the fuzzers' cat selftests/fuzz/plant
+	suite mutants cat scripts/mutants.sh mac.rs nonce.rs
+}
+
 # What takes time to make is made first, where its progress is seen.
 scripts/prepare-kernel.sh stock >/dev/null
 scripts/prepare-kernel.sh uml >/dev/null
 scripts/prepare-kernel.sh debug >/dev/null
 
-for manifest in {rust/proto,selftests/host,selftests/aead,selftests/models}/Cargo.toml; do
-	suite "tests of ${manifest%/*}" cargo_to_tap scripts/cargo.sh test --no-fail-fast \
-		--manifest-path "$manifest"
-done
-suite fuzzers cat selftests/fuzz/run --fresh --seconds 7
-suite checks cat scripts/check.sh
+case " $* " in
+*' --slow '*) slow ;;
+*) quick ;;
+esac
 suite guests cat selftests/run "$@"
 
 [ ${#alone[@]} -eq 0 ] || printf '%s\n' "${alone[@]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""traces.py: does each requirement have code that does it, and a test that fails without?
+"""traces.py: does each requirement name code that does it, and a test of it?
 
 Reads selftests/paper.txt, which says so of the protocol's paper, and selftests/code.txt, which says
 where the facts of selftests/behaviour.txt, which name their own tests, are code. The items and the
@@ -186,7 +186,7 @@ def check_paper(tree, text):
 
 
 def check_code(tree, text):
-    """All facts, in their order, each with code that exists."""
+    """All facts, each with code that exists."""
     wrong = []
     seen = {}
     for identifier, fields in entries(text):
