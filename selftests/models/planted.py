@@ -79,9 +79,12 @@ def run(model):
         raise ValueError('no model was built and run:\n' + result.stdout)
     reason = re.search(r"^thread '([^']*)'.* panicked at [^\n]*\n([^\n]*)", result.stdout, re.M)
     last = result.stdout.strip().splitlines()[-1]
-    if result.returncode and not re.search(r'^test result: FAILED', result.stdout, re.M):
+    # A second panic ends the process at once, as does a reference to what is not there any more. What
+    # others do to it, for want of memory, does not count.
+    crash = re.search(r'\(signal: (6|11), (\w+)', result.stdout)
+    if result.returncode and not reason and not crash:
         raise ValueError('models that did not end:\n' + result.stdout)
-    return result.returncode != 0, f'{reason[1]}: {reason[2]}' if reason else last
+    return result.returncode != 0, f'{reason[1]}: {reason[2]}' if reason else crash[2] if crash else last
 
 
 def main():
