@@ -71,6 +71,25 @@ impl World {
         self.peer.sessions.current(&guard).and_then(Borrow::get)
     }
 
+    /// Creates a device with a peer and a session to send with.
+    fn with_session() -> (Self, RcuArc<Keypair>) {
+        let world = Self::new();
+        assert!(world.install(Role::Initiator));
+        let keypair = world.current().expect("a session");
+        (world, keypair)
+    }
+
+    /// Ends a model: of as many packets, all came through, once and in order, or were dropped if they may be.
+    fn account(&self, count: u32, may_drop: bool) {
+        let sent = self.peer.sent();
+        let dropped = take_dropped();
+        assert!(sent.is_sorted(), "out of order: {sent:?}");
+        assert!(may_drop || dropped.is_empty(), "dropped: {dropped:?}");
+        let mut all = [sent, dropped].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..count).collect::<Vec<_>>(), "lost or twice");
+    }
+
     /// Returns another handle to the same device and peer, for another thread.
     fn handle(&self) -> Self {
         Self {

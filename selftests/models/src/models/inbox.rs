@@ -22,10 +22,7 @@ use kernel::model::{
 };
 use loom::thread;
 use wg_kernel::{
-    net::skbuff::{
-        take_dropped,
-        SkBuffList, //
-    },
+    net::skbuff::SkBuffList,
     sync::rcu::{
         self,
         RcuArc, //
@@ -77,17 +74,7 @@ fn poll(world: &World) {
 /// Ends a model: all was delivered, or dropped with the session, and nothing is left.
 fn end(world: World, keypair: Option<RcuArc<Keypair>>, count: u32, may_drop: bool) {
     poll(&world);
-    let sent = world.peer.sent();
-    let dropped = take_dropped();
-    assert!(sent.is_sorted(), "out of order: {sent:?}");
-    assert!(may_drop || dropped.is_empty(), "dropped: {dropped:?}");
-    let mut all = [sent, dropped].concat();
-    all.sort_unstable();
-    assert_eq!(
-        all,
-        (0..count).collect::<Vec<_>>(),
-        "lost or delivered twice"
-    );
+    world.account(count, may_drop);
     assert!(world.device.inbox(0).expect("an inbox").order().is_empty());
     if let Some(keypair) = keypair {
         assert!(!keypair.has_jobs());
@@ -99,9 +86,7 @@ fn end(world: World, keypair: Option<RcuArc<Keypair>>, count: u32, may_drop: boo
 #[test]
 fn messages_of_a_session_are_delivered_in_order() {
     check(|| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         submit(&world, &keypair, 1);
         let worker = thread::spawn(|| assert!(work()));
@@ -120,9 +105,7 @@ fn messages_of_a_session_are_delivered_in_order() {
 #[test]
 fn sessions_do_not_wait_for_each_other() {
     check_both(0, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let first = world.current().expect("a session");
+        let (world, first) = World::with_session();
         assert!(world.install(Role::Initiator));
         let second = world.current().expect("a session");
         submit(&world, &first, 1);
@@ -143,9 +126,7 @@ fn sessions_do_not_wait_for_each_other() {
 #[test]
 fn jobs_of_a_session_that_ends_are_cancelled() {
     check(|| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         let worker = thread::spawn(|| while work() {});
         let ender = thread::spawn({

@@ -26,17 +26,13 @@ use kernel::{
 };
 use loom::thread;
 use wg_kernel::{
-    net::skbuff::{
-        take_dropped,
-        SkBuffList, //
-    },
+    net::skbuff::SkBuffList,
     sync::rcu::{
         read_lock,
         synchronize_net,
         RcuArc, //
     }, //
 };
-use wg_proto::handshake::Role;
 
 /// Sends packets as `send.rs` does: at once if no job is under way.
 fn send(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
@@ -67,13 +63,7 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
 
 /// Ends a model: all packets were sent, or dropped because the session is over, and nothing is left.
 fn end(world: World, count: u32, may_drop: bool) {
-    let sent = world.peer.sent();
-    let dropped = take_dropped();
-    assert!(sent.is_sorted(), "out of order: {sent:?}");
-    assert!(may_drop || dropped.is_empty(), "dropped: {dropped:?}");
-    let mut all = [sent, dropped].concat();
-    all.sort_unstable();
-    assert_eq!(all, (0..count).collect::<Vec<_>>(), "lost or sent twice");
+    world.account(count, may_drop);
     assert!(world.peer.outbox.order().is_empty());
     world.peer.sessions.clear();
 }
@@ -83,9 +73,7 @@ fn end(world: World, count: u32, may_drop: bool) {
 #[test]
 fn jobs_done_at_once_are_sent() {
     check(|| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         submit(&world, &keypair, 1);
         drop(keypair);
@@ -100,9 +88,7 @@ fn jobs_done_at_once_are_sent() {
 #[test]
 fn packets_do_not_overtake_jobs() {
     check_both(0, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         let sender = world.handle();
         pair.run(move || send(&sender, &keypair, 1), || while work() {});
@@ -115,9 +101,7 @@ fn packets_do_not_overtake_jobs() {
 #[test]
 fn jobs_of_a_session_that_ends_go() {
     check(|| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         let worker = thread::spawn(|| while work() {});
         let peer = world.peer.clone();
@@ -136,9 +120,7 @@ fn jobs_of_a_session_that_ends_go() {
 #[test]
 fn jobs_that_are_never_begun_go() {
     check_both(1, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         let (sender, ender) = (world.handle(), world.handle());
         pair.run(
             move || submit(&sender, &keypair, 0),
@@ -154,9 +136,7 @@ fn jobs_that_are_never_begun_go() {
 #[test]
 fn jobs_of_a_stuck_cpu_are_done_by_others() {
     check_both(0, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         let inbox = world.device.inbox(0).expect("an inbox");
         inbox.backlog().stuck.set(true);
@@ -172,9 +152,7 @@ fn jobs_of_a_stuck_cpu_are_done_by_others() {
 #[test]
 fn jobs_are_begun_once() {
     check_both(0, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         drop(keypair);
         let inbox = world.device.inbox(0).expect("an inbox");
@@ -191,9 +169,7 @@ fn jobs_are_begun_once() {
 #[test]
 fn nothing_is_sent_once_the_interface_was_down() {
     check_both(0, |pair| {
-        let world = World::new();
-        assert!(world.install(Role::Initiator));
-        let keypair = world.current().expect("a session");
+        let (world, keypair) = World::with_session();
         submit(&world, &keypair, 0);
         submit(&world, &keypair, 1);
         drop(keypair);
