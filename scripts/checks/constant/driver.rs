@@ -159,21 +159,15 @@ pub extern "C" fn initiate(
     response: &[u8; 92],
     keys: &mut [[u8; 32]; 2],
 ) -> bool {
-    let mut identity = Identity::zero();
-
-    if identity.initialize::<Kernel>(private).is_none() {
-        return false;
-    }
-    let mut handshake = Handshake::new::<Kernel>(remote, psk, Some(&identity));
-    let mut ephemeral = Secret::from(ephemeral);
-    let created =
-        handshake.create_initiation::<Kernel>(&mut ephemeral, Index(1), Timestamp([1; 12]));
     let Some(response) = Response::from_bytes(response) else {
         return false;
     };
-    created.is_some()
-        && handshake.consume_response::<Kernel>(&response).is_some()
-        && begin(&mut handshake, keys)
+    let mut ephemeral = Secret::from(ephemeral);
+    shake_hands(private, remote, psk, keys, |_, handshake| {
+        let created =
+            handshake.create_initiation::<Kernel>(&mut ephemeral, Index(1), Timestamp([1; 12]));
+        created.is_some() && handshake.consume_response::<Kernel>(&response).is_some()
+    })
 }
 
 /// Accepts an initiation, and creates the response.
@@ -186,30 +180,40 @@ pub extern "C" fn respond(
     initiation: &[u8; 148],
     keys: &mut [[u8; 32]; 2],
 ) -> bool {
+    let Some(message) = Initiation::from_bytes(initiation) else {
+        return false;
+    };
+    let mut ephemeral = Secret::from(ephemeral);
+    shake_hands(private, remote, psk, keys, |identity, handshake| {
+        let mut claim = Claim::new(&identity, &message);
+        claim.open::<Kernel>().is_some()
+            && handshake
+                .consume_initiation::<Kernel>(&mut claim, 1)
+                .is_ok()
+            && handshake
+                .create_response::<Kernel>(&mut ephemeral, Index(2))
+                .is_some()
+    })
+}
+
+/// Begins a session after the handshake that `messages` does, which returns whether it came to its end.
+fn shake_hands(
+    private: &[u8; 32],
+    remote: &[u8; 32],
+    psk: &[u8; 32],
+    keys: &mut [[u8; 32]; 2],
+    messages: impl for<'a> FnOnce(&'a Identity, &mut Handshake<&'a Identity>) -> bool,
+) -> bool {
     let mut identity = Identity::zero();
 
     if identity.initialize::<Kernel>(private).is_none() {
         return false;
     }
     let mut handshake = Handshake::new::<Kernel>(remote, psk, Some(&identity));
-    let Some(message) = Initiation::from_bytes(initiation) else {
+    if !messages(&identity, &mut handshake) {
         return false;
-    };
-    let mut claim = Claim::new(&&identity, &message);
-    let mut ephemeral = Secret::from(ephemeral);
-    claim.open::<Kernel>().is_some()
-        && handshake
-            .consume_initiation::<Kernel>(&mut claim, 1)
-            .is_ok()
-        && handshake
-            .create_response::<Kernel>(&mut ephemeral, Index(2))
-            .is_some()
-        && begin(&mut handshake, keys)
-}
-
-fn begin(handshake: &mut Handshake<&Identity>, keys: &mut [[u8; 32]; 2]) -> bool {
+    }
     let (mut sending, mut receiving) = (Secret::zero(), Secret::zero());
-
     let begun = handshake.begin_session::<Kernel>(&mut sending, &mut receiving);
     *keys = [*sending.as_bytes(), *receiving.as_bytes()];
     begun.is_some()
