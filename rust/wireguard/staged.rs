@@ -61,7 +61,8 @@ impl Staged {
     ///
     /// Whoever makes a session sends what waits for it, but finds none while `send` has the packets. So, once
     /// they are back, `has_session` tells whether to try again: the lock orders it after the session of one
-    /// who has found none.
+    /// who has found none. This comes to an end, as a session that refuses to send is no session to send with
+    /// from then on.
     pub(crate) fn send_all(
         &self,
         has_session: impl Fn() -> bool,
