@@ -19,6 +19,7 @@ use crate::{
     peer::Peer, //
 };
 use kernel::{
+    prelude::*,
     sync::Arc, //
 };
 use wg_kernel::{
@@ -268,13 +269,20 @@ impl Peer {
         let mut keying = this.keying.lock();
         this.may_have_keys(epoch).then_some(())?;
         this.note_handshake_sent(&keying);
-        let Active { handshake, cookies } = this.activate(&mut keying).ok()?;
-        let old = handshake.local_index();
-        let Ok(index) = indices.insert(this) else {
-            // As if the message were lost, so that there is another attempt, or in the end none.
-            this.on(Occasion::NotInitiated);
-            return None;
+        let begun = this
+            .activate(&mut keying)
+            .and_then(|active| Ok((active, indices.insert(this)?)));
+        let (Active { handshake, cookies }, index) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                if error == ENOMEM {
+                    // As if the message were lost, so that there is another attempt, or in the end none.
+                    this.on(Occasion::NotInitiated);
+                }
+                return None;
+            }
         };
+        let old = handshake.local_index();
         let (seconds, nanoseconds) = time::real_time();
         let now = Timestamp::from_unix(seconds, nanoseconds);
         let mut ephemeral = Secret::zero();

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A handshake for which there is no memory, at one of the places where either side takes some. It is
+# as if the message were lost: there is another one after five seconds, and nobody has to ask for it.
+#
+# kernels: debug
+# excuse: no
+# timeout: 600
+# slow: yes
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+
+# Where the kernel follows its references, each of them takes memory, too.
+places=40
+
+undo() {
+	quiet
+}
+
+# handshaken NAME: it has completed a handshake.
+handshaken() {
+	[[ $(at "$1" wg show wg0 latest-handshakes | cut -f2) != 0 ]]
+}
+
+cable
+mapfile -t text < <(module_text)
+knob failslab stacktrace-depth=32 require-start="0x${text[0]}" require-end="0x${text[1]}" \
+	ignore-gfp-wait=N verbose=0 space=0
+
+# What is counted for `interval` goes on from one time to the next, and is a multiple of the last one
+# after a failure.
+counted=0
+mattered=0
+for ((nth = 1; nth <= places; nth++)); do
+	tunnel
+	interval=$((counted + nth))
+	knob failslab interval="$interval" times=1 probability=100
+	began=$SECONDS
+	at a ping -n -q -c 1 -W 1 192.168.241.2 > /dev/null || true
+	check "allocation $nth: there is a handshake" eventually handshaken a
+	mattered=$((mattered + (SECONDS - began >= 4)))
+	left=$(< "$faults/failslab/times")
+	quiet
+	untunnel
+	((left == 0)) || break
+	counted=$interval
+done
+note "$((nth - 1)) allocations, and $mattered times a message was not sent"
+check 'some were of handshakes' test "$mattered" -gt 2
+
+finish
