@@ -179,10 +179,13 @@ impl Peer {
     #[inline]
     fn send_or_stage(this: Borrow<'_, Self>, packets: SkBuffList, softirq: Softirq<'_>) {
         let packets = match this.staged.is_empty() {
-            true => match Self::try_send(this, packets, softirq) {
-                Ok(()) => return,
-                Err(packets) => packets,
-            },
+            true => {
+                let keypair = this.into_ref().session(softirq.rcu());
+                match Self::try_send(this, keypair, packets, softirq) {
+                    Ok(()) => return,
+                    Err(packets) => packets,
+                }
+            }
             false => packets,
         };
         if !this.is_active(softirq.rcu()) {
@@ -208,15 +211,15 @@ impl Peer {
             return;
         }
         let softirq = Softirq::new(&guard, &bh);
-        let send = |packets| {
-            Self::try_send(this, packets, softirq).map_err(|mut packets| {
+        let session = || this.into_ref().session(&guard);
+        let send = |keypair, packets| {
+            Self::try_send(this, keypair, packets, softirq).map_err(|mut packets| {
                 // Waiting packets must not use up their sockets' send buffers.
                 packets.for_each_mut(SkBuff::orphan);
                 packets
             })
         };
-        let has_session = || this.into_ref().session(&guard).is_some();
-        if this.staged.send_all(has_session, send) {
+        if this.staged.send_all(session, send) {
             Self::queue_initiation(this, false);
         }
     }
@@ -245,17 +248,18 @@ impl Peer {
         Ok(())
     }
 
-    /// Has packets encrypted and sent, or gives them back if there is no session to send with.
+    /// Has packets encrypted with the keys of a session and sent, or gives them back if there is none or if it
+    /// has too few nonces left, and so is no session to send with from then on.
     #[inline]
     fn try_send(
         this: Borrow<'_, Self>,
+        keypair: Option<Borrow<'_, Keypair>>,
         packets: SkBuffList,
         softirq: Softirq<'_>,
     ) -> Result<(), SkBuffList> {
         if packets.is_empty() {
             return Ok(());
         }
-        let keypair = this.into_ref().session(softirq.rcu());
         let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, packets.len()))
         else {
             return Err(packets);
@@ -339,22 +343,28 @@ impl Peer {
             return;
         }
         if this.staged.is_empty() {
-            let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
-                return;
-            };
-            let Some(netdev) = this.device().link.get(&guard) else {
-                return;
-            };
-            set_mtu(skb.cb_mut(), netdev.mtu());
-            this.append_staged(SkBuff::from(skb).into());
-            pr_debug_ratelimited!(
-                "{}: Sending keepalive packet to peer {} ({})\n",
-                this.device().name(),
-                this.id(),
-                this.endpoint_for_log()
-            );
+            Self::stage_keepalive(this, &guard);
         }
+        // With or without it: there may be packets by now that count on whoever makes a session.
         Self::send_staged(this);
+    }
+
+    /// Adds a keepalive to the packets that wait, if there is memory for it.
+    fn stage_keepalive(this: Borrow<'_, Self>, guard: &Guard) {
+        let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
+            return;
+        };
+        let Some(netdev) = this.device().link.get(guard) else {
+            return;
+        };
+        set_mtu(skb.cb_mut(), netdev.mtu());
+        this.append_staged(SkBuff::from(skb).into());
+        pr_debug_ratelimited!(
+            "{}: Sending keepalive packet to peer {} ({})\n",
+            this.device().name(),
+            this.id(),
+            this.endpoint_for_log()
+        );
     }
 
     /// Has an initiation sent, unless a handshake message was sent only a short while ago.

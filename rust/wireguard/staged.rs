@@ -56,28 +56,27 @@ impl Staged {
         excess
     }
 
-    /// Has `send` send all packets. Those that it gives back, for want of a session, wait on. Returns whether
-    /// there are such.
+    /// Has `send` send all packets in the session that there is. Those that it gives back, for want of one, wait
+    /// on. Returns whether there are such.
     ///
     /// Whoever makes a session sends what waits for it, but finds none while `send` has the packets. So, once
-    /// they are back, `has_session` tells whether to try again: the lock orders it after the session of one
-    /// who has found none. This comes to an end, as a session that refuses to send is no session to send with
-    /// from then on.
-    pub(crate) fn send_all(
+    /// they are back, `session` tells whether to try again: the lock orders it after the session of one who has
+    /// found none. This comes to an end, as `session` never again returns one that `send` refused to send in.
+    pub(crate) fn send_all<S>(
         &self,
-        has_session: impl Fn() -> bool,
-        send: impl Fn(SkBuffList) -> Result<(), SkBuffList>,
+        session: impl Fn() -> Option<S>,
+        send: impl Fn(Option<S>, SkBuffList) -> Result<(), SkBuffList>,
     ) -> bool {
         loop {
             let packets = self.take();
             if packets.is_empty() {
                 return false;
             }
-            let Err(packets) = send(packets) else {
+            let Err(packets) = send(session(), packets) else {
                 return false;
             };
             self.put_back(packets);
-            if !has_session() {
+            if session().is_none() {
                 return true;
             }
         }

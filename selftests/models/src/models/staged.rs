@@ -8,17 +8,26 @@ use super::{
 };
 use wg_kernel::{
     net::skbuff::SkBuffList,
-    sync::rcu, //
+    sync::rcu,
+    time, //
 };
 use wg_proto::handshake::Role;
 
-/// Sends what waits, as `send.rs` does.
-fn send_staged(world: &World) -> bool {
+/// Sends what waits, as `send.rs` does, if each packet takes as many nonces.
+fn send_staged(world: &World, nonces: u64) -> bool {
     let guard = rcu::read_lock();
     let peer = &world.peer;
-    let has_session = || peer.sessions.current(&guard).is_some();
-    peer.staged.send_all(has_session, |packets| {
-        if !has_session() {
+    let session = || {
+        let keypair = peer.sessions.current(&guard)?;
+        keypair
+            .may_send(time::boottime_coarse_ns())
+            .then_some(keypair)
+    };
+    peer.staged.send_all(session, |keypair, packets| {
+        if keypair
+            .and_then(|keypair| keypair.take_nonces(nonces))
+            .is_none()
+        {
             return Err(packets);
         }
         peer.log(packets.consume());
@@ -34,15 +43,36 @@ fn no_packet_waits_beside_a_session() {
         let (sender, installer) = (world.handle(), world.handle());
         let send = move || {
             assert!(sender.peer.staged.append(SkBuffList::of(&[0])).is_empty());
-            send_staged(&sender)
+            send_staged(&sender, 1)
         };
         let install = move || {
             assert!(installer.install(Role::Initiator));
-            send_staged(&installer)
+            send_staged(&installer, 1)
         };
         pair.run(send, install);
         assert!(world.peer.staged.is_empty(), "a packet waits");
         assert_eq!(world.peer.sent(), [0]);
+        world.peer.sessions.clear();
+    });
+}
+
+/// A session that has too few nonces left is not asked again: packets wait for the next one.
+#[test]
+fn packets_wait_for_a_session_with_nonces() {
+    check_both(0, |pair| {
+        let (world, _) = World::with_session();
+        let (sender, installer) = (world.handle(), world.handle());
+        assert!(world.peer.staged.append(SkBuffList::of(&[0])).is_empty());
+        let send = move || send_staged(&sender, u64::MAX);
+        let install = move || {
+            assert!(installer.install(Role::Initiator));
+            send_staged(&installer, 1)
+        };
+        pair.run(send, install);
+        send_staged(&world, 1);
+        let waits = !world.peer.staged.is_empty();
+        assert_ne!(waits, world.peer.sent() == [0], "lost or twice");
+        world.peer.staged.take().consume();
         world.peer.sessions.clear();
     });
 }
@@ -62,7 +92,10 @@ fn whether_packets_wait_is_known() {
         assert_eq!([taken, left].concat(), [0, 1]);
 
         assert!(world.peer.staged.append(SkBuffList::of(&[2])).is_empty());
-        assert!(world.peer.staged.send_all(|| false, Err));
+        assert!(world
+            .peer
+            .staged
+            .send_all(|| None::<()>, |_, packets| Err(packets)));
         assert!(
             !world.peer.staged.is_empty(),
             "what was put back is not seen"
