@@ -81,6 +81,8 @@ pub enum Occasion {
     Received,
     /// It was data.
     DataReceived,
+    /// No keepalive could be made, for lack of memory.
+    NoKeepalive,
 }
 
 impl Occasion {
@@ -114,6 +116,7 @@ impl Occasion {
                 happened(Event::AnyAuthenticatedPacketTraversal);
             }
             Self::DataReceived => happened(Event::DataReceived),
+            Self::NoKeepalive => happened(Event::NoKeepalive),
         }
     }
 }
@@ -125,6 +128,8 @@ pub enum Event {
     DataSent,
     /// A packet that is not empty was received.
     DataReceived,
+    /// No keepalive could be made: it is tried again.
+    NoKeepalive,
     /// A packet is about to be sent: data, empty or handshake.
     AnyAuthenticatedPacketSent,
     /// A packet was received: data, empty or handshake.
@@ -157,6 +162,14 @@ impl Delay {
     const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
     /// Until the keys are wiped.
     const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
+
+    /// Returns the time until a keepalive after any packet: 0 stands for none.
+    fn persistent_keepalive(seconds: u16) -> Option<Self> {
+        (seconds != 0).then(|| Self {
+            seconds: seconds.into(),
+            jitter: false,
+        })
+    }
 
     /// Makes a delay from constants of the protocol, which are small.
     const fn new(seconds: u64, jitter: bool) -> Self {
@@ -248,6 +261,7 @@ pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
             need_another_keepalive: true,
             ..Effects::none()
         },
+        Event::NoKeepalive => Effects::arm(Timer::SendKeepalive, Delay::SEND_KEEPALIVE),
         Event::AnyAuthenticatedPacketSent => Effects::cancel(Timer::SendKeepalive),
         Event::AnyAuthenticatedPacketReceived => Effects::cancel(Timer::NewHandshake),
         Event::HandshakeInitiated => {
@@ -258,16 +272,12 @@ pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
             ..Effects::cancel(Timer::RetransmitHandshake)
         },
         Event::SessionDerived => Effects::arm(Timer::ZeroKeyMaterial, Delay::ZERO_KEY_MATERIAL),
-        Event::AnyAuthenticatedPacketTraversal => match peer.persistent_keepalive() {
-            0 => Effects::none(),
-            seconds => Effects::arm(
-                Timer::PersistentKeepalive,
-                Delay {
-                    seconds: u32::from(seconds),
-                    jitter: false,
-                },
-            ),
-        },
+        Event::AnyAuthenticatedPacketTraversal => {
+            match Delay::persistent_keepalive(peer.persistent_keepalive()) {
+                None => Effects::none(),
+                Some(delay) => Effects::arm(Timer::PersistentKeepalive, delay),
+            }
+        }
     }
 }
 
@@ -288,8 +298,9 @@ pub enum Expired {
     },
     /// Send an empty packet.
     SendKeepalive {
-        /// Before that, reset the flag that another one is needed and arm [`Timer::SendKeepalive`]
-        /// again: it stays armed if there is no session to send with.
+        /// Before that, arm the same timer again, and for [`Timer::SendKeepalive`] reset the flag that
+        /// another one is needed: it stays armed if the packet is not sent, for want of a session or of
+        /// memory.
         again: Option<Delay>,
     },
     /// Forget the source address, and send an initiation, the first of its series: the number of
@@ -326,10 +337,10 @@ pub fn expired(
         },
         Timer::NewHandshake => Expired::NewHandshake,
         Timer::ZeroKeyMaterial => Expired::ZeroKeyMaterial,
-        Timer::PersistentKeepalive if persistent_keepalive != 0 => {
-            Expired::SendKeepalive { again: None }
-        }
-        Timer::PersistentKeepalive => Expired::Nothing,
+        Timer::PersistentKeepalive => match Delay::persistent_keepalive(persistent_keepalive) {
+            None => Expired::Nothing,
+            again => Expired::SendKeepalive { again },
+        },
     }
 }
 

@@ -349,9 +349,10 @@ impl Peer {
         Self::send_staged(this);
     }
 
-    /// Adds a keepalive to the packets that wait, if there is memory for it.
+    /// Adds a keepalive to the packets that wait or, if there is no memory for it, has that tried again later.
     fn stage_keepalive(this: Borrow<'_, Self>, guard: &Guard) {
         let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
+            this.on(Occasion::NoKeepalive);
             return;
         };
         let Some(netdev) = this.device().link.get(guard) else {

@@ -188,10 +188,12 @@ impl Expire<{ TIMERS }> for Peer {
             Expired::GiveUp { zero_key_material } => this.give_up_handshake(zero_key_material),
             Expired::SendKeepalive { again } => {
                 if let Some(delay) = again {
-                    state.need_another_keepalive.store(false, Relaxed);
-                    this.arm(Timer::SendKeepalive, delay);
+                    if timer == Timer::SendKeepalive {
+                        state.need_another_keepalive.store(false, Relaxed);
+                    }
+                    this.arm(timer, delay);
                 }
-                // This disarms the timer, unless there is no session to send with.
+                // This disarms the one timer, and arms the other once more, unless it comes to nothing.
                 Self::send_keepalive(this);
             }
             Expired::NewHandshake => {

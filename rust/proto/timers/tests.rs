@@ -219,6 +219,16 @@ fn gives_up_after_twenty_initiations() {
 }
 
 #[test]
+fn a_keepalive_that_could_not_be_made_is_tried_again() {
+    for peer in peers() {
+        assert_eq!(
+            on(Event::NoKeepalive, &peer),
+            Effects::arm(Timer::SendKeepalive, seconds(10))
+        );
+    }
+}
+
+#[test]
 fn answers_once_more_if_needed() {
     assert_eq!(
         expired(Timer::SendKeepalive, 0, false, false, 0),
@@ -245,7 +255,9 @@ fn acts_on_the_other_timers() {
         );
         assert_eq!(
             expired(Timer::PersistentKeepalive, 20, other, other, 1),
-            Expired::SendKeepalive { again: None }
+            Expired::SendKeepalive {
+                again: Some(seconds(1))
+            }
         );
         assert_eq!(
             expired(Timer::PersistentKeepalive, 20, other, other, 0),

@@ -128,15 +128,20 @@ impl Peer {
             Expired::SendKeepalive { again } => {
                 match timer {
                     Timer::SendKeepalive => assert_eq!(again.is_some(), self.another),
-                    _ => assert!(timer == Timer::PersistentKeepalive && self.keepalive != 0),
+                    _ => {
+                        assert!(timer == Timer::PersistentKeepalive && self.keepalive != 0);
+                        assert!(again.is_some());
+                    }
                 }
                 if let Some(delay) = again {
-                    self.another = false;
-                    self.past
-                        .push((Past::Again, self.now, self.keepalive, jitter));
-                    self.arm(Timer::SendKeepalive, delay, jitter);
+                    if timer == Timer::SendKeepalive {
+                        self.another = false;
+                        self.past
+                            .push((Past::Again, self.now, self.keepalive, jitter));
+                    }
+                    self.arm(timer, delay, jitter);
                 }
-                // There may be no session to send it in.
+                // There may be no session to send it in, or no memory for it.
                 if jitter & 1 == 0 {
                     self.on(Occasion::Sending, jitter);
                 }
@@ -169,7 +174,7 @@ impl Peer {
                 (Timer::RetransmitHandshake, Past::On(ResponseAccepted | Confirmed)) => None,
                 // Ten seconds after the first data that nothing was sent after.
                 (Timer::SendKeepalive, Past::On(DataReceived)) => at.or(Some(now + seconds(10))),
-                (Timer::SendKeepalive, Past::Again) => Some(now + seconds(10)),
+                (Timer::SendKeepalive, Past::Again | Past::On(NoKeepalive)) => Some(now + seconds(10)),
                 (Timer::SendKeepalive, Past::GaveUp) => None,
                 (Timer::SendKeepalive, _) if sends => None,
                 // Fifteen seconds after the first data that nothing was received after.
@@ -185,6 +190,11 @@ impl Peer {
                 // As long as the user says after any packet.
                 (Timer::PersistentKeepalive, Past::On(occasion))
                     if (sends || *occasion == Received) && *keepalive != 0 =>
+                {
+                    Some(now + seconds((*keepalive).into()))
+                }
+                (Timer::PersistentKeepalive, Past::Fired(Timer::PersistentKeepalive))
+                    if *keepalive != 0 =>
                 {
                     Some(now + seconds((*keepalive).into()))
                 }
@@ -222,6 +232,7 @@ fn timers(bytes: &mut Bytes<'_>) {
         Occasion::Confirmed,
         Occasion::Received,
         Occasion::DataReceived,
+        Occasion::NoKeepalive,
     ];
 
     for _ in 0..64 {

@@ -370,8 +370,10 @@ impl Device {
             }
             Expired::SendKeepalive { again } => {
                 if let Some(delay) = again {
-                    self.peers[peer].need_another_keepalive = false;
-                    self.arm(peer, Timer::SendKeepalive, delay);
+                    if timer == Timer::SendKeepalive {
+                        self.peers[peer].need_another_keepalive = false;
+                    }
+                    self.arm(peer, timer, delay);
                 }
                 self.send_keepalive(peer);
             }
