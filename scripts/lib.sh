@@ -160,8 +160,8 @@ in_root() {
 # Kernels
 # ---------------------------------------------------------------------------
 
-# find_kernel stock|stock-SERIES|uml|debug|bench|PATH: sets what there is to know of a kernel. PATH
-# is an image in the directory in which it was built.
+# find_kernel stock|stock-SERIES|uml|debug|debug-smp|bench|PATH: sets what there is to know of a kernel.
+# PATH is an image in the directory in which it was built.
 find_kernel() {
 	local kernel=$1 directory
 	root=$("$WG_TOP/scripts/build-root.sh") || exit "$WG_FAILURE"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# prepare-kernel.sh stock[-SERIES]|uml|debug|bench: makes a kernel for guests and what a module is built
-# against, and prints the directory:
+# prepare-kernel.sh stock[-SERIES]|uml|debug|debug-smp|bench: makes a kernel for guests and what a module is
+# built against, and prints the directory:
 #
 #	release		the kernel's release name
 #	image		what boots: vmlinuz, or User-mode Linux's executable
@@ -13,7 +13,8 @@
 # the status is 3 if the archive has none. uml is User-mode Linux of the same source, with
 # uml.config of qemu-test/kernels. debug has debug.config in addition and is built with clang: it looks
 # for errors of memory, locks and RCU. bench is for measurements. These two have some of the patches
-# there, which say what they are for.
+# there, which say what they are for. debug-smp is for QEMU and looks for the same errors as debug, on
+# several CPUs: what both of these have, and debug-smp.config.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -25,13 +26,13 @@ KERNELS=$WG_TOP/qemu-test/kernels
 
 kernel=${1-}
 case $kernel in
-stock | uml | debug | bench) ;;
+stock | uml | debug | debug-smp | bench) ;;
 stock-*)
 	[[ " $SERIES " == *" ${kernel#*-} "* ]] || die "series ${kernel#*-} is not supported; these are: $SERIES"
 	SERIES=${kernel#*-}
 	kernel=stock
 	;;
-*) die "usage: $0 stock[-SERIES]|uml|debug|bench" ;;
+*) die "usage: $0 stock[-SERIES]|uml|debug|debug-smp|bench" ;;
 esac
 
 root=$("$WG_TOP/scripts/build-root.sh")
@@ -42,6 +43,7 @@ COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
 # and there clang would take the option that prevents it for a mistake.
 [ "$kernel" != debug ] ||
 	COMPILER=(LLVM=1 "CFLAGS_KERNEL=-mlarge-data-threshold=2147483647 -Wno-unused-command-line-argument")
+[ "$kernel" != debug-smp ] || COMPILER=(LLVM=1)
 MAKE=(make "${COMPILER[@]}" KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
 # The compilers and tools, with their versions. A root that differs in others makes the same kernels.
@@ -226,7 +228,23 @@ make_debug() {
 	make_uml "$@"
 }
 
-# Sets what uml_config asks for, and fails if something of it did not take.
+make_debug-smp() {
+	local part=$1 kdir=$1/kdir built
+	need_space "$WG_CACHE" 8000
+	MAKE+=("LOCALVERSION=-$kernel")
+	mkdir -p "$kdir"
+	step "configuration of $kernel" configure_uml "$kdir"
+	step "$kernel (half an hour)" kbuild "$kdir" bzImage modules
+	built=$(cat "$kdir/include/config/kernel.release")
+	step "modules of $built" kbuild "$kdir" INSTALL_MOD_PATH="$part/modroot/usr" DEPMOD=true modules_install
+	cp "$kdir/arch/x86/boot/bzImage" "$part/image"
+	find "$kdir" -path "$kdir/rust" -prune -o -path "$kdir/scripts" -prune -o \
+		\( -name '*.o' -o -name '*.a' -o -name '*.ko' -o -name 'vmlinux*' -o -name '*[bB]zImage' \) -type f -print0 |
+		xargs -0 rm -f
+	finish "$part" "$built"
+}
+
+# Sets what uml_config asks for, of debug-smp as well, and fails if something of it did not take.
 configure_uml() {
 	local kdir=$1 missing
 	kbuild "$kdir" defconfig
@@ -239,6 +257,11 @@ configure_uml() {
 }
 
 uml_config() {
+	if [ "$kernel" = debug-smp ]; then
+		# The first one that names an option says what it is.
+		recipe "$KERNELS"/{debug-smp,debug,uml}.config | awk -F = '!named[$1]++'
+		return
+	fi
 	recipe "$KERNELS/uml.config"
 	case $kernel in
 	debug) recipe "$KERNELS/debug.config" ;;
@@ -254,6 +277,11 @@ inputs() {
 	stock) declare -f kbuild finish make_stock ;;
 	uml | debug | bench)
 		declare -f kbuild finish make_uml configure_uml
+		echo "${source##*/}"
+		uml_config
+		;;
+	debug-smp)
+		declare -f kbuild finish make_debug-smp configure_uml
 		echo "${source##*/}"
 		uml_config
 		;;

@@ -74,7 +74,10 @@ scripts/prepare-kernel.sh uml >/dev/null
 scripts/prepare-kernel.sh debug >/dev/null
 
 case " $* " in
-*' --slow '*) slow ;;
+*' --slow '*)
+	scripts/prepare-kernel.sh debug-smp >/dev/null
+	slow
+	;;
 *) quick ;;
 esac
 suite guests cat selftests/run "$@"

@@ -25,11 +25,11 @@ among() {
 words() {
 	local file=$1 field=$2 word values=()
 	case $field in
-	kernels) values=(stock uml debug) ;;
+	kernels) values=(stock uml debug debug-smp) ;;
 	drivers) values=(c rust) ;;
 	excuse) values=(no) ;;
 	pairs) values=("c,rust" "rust,c" "rust,rust" "c,c") ;;
-	slow) values=(yes stock uml debug stock-7.2 {stock,uml,debug,stock-7.2}/{c,rust}) ;;
+	slow) values=(yes stock uml debug debug-smp stock-7.2 {stock,uml,debug,debug-smp,stock-7.2}/{c,rust}) ;;
 	timeout) [[ $3 =~ ^[1-9][0-9]*$ ]] || complain "$file" "$field: $3"; return ;;
 	append) return ;;
 	needs)

@@ -4,14 +4,14 @@
 # Loading and unloading, again and again, with devices, sessions and traffic in every state that
 # unloading may find them in; then nothing is left of it.  WG_CHURN is how many times.
 #
-# kernels: uml debug
+# kernels: uml debug debug-smp
 # timeout: 1200
 # slow: yes
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
 # Each takes longer where all is watched.
-cycles=${WG_CHURN:-$([[ ${WG_KERNEL-} == debug ]] && echo 100 || echo 200)}
+cycles=${WG_CHURN:-$([[ ${WG_KERNEL-} == debug* ]] && echo 100 || echo 200)}
 
 loaded() {
 	[[ -d /sys/module/wireguard ]]
@@ -151,7 +151,7 @@ is 'it is gone' "$(ls -d /sys/module/wireguard 2>&1)" "ls: cannot access '/sys/m
 is 'no cache is left' "$(grep -E '^(wg_|allowedips|peer_cache)' /proc/slabinfo | cut -d' ' -f1 | xargs)" ''
 is 'no socket is left' "$(ports a; ports b)" ''
 # Those who watch keep books, which grow; they also find what is lost.
-if [[ $before && ${WG_KERNEL-} != debug ]]; then
+if [[ $before && ${WG_KERNEL-} != debug* ]]; then
 	after=$(memory)
 	measured=$((cycles - 12))
 	note "memory: $before kB before, $after kB after $measured cycles"

@@ -6,8 +6,9 @@
 # namespaces that come and go.  What must hold is that the kernel has nothing to complain about,
 # and that a tunnel works when it is over.  WG_STORM is how many seconds each of them lasts.
 #
-# kernels: uml debug
+# kernels: uml debug debug-smp
 # timeout: 400
+# slow: debug-smp
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
