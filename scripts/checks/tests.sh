@@ -32,6 +32,11 @@ words() {
 	slow) values=(yes stock uml debug debug-smp stock-7.2 {stock,uml,debug,debug-smp,stock-7.2}/{c,rust}) ;;
 	timeout) [[ $3 =~ ^[1-9][0-9]*$ ]] || complain "$file" "$field: $3"; return ;;
 	append) return ;;
+	reports)
+		# It is taken for an extended regular expression.
+		[ "$(grep -cE "$3" </dev/null 2>&1)" = 0 ] || complain "$file" "$field: $3"
+		return
+		;;
 	needs)
 		[ -d "$WG_TOP/selftests/needs/$3" ] || [ -x "$WG_TOP/selftests/needs/$3.sh" ] ||
 			complain "$file" "there is no selftests/needs/$3, nor $3.sh"
@@ -53,7 +58,7 @@ judge() {
 	local file=$1 field value fields=()
 	while read -r field value; do
 		field=${field%:}
-		among "$field" kernels drivers pairs timeout append slow excuse needs outside || {
+		among "$field" kernels drivers pairs timeout append slow excuse reports needs outside || {
 			complain "$file" "no such field: $field"
 			continue
 		}
@@ -94,4 +99,5 @@ noticed $'kernels: uml\n# outside: nothing' 'there is no selftests/guest/*/nothi
 noticed $'kernels: uml\n# timeout: soon' 'timeout: soon'
 noticed $'kernels: uml\n# slow: stock/d' 'slow: stock/d'
 noticed $'kernels: uml\n# excuse: yes' 'excuse: yes'
+noticed $'kernels: uml\n# reports: (a' 'reports: (a'
 noticed $'kernels: uml\n# kernels: stock' 'twice: kernels'
