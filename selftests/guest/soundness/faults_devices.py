@@ -99,7 +99,10 @@ def rmmod():
         def all_gone(wrong):
             return "the device is left" if exists() else has_family(wrong or errno.ENOENT)
 
-        sweep("rmmod", in_use, lambda _: unload(), all_gone, refuses=False)
+        def remove(_):
+            call(DELETE_MODULE, b"wireguard", os.O_NONBLOCK)
+
+        sweep("rmmod", in_use, remove, all_gone, refuses=False)
 
 
 # Devices ------------------------------------------------------------------------------------------
