@@ -7,7 +7,7 @@
 #
 # kernels: debug debug-smp
 # timeout: 120
-# slow: debug-smp
+# slow: yes
 # reports: WARNING: (lib/dynamic_debug.c:.* at ddebug_module_notify|net/core/dev.c:.* at __dev_change_net_namespace)
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
