@@ -207,13 +207,18 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], in which case the peer has lost some of them.
+    /// [`ENOMEM`], in which case nothing is changed.
     pub(crate) fn remove_all(&mut self, prefixes: &mut Prefixes) -> Result {
-        while let Some(first) = prefixes.cursor_front() {
-            let (&sequence, &prefix) = first.current();
-            if let Some(table) = self.table.remove(&prefix).map_err(|_| ENOMEM)? {
-                self.table = table;
+        let mut table = self.table.clone();
+        for prefix in prefixes.values() {
+            if let Some(next) = table.remove(prefix).map_err(|_| ENOMEM)? {
+                table = next;
             }
+            cond_resched();
+        }
+        self.table = table;
+        while let Some(first) = prefixes.cursor_front() {
+            let sequence = *first.current().0;
             prefixes.remove(&sequence);
             self.sequence = self.sequence.wrapping_add(1);
             cond_resched();

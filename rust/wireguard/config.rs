@@ -329,7 +329,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], in which case it may have lost some.
+    /// [`ENOMEM`], in which case it has lost none.
     pub(crate) fn clear_allowed_ips(&self, config: &mut Config, peer: &Peer) -> Result {
         match config.peers.get_mut(&peer.id()) {
             Some(own) => config.allowed_ips.remove_all(&mut own.prefixes),

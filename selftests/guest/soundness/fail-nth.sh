@@ -8,7 +8,7 @@
 # kernels: debug debug-smp
 # timeout: 120
 # slow: yes
-# reports: WARNING: (lib/dynamic_debug.c:.* at ddebug_module_notify|net/core/dev.c:.* at __dev_change_net_namespace)
+# reports: WARNING: lib/dynamic_debug.c:.* at ddebug_module_notify
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/failing.sh"

@@ -6,12 +6,12 @@
 # move whenever they may, a tunnel goes on as well as it can and works when that is over.
 # WG_FAULTS is a step: with 1, each single allocation of a request is made to fail.
 # WG_FAULTS_SECONDS is how long the rest takes.  The kernel itself warns when there is no memory for
-# a module's table of debug messages, or for files in /sys of a device that moves.
+# a module's table of debug messages.
 #
 # kernels: debug debug-smp
 # timeout: 900
 # slow: yes
-# reports: WARNING: (lib/dynamic_debug.c:.* at ddebug_module_notify|net/core/dev.c:.* at __dev_change_net_namespace)
+# reports: WARNING: lib/dynamic_debug.c:.* at ddebug_module_notify
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/failing.sh"

@@ -305,8 +305,6 @@ def progress(before, steps):
             now.pop(number, None)
         elif what == "add":
             now.setdefault(number, [])
-        elif what == "replace IPv4":
-            now[number] = [each for each in now[number] if ":" in each]
         elif what == "replace":
             now[number] = []
         elif what in ("allow", "take"):
@@ -323,8 +321,6 @@ def adding(lists, replace=False):
     for number, each in enumerate(lists):
         yield "add", number, None
         if replace:
-            # Ours takes memory to remove them, for one family after the other.
-            yield "replace IPv4", number, None
             yield "replace", number, None
         for one in each:
             yield "allow", number, one
