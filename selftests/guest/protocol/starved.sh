@@ -41,10 +41,10 @@ for ((nth = 1; nth <= places; nth++)); do
 	at a ping -n -q -c 1 -W 1 192.168.241.2 > /dev/null || true
 	check "allocation $nth: there is a handshake" eventually handshaken a
 	mattered=$((mattered + (SECONDS - began >= 4)))
-	left=$(< "$faults/failslab/times")
+	unspent=$(< "$faults/failslab/times")
 	quiet
 	untunnel
-	((left == 0)) || break
+	((unspent == 0)) || break
 	# An interval of 1 is not counted.
 	((interval == 1)) || counted=$interval
 done
