@@ -158,6 +158,9 @@ impl Delay {
     const RETRANSMIT_HANDSHAKE: Self = Self::new(REKEY_TIMEOUT, true);
     /// Until received data is answered.
     const SEND_KEEPALIVE: Self = Self::new(KEEPALIVE_TIMEOUT, false);
+    /// At least until a persistent keepalive that was not sent is tried again: a handshake is begun again
+    /// before, with whatever that changes.
+    const KEEPALIVE_AGAIN: Self = Self::new(REKEY_TIMEOUT + 1, false);
     /// Until silence is answered by a handshake.
     const NEW_HANDSHAKE: Self = Self::new(KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, true);
     /// Until the keys are wiped.
@@ -169,6 +172,14 @@ impl Delay {
             seconds: seconds.into(),
             jitter: false,
         })
+    }
+
+    /// Returns the longer one, without jitter.
+    fn max(self, other: Self) -> Self {
+        Self {
+            seconds: self.seconds.max(other.seconds),
+            jitter: false,
+        }
     }
 
     /// Makes a delay from constants of the protocol, which are small.
@@ -339,7 +350,9 @@ pub fn expired(
         Timer::ZeroKeyMaterial => Expired::ZeroKeyMaterial,
         Timer::PersistentKeepalive => match Delay::persistent_keepalive(persistent_keepalive) {
             None => Expired::Nothing,
-            again => Expired::SendKeepalive { again },
+            Some(delay) => Expired::SendKeepalive {
+                again: Some(delay.max(Delay::KEEPALIVE_AGAIN)),
+            },
         },
     }
 }

@@ -211,12 +211,17 @@ impl Editor {
     pub(crate) fn remove_all(&mut self, prefixes: &mut Prefixes) -> Result {
         let mut table = self.table.clone();
         for prefix in prefixes.values() {
-            if let Some(next) = table.remove(prefix).map_err(|_| ENOMEM)? {
-                table = next;
+            match table.remove(prefix) {
+                Ok(Some(next)) => table = next,
+                Ok(None) => (),
+                Err(_) => {
+                    table.dismantle(cond_resched);
+                    return Err(ENOMEM);
+                }
             }
             cond_resched();
         }
-        self.table = table;
+        core::mem::replace(&mut self.table, table).dismantle(cond_resched);
         while let Some(first) = prefixes.cursor_front() {
             let sequence = *first.current().0;
             prefixes.remove(&sequence);

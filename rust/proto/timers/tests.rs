@@ -253,12 +253,14 @@ fn acts_on_the_other_timers() {
             expired(Timer::ZeroKeyMaterial, 20, other, other, 0),
             Expired::ZeroKeyMaterial
         );
-        assert_eq!(
-            expired(Timer::PersistentKeepalive, 20, other, other, 1),
-            Expired::SendKeepalive {
-                again: Some(seconds(1))
-            }
-        );
+        for (interval, again) in [(1, 6), (6, 6), (7, 7), (u16::MAX, 65535)] {
+            assert_eq!(
+                expired(Timer::PersistentKeepalive, 20, other, other, interval),
+                Expired::SendKeepalive {
+                    again: Some(seconds(again))
+                }
+            );
+        }
         assert_eq!(
             expired(Timer::PersistentKeepalive, 20, other, other, 0),
             Expired::Nothing

@@ -174,7 +174,9 @@ impl Peer {
                 (Timer::RetransmitHandshake, Past::On(ResponseAccepted | Confirmed)) => None,
                 // Ten seconds after the first data that nothing was sent after.
                 (Timer::SendKeepalive, Past::On(DataReceived)) => at.or(Some(now + seconds(10))),
-                (Timer::SendKeepalive, Past::Again | Past::On(NoKeepalive)) => Some(now + seconds(10)),
+                (Timer::SendKeepalive, Past::Again | Past::On(NoKeepalive)) => {
+                    Some(now + seconds(10))
+                }
                 (Timer::SendKeepalive, Past::GaveUp) => None,
                 (Timer::SendKeepalive, _) if sends => None,
                 // Fifteen seconds after the first data that nothing was received after.
@@ -196,7 +198,7 @@ impl Peer {
                 (Timer::PersistentKeepalive, Past::Fired(Timer::PersistentKeepalive))
                     if *keepalive != 0 =>
                 {
-                    Some(now + seconds((*keepalive).into()))
+                    Some(now + seconds(u32::from(*keepalive).max(6)))
                 }
                 (_, Past::Fired(fired)) if *fired == timer => None,
                 _ => at,
