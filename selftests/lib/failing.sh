@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Memory that runs out, for the tests faults and fail-nth. Sourced after lib.sh.
+# Memory that runs out, for the test faults. Sourced after lib.sh.
 
 # The kernel tells where vmalloc() failed; that it does is what this is about.
 TROUBLE=${TROUBLE/|Call Trace/}
@@ -12,6 +12,7 @@ settings=(default)
 
 undo() {
 	quiet
+	anyone
 	[[ -d /sys/module/wireguard ]] || module_load
 }
 
@@ -98,10 +99,6 @@ one_by_one() {
 		check "$parallel: it works, both ways" reaches b 192.168.241.1
 		untunnel
 	done
-	tunnel
-	part at a python3 "$HERE/faults.py" suspend 192.168.241.2
-	check 'it works' reaches a 192.168.241.2
-	untunnel
 }
 
 # unregistrable: somebody else refuses to have a device registered.
@@ -154,10 +151,16 @@ survives() {
 	check "$1, both ways" reaches b fd00::1
 }
 
+# failed KIND: some has failed.
+plenty=1000000000
+failed() {
+	(($(< "$faults/$1/times") < plenty))
+}
+
 # at_random SECONDS KIND...: for as long, allocations fail at random: those of the driver, or of packets; or
 # whoever may move a packet does, and what still points into the old one is found out; or both.
 at_random() {
-	local parallel kind kinds=("${@:2}") each
+	local parallel kind kinds=("${@:2}") each each_of
 	each=$(($1 / ${#settings[@]} / ${#kinds[@]}))
 	for parallel in "${settings[@]}"; do
 		note "at random, $parallel: ${kinds[*]}, $each s each"
@@ -165,6 +168,9 @@ at_random() {
 		tunnel
 		ours
 		for kind in "${kinds[@]}"; do
+			for each_of in failslab fail_page_alloc fail_skb_realloc; do
+				knob "$each_of" times="$plenty"
+			done
 			case $kind in
 			driver) knob failslab probability=20; knob fail_page_alloc probability=20 ;;
 			packets) anyone; packets_fail; knob failslab probability=5 ;;
@@ -179,6 +185,10 @@ at_random() {
 			life "$each"
 			quiet
 			anyone
+			case $kind in
+			moves | both) check "$parallel, $kind: packets moved" failed fail_skb_realloc ;;&
+			driver | packets | both) check "$parallel, $kind: there was no memory" failed failslab ;;
+			esac
 			survives "$parallel, $kind: memory is there again"
 			ours
 		done

@@ -4,7 +4,7 @@ bytes."""
 
 import struct
 
-from requests_model import AF_INET, AF_INET6, ZERO
+from requests_model import AF_INET, AF_INET6, ZERO, public_of
 from wgnl import (
     F_ACK,
     F_DUMP,
@@ -24,6 +24,8 @@ from wgnl import (
 # Of as many peers, most requests are about the same ones.
 KEYS = [key(n) for n in range(24)]
 PRIVATE = [ZERO, bytes(range(32)), b"\x40" * 32, b"\xf8" + b"\x41" * 31]
+# A device is not to be a peer of its own.
+OWN = [public_of(one) for one in PRIVATE[1:]]
 PORTS = [0, 0, 7, 51820, 51821, 12345, 65535]
 RECENT = 32
 ODD_LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 255, 65535]
@@ -91,7 +93,7 @@ class Grammar:
         return endpoint6(address, port, rnd.choice((0, 0, 0x12345678)), rnd.choice((0, 0, 1, 77)))
 
     def peer(self):
-        tree = [(Peer.PUBLIC_KEY, self.rnd.choice(KEYS))]
+        tree = [(Peer.PUBLIC_KEY, self.rnd.choice(KEYS + OWN))]
         return tree + self.some(
             (0.3, Peer.PRESHARED_KEY, lambda: self.rnd.choice((ZERO, KEYS[1], KEYS[2]))),
             (0.3, Peer.FLAGS, lambda: self.u32(0, 1, 2, 2, 4, 4, 6, 7)),

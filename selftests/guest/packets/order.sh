@@ -4,10 +4,10 @@
 # The packets of a flow stay in order, whoever works on them: this CPU, another one, or now this
 # and now another, as the load comes and goes.
 #
-# kernels: uml debug debug-smp
+# kernels: uml debug
 # excuse: no
 # timeout: 300
-# slow: debug debug-smp
+# slow: debug
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

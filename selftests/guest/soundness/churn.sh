@@ -4,7 +4,7 @@
 # Loading and unloading, again and again, with devices, sessions and traffic in every state that
 # unloading may find them in; then nothing is left of it.  WG_CHURN is how many times.
 #
-# kernels: uml debug debug-smp
+# kernels: uml debug
 # timeout: 1200
 # slow: yes
 

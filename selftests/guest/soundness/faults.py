@@ -313,7 +313,6 @@ def main():
         leftovers,
         faults_traffic.send,
         faults_traffic.handshake,
-        faults_traffic.suspend,
     )
     {part.__name__: part for part in parts}[sys.argv[1]]()
 

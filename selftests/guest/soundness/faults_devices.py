@@ -64,8 +64,10 @@ def file_of_module():
     with open("/proc/sys/kernel/modprobe", "r+") as modprobe:
         path = modprobe.read()
         os.pwrite(modprobe.fileno(), b"\n", 0)
-        yield file
-        os.pwrite(modprobe.fileno(), path.encode(), 0)
+        try:
+            yield file
+        finally:
+            os.pwrite(modprobe.fileno(), path.encode(), 0)
     os.close(file)
 
 

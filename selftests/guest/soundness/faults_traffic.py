@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A tunnel, for faults.py: what is sent, how sessions are made, and a suspend.
+"""A tunnel, for faults.py: what is sent, and how sessions are made.
 
 The arguments are the address at the other end, and the namespace that this is in.
 """
 
 import contextlib
-import errno
 import os
 import socket
 import struct
@@ -36,8 +35,6 @@ from wgnl import (
 
 TUNNEL = "wg0"
 UDP_SEGMENT = 103
-POWER = "/sys/power"
-PM_TEST_DELAY = "/sys/module/suspend/parameters/pm_test_delay"
 
 
 def sender(segment=0):
@@ -127,30 +124,3 @@ def handshake():
         refuses=False,
         faults=WorkersFaults(),
     )
-
-
-def suspend():
-    """As far as to where the processes are frozen, if the kernel can end it there."""
-    if not os.path.exists(f"{POWER}/pm_test") or not os.path.exists(PM_TEST_DELAY):
-        tap.note("this kernel cannot be suspended for a test")
-        return
-    write(f"{POWER}/pm_test", b"freezer")
-    write(PM_TEST_DELAY, b"0")
-    state = os.open(f"{POWER}/state", os.O_WRONLY)
-    # A process may be in the midst of something.
-    refused = (errno.EBUSY, errno.EAGAIN)
-    sweep(
-        "a suspend",
-        lambda: sender().sendto(b"", (sys.argv[2], 9)),
-        lambda _: os.write(state, b"freeze"),
-        lambda wrong: None,
-        also=refused,
-        mattered=False,
-    )
-    os.close(state)
-    write(f"{POWER}/pm_test", b"none")
-
-
-def write(path, value):
-    with open(path, "wb") as file:
-        file.write(value)

@@ -6,11 +6,11 @@
 # nothing to complain about: nothing may be released in a namespace that is gone, nor be freed while
 # another subsystem looks at it.  WG_ROUNDS is how often each case is tried.
 #
-# kernels: stock uml debug debug-smp
+# kernels: stock uml debug
 # excuse: no
 # timeout: 600
 # append: slub_debug=FZPU rcu_nocbs=all
-# slow: stock/c uml/c debug-smp
+# slow: stock/c uml/c
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

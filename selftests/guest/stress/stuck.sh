@@ -6,9 +6,9 @@
 # when the task came. Other CPUs are to do what it does not get to, and nothing is to wait for it.
 # The in-tree driver waits, which is not counted against it.
 #
-# kernels: uml debug-smp
+# kernels: uml
 # timeout: 240
-# slow: uml/c debug-smp
+# slow: uml/c
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
