@@ -13,6 +13,7 @@
 //! - [`module`]: safe unloading of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
 //! - [`notifier`]: notifications of suspend, hibernation and VM forks.
+//! - [`prelude`]: what most sources import.
 //! - [`random`]: random numbers.
 //! - [`sync`]: RCU pointers and tables, locks and guards that keep bottom halves off.
 //! - [`task`]: the current task.
@@ -28,6 +29,7 @@ pub mod mm;
 pub mod module;
 pub mod net;
 pub mod notifier;
+pub mod prelude;
 pub mod random;
 pub mod sync;
 pub mod task;

@@ -18,32 +18,7 @@ use crate::{
     },
     globals::Globals, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    },
-    workqueue::{
-        impl_has_work,
-        new_work,
-        Work,
-        WorkItem, //
-    }, //
-};
-use wg_kernel::{
-    net::{
-        addr::SocketAddr,
-        skbuff::{
-            Outer,
-            SkBuff, //
-        }, //
-    },
-    pr_debug_ratelimited,
-    random,
-    sync::rcu,
-    time, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::{
     admission::{
         self,
@@ -56,11 +31,7 @@ use wg_proto::{
     },
     limits,
     secret,
-    wire::{
-        self,
-        Index,
-        Kind, //
-    }, //
+    wire, //
 };
 
 /// An incoming handshake message that was let in.
@@ -71,7 +42,7 @@ struct Incoming {
     device: Arc<Device>,
     /// The epoch in which the message arrived.
     epoch: Epoch,
-    kind: Kind,
+    kind: wire::Kind,
     /// The message, of which only as many bytes count as its kind has.
     bytes: [u8; wire::INITIATION_LEN],
     outer: Outer,
@@ -105,7 +76,7 @@ impl WorkItem for Incoming {
 impl Device {
     /// Receives a handshake message: queues it, unless too many are queued or it is of no use.
     #[cold]
-    pub(crate) fn queue_handshake(self: &Arc<Self>, kind: Kind, skb: SkBuff) {
+    pub(crate) fn queue_handshake(self: &Arc<Self>, kind: wire::Kind, skb: SkBuff) {
         let Some(outer) = skb.outer() else {
             return;
         };
@@ -129,9 +100,9 @@ impl Device {
     }
 
     /// Returns whether a message should be queued.
-    fn lets_in(&self, kind: Kind, message: &[u8], outer: &Outer) -> bool {
+    fn lets_in(&self, kind: wire::Kind, message: &[u8], outer: &Outer) -> bool {
         let guard = rcu::read_lock();
-        let is_reply = kind == Kind::CookieReply;
+        let is_reply = kind == wire::Kind::CookieReply;
         if is_reply {
             pr_debug_ratelimited!(
                 "{}: Receiving cookie response from {}\n",
@@ -152,7 +123,7 @@ impl Device {
     /// Queues a message that was let in, unless memory runs out.
     fn enqueue_handshake(
         self: &Arc<Self>,
-        kind: Kind,
+        kind: wire::Kind,
         bytes: [u8; wire::INITIATION_LEN],
         outer: Outer,
     ) {
@@ -179,7 +150,12 @@ impl Device {
     /// Checks a message from the queue, and under load its cookie.
     ///
     /// Returns our identity if it is to be processed. If it lacks a cookie, a cookie reply is sent.
-    pub(crate) fn admit(&self, message: &[u8], sender: Index, outer: &Outer) -> Option<Identity> {
+    pub(crate) fn admit(
+        &self,
+        message: &[u8],
+        sender: wire::Index,
+        outer: &Outer,
+    ) -> Option<Identity> {
         let identity = self.identity()?;
         let source = match &outer.source {
             SocketAddr::V4 { addr, port } => Source::v4(addr, *port),

@@ -8,24 +8,14 @@
 use crate::peer::Peer;
 use kernel::{
     fmt,
-    prelude::*,
-    rbtree::RBTree,
-    sync::{
-        Arc,
-        UniqueArc, //
-    }, //
+    sync::UniqueArc, //
 };
 use wg_kernel::{
     net::addr::{
         Ipv4,
         Ipv6, //
     },
-    rcu_object,
-    sync::rcu::{
-        RcuArc,
-        Release, //
-    },
-    task::cond_resched, //
+    prelude::*, //
 };
 use wg_proto::allowed_ips::{
     Addr,
@@ -66,7 +56,7 @@ pub(crate) struct AllowedIps {
 }
 
 rcu_object!(AllowedIps);
-impl Release for AllowedIps {}
+impl rcu::Release for AllowedIps {}
 
 impl AllowedIps {
     /// Returns the peer with the longest prefix of `addr`.

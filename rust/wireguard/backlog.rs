@@ -3,30 +3,12 @@
 //! How much work is under way: the jobs of a device, which are limited, and those that wait on one CPU.
 
 use crate::{
-    control::count_messages,
+    control,
     device::Device,
     queue::Task, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    },
-    workqueue::{
-        impl_has_work,
-        new_work,
-        Work,
-        WorkItem, //
-    }, //
-};
 use wg_kernel::{
-    cpu,
-    net::skbuff::SkBuffList,
-    time,
+    prelude::*,
     workqueue::{
         self,
         OwnedQueue, //
@@ -154,7 +136,11 @@ impl Share {
         let (direction, size, limit) = match task {
             // Packets that are sent at once are, or were, one GSO packet, unless they waited for a session.
             Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
-            Task::Decrypt { .. } => (Direction::In, count_messages(packets), MAX_MESSAGES_IN),
+            Task::Decrypt { .. } => (
+                Direction::In,
+                control::count_messages(packets),
+                MAX_MESSAGES_IN,
+            ),
         };
         let share = Self {
             device: device.clone(),

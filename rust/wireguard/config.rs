@@ -19,23 +19,12 @@ use crate::{
     peer::Peer, //
 };
 use kernel::{
-    prelude::*,
-    rbtree::{
-        CursorMut,
-        RBTree, //
-    },
-    sync::{
-        Arc,
-        UniqueArc, //
-    }, //
+    rbtree::CursorMut,
+    sync::UniqueArc, //
 };
 use wg_kernel::{
-    sync::rcu::{
-        self,
-        RcuArc,
-        Retired, //
-    },
-    task::cond_resched, //
+    prelude::*,
+    sync::rcu::Retired, //
 };
 use wg_proto::{
     allowed_ips::Prefix,

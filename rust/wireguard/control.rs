@@ -5,11 +5,12 @@
 //!
 //! The MTU and the DS field are noted for outgoing packets, the counts of messages for incoming ones.
 
-use wg_kernel::net::skbuff::{
-    SkBuff,
-    SkBuffList,
-    CB_WORDS,
-    NET_SKB_PAD, //
+use wg_kernel::{
+    net::skbuff::{
+        CB_WORDS,
+        NET_SKB_PAD, //
+    },
+    prelude::*, //
 };
 use wg_proto::wire;
 

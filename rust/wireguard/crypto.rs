@@ -2,12 +2,14 @@
 
 //! The kernel's cryptographic library behind the protocol's traits.
 
-use kernel::sync::Arc;
-use wg_kernel::crypto::{
-    self,
-    blake2s,
-    chacha20poly1305,
-    curve25519, //
+use wg_kernel::{
+    crypto::{
+        self,
+        blake2s,
+        chacha20poly1305,
+        curve25519, //
+    },
+    prelude::*, //
 };
 use wg_proto::{
     crypto::Suite,

@@ -11,17 +11,12 @@ use self::epoch::Epochs;
 use crate::{
     allowed_ips::AllowedIps,
     config::Config,
-    control::{
-        HEADROOM,
-        OUTER_HEADERS,
-        TAILROOM, //
-    },
+    control,
     crypto::Identity,
     doorkeeper::Doorkeeper,
     globals::{
         self,
-        Globals,
-        Place, //
+        Globals, //
     },
     inbox::Inbox,
     load::Load,
@@ -34,25 +29,13 @@ use crate::{
 };
 use kernel::{
     cpu::nr_cpu_ids,
-    new_mutex,
-    prelude::*,
-    str::CString,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
-    }, //
+    str::CString, //
 };
 use wg_kernel::{
     compat::{
         param,
         u32_as_usize, //
     },
-    cpu,
     module,
     net::{
         namespace::{
@@ -60,37 +43,10 @@ use wg_kernel::{
             WeakNet, //
         },
         napi::Napi,
-        netdevice::{
-            self,
-            Link,
-            LinkOps,
-            Name,
-            Operations,
-            Setup, //
-        },
-        rtnetlink,
-        skbuff::{
-            OutgoingSkBuff,
-            SkBuff, //
-        },
         udp_tunnel::Receive, //
     },
-    new_spinlock_bh,
-    pr_debug,
-    random,
-    sync::{
-        bh::{
-            self,
-            Softirq, //
-        },
-        rcu::{
-            self,
-            hash::HashTable,
-            Guard,
-            Slot, //
-        },
-        SpinLockBh, //
-    },
+    prelude::*,
+    sync::rcu::hash::HashTable,
     workqueue::{
         Flag,
         OwnedQueue, //
@@ -102,7 +58,7 @@ use wg_proto::{
 };
 
 /// What our headers and the outer ones add to a packet.
-const OVERHEAD: u32 = (wire::DATA_MIN_LEN + OUTER_HEADERS) as u32;
+const OVERHEAD: u32 = (wire::DATA_MIN_LEN + control::OUTER_HEADERS) as u32;
 
 /// MTU of Ethernet.
 const ETHERNET_MTU: u32 = 1500;
@@ -150,13 +106,13 @@ pub(crate) struct Device {
     /// A number that no other interface of this boot has.
     id: u64,
     /// The link to the network device.
-    pub(crate) link: Link,
+    pub(crate) link: netdevice::Link,
     /// The namespace that the sockets are in.
     pub(crate) transport_net: WeakNet,
     /// A place reserved in the list of devices, until it is used: once the interface is visible, it must not
     /// be missing there for want of memory.
     #[pin]
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<globals::Place>>,
     #[pin]
     pub(crate) config: Mutex<Config>,
     /// Our static identity; users take a reference of their own first.
@@ -194,7 +150,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new(link: Link, net: &Net, name: Name) -> Result<Arc<Self>> {
+    fn new(link: netdevice::Link, net: &Net, name: netdevice::Name) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}", name))?;
         let queues = Queues::new(&name)?;
         let mut inboxes = KVec::with_capacity(u32_as_usize(nr_cpu_ids()), GFP_KERNEL)?;
@@ -203,7 +159,7 @@ impl Device {
             inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
         }
         let transport_net = WeakNet::new(net);
-        let place = Place::new(GFP_KERNEL)?;
+        let place = globals::Place::new(GFP_KERNEL)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id: COUNT.fetch_add(1, Relaxed),
@@ -238,7 +194,7 @@ impl Device {
     }
 
     /// Returns the name of the interface.
-    pub(crate) fn name(&self) -> Name {
+    pub(crate) fn name(&self) -> netdevice::Name {
         self.link.name()
     }
 
@@ -360,25 +316,25 @@ impl Device {
 pub(crate) struct WireGuard;
 
 /// The rtnetlink operations, by which our interfaces are recognised.
-static LINK_OPS: LinkOps<WireGuard> = LinkOps::new();
+static LINK_OPS: netdevice::LinkOps<WireGuard> = netdevice::LinkOps::new();
 
 #[vtable]
-impl Operations for WireGuard {
+impl netdevice::Operations for WireGuard {
     const KIND: &'static CStr = c"wireguard";
 
     type Data = Device;
 
-    fn link_ops() -> &'static LinkOps<Self> {
+    fn link_ops() -> &'static netdevice::LinkOps<Self> {
         &LINK_OPS
     }
 
-    fn setup(setup: &mut Setup<'_>) {
+    fn setup(setup: &mut netdevice::Setup<'_>) {
         setup.ip_tunnel();
-        setup.room(HEADROOM as u16, TAILROOM as u16);
+        setup.room(control::HEADROOM as u16, control::TAILROOM as u16);
         setup.mtu(ETHERNET_MTU - OVERHEAD, MAX_MTU);
     }
 
-    fn new_link(link: Link, net: &Net, name: Name) -> Result<Arc<Device>> {
+    fn new_link(link: netdevice::Link, net: &Net, name: netdevice::Name) -> Result<Arc<Device>> {
         Device::new(link, net, name)
     }
 

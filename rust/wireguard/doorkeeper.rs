@@ -3,21 +3,14 @@
 //! Drops messages of senders that do not know our public key, before anything is allocated for them.
 
 use crate::crypto::Identity;
-use kernel::prelude::*;
-use wg_kernel::{
-    rcu_object,
-    sync::rcu::{
-        RcuArc,
-        Release, //
-    }, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::mac::FirstMac;
 
 /// Turns away senders that do not know our public key. Part of our static identity, and replaced with it.
 pub(crate) struct Doorkeeper(FirstMac);
 
 rcu_object!(Doorkeeper);
-impl Release for Doorkeeper {}
+impl rcu::Release for Doorkeeper {}
 
 impl Doorkeeper {
     /// Creates the doorkeeper of a static identity.

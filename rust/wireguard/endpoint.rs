@@ -4,27 +4,18 @@
 
 use kernel::{
     alloc::Flags,
-    prelude::*,
     sync::SetOnce, //
 };
 use wg_kernel::{
     net::{
-        addr::SocketAddr,
         family::{
             Inet,
             Inet6, //
         },
         route::DstCache,
-        skbuff::{
-            Local,
-            Outer, //
-        }, //
+        skbuff::Local, //
     },
-    rcu_object,
-    sync::rcu::{
-        RcuArc,
-        Release, //
-    }, //
+    prelude::*, //
 };
 
 /// Our address that a peer last sent to.
@@ -55,7 +46,7 @@ pub(crate) enum Cache {
 }
 
 rcu_object!(Endpoint);
-impl Release for Endpoint {}
+impl rcu::Release for Endpoint {}
 
 impl Endpoint {
     /// Creates an endpoint.

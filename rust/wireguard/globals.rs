@@ -9,36 +9,10 @@ use crate::{
         Verdict, //
     }, //
 };
-use kernel::{
-    new_mutex,
-    prelude::*,
-    rbtree::{
-        RBTree,
-        RBTreeNodeReservation, //
-    },
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
-    }, //
-};
+use kernel::rbtree::RBTreeNodeReservation;
 use wg_kernel::{
-    net::addr::SocketAddr,
     notifier::Rest,
-    rcu_object,
-    sync::{
-        rcu::{
-            self,
-            Borrow,
-            RcuArc,
-            Release,
-            Slot, //
-        }, //
-    },
-    time,
+    prelude::*,
     timer::{
         Expire,
         Timers, //
@@ -69,7 +43,7 @@ pub(crate) struct Globals {
 }
 
 rcu_object!(Globals, timers: timers);
-impl Release for Globals {}
+impl rcu::Release for Globals {}
 
 impl Globals {
     /// Creates the state that devices share.

@@ -18,36 +18,13 @@ use crate::{
     lookup::Entry,
     peer::Peer, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
-use wg_kernel::{
-    net::skbuff::Outer,
-    pr_debug_ratelimited,
-    random,
-    sync::{
-        bh,
-        rcu::{
-            self,
-            RcuArc, //
-        }, //
-    },
-    time, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::{
     handshake::Claim,
     secret::Secret,
     tai64n::Timestamp,
     timers::Occasion,
-    wire::{
-        self,
-        CookieReply,
-        Index,
-        Initiation,
-        Kind,
-        Response, //
-    }, //
+    wire, //
 };
 
 impl Device {
@@ -58,15 +35,15 @@ impl Device {
     pub(crate) fn answer(
         self: &Arc<Self>,
         epoch: Epoch,
-        kind: Kind,
+        kind: wire::Kind,
         message: &[u8],
         outer: &Outer,
     ) {
         let peer = match kind {
-            Kind::Initiation => self.answer_initiation(epoch, message, outer),
-            Kind::Response => self.answer_response(epoch, message, outer),
-            Kind::CookieReply => return self.take_cookie(epoch, message),
-            Kind::Data => None,
+            wire::Kind::Initiation => self.answer_initiation(epoch, message, outer),
+            wire::Kind::Response => self.answer_response(epoch, message, outer),
+            wire::Kind::CookieReply => return self.take_cookie(epoch, message),
+            wire::Kind::Data => None,
         };
         let Some(peer) = peer else {
             return;
@@ -92,7 +69,7 @@ impl Device {
         bytes: &[u8],
         outer: &Outer,
     ) -> Option<RcuArc<Peer>> {
-        let message = Initiation::from_bytes(bytes.first_chunk()?)?;
+        let message = wire::Initiation::from_bytes(bytes.first_chunk()?)?;
         let identity = self.admit(bytes, message.sender, outer)?;
         let Some(peer) = self.consume_initiation(epoch, &identity, &message, outer) else {
             pr_debug_ratelimited!(
@@ -119,7 +96,7 @@ impl Device {
         &self,
         epoch: Epoch,
         identity: &Identity,
-        message: &Initiation,
+        message: &wire::Initiation,
         outer: &Outer,
     ) -> Option<RcuArc<Peer>> {
         let mut claim = Claim::new(identity, message);
@@ -152,7 +129,7 @@ impl Device {
         bytes: &[u8],
         outer: &Outer,
     ) -> Option<RcuArc<Peer>> {
-        let message = Response::from_bytes(bytes.first_chunk()?)?;
+        let message = wire::Response::from_bytes(bytes.first_chunk()?)?;
         self.admit(bytes, message.sender, outer)?;
         let peer = self.handshake_of(message.receiver);
         let accepted = peer.and_then(|peer| {
@@ -193,7 +170,7 @@ impl Device {
 
     /// Consumes a cookie reply.
     fn take_cookie(&self, epoch: Epoch, bytes: &[u8]) {
-        let Some(reply) = bytes.first_chunk().and_then(CookieReply::from_bytes) else {
+        let Some(reply) = bytes.first_chunk().and_then(wire::CookieReply::from_bytes) else {
             return;
         };
         let guard = rcu::read_lock();
@@ -220,7 +197,7 @@ impl Device {
     }
 
     /// Returns the peer of the pending handshake that our index `index` stands for.
-    fn handshake_of(&self, index: Index) -> Option<RcuArc<Peer>> {
+    fn handshake_of(&self, index: wire::Index) -> Option<RcuArc<Peer>> {
         let guard = rcu::read_lock();
         match self.indices.get(index, &guard)? {
             Entry::Handshake(peer) => Some(peer.clone()),

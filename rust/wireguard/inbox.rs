@@ -4,34 +4,14 @@
 
 use crate::{
     backlog::Backlog,
-    control::{
-        message_count,
-        set_message_count, //
-    },
+    control,
     load::Meter,
     queue::{
         Batch,
         Ordered, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    }, //
-};
-use wg_kernel::{
-    net::skbuff::{
-        SkBuff,
-        SkBuffList, //
-    },
-    new_spinlock_bh,
-    sync::SpinLockBh, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::limits;
 
 /// How many messages may wait to be decrypted on one CPU.
@@ -55,7 +35,7 @@ impl Waiting {
     #[inline]
     fn pop_front(&mut self) -> Option<SkBuff> {
         let skb = self.datagrams.pop_front()?;
-        self.messages = self.messages.wrapping_sub(message_count(&skb));
+        self.messages = self.messages.wrapping_sub(control::message_count(&skb));
         Some(skb)
     }
 }
@@ -122,7 +102,7 @@ impl Inbox {
         if self.full.load(Relaxed) {
             return;
         }
-        set_message_count(&mut skb, count);
+        control::set_message_count(&mut skb, count);
         let mut waiting = self.waiting.lock();
         if waiting.messages < MAX_WAITING {
             waiting.messages = waiting.messages.wrapping_add(count);

@@ -11,8 +11,7 @@ use crate::crypto::{
     Identity,
     Kernel, //
 };
-use kernel::prelude::*;
-use wg_kernel::compat::ENOKEY;
+use wg_kernel::prelude::*;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,

@@ -10,31 +10,7 @@ use crate::{
     lookup::Indices,
     peer::Peer, //
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
-    }, //
-};
-use wg_kernel::{
-    new_spinlock_bh,
-    pr_debug_ratelimited,
-    rcu_object,
-    sync::{
-        rcu::{
-            self,
-            Borrow,
-            Guard,
-            RcuArc,
-            Release,
-            Slot, //
-        },
-        SpinLockBh, //
-    },
-    time, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::{
     handshake::{
         Outcome,
@@ -47,10 +23,7 @@ use wg_proto::{
     },
     replay::Window,
     secret::Secret,
-    session::{
-        self,
-        Keypairs, //
-    },
+    session,
     wire::Index, //
 };
 
@@ -111,7 +84,7 @@ pub(crate) struct Keypair {
 
 rcu_object!(Keypair);
 
-impl Release for Keypair {
+impl rcu::Release for Keypair {
     fn release(&self) {
         pr_debug_ratelimited!(
             "{}: Keypair {} destroyed for peer {}\n",
@@ -313,7 +286,7 @@ impl Keypair {
 #[pin_data]
 pub(crate) struct Sessions {
     #[pin]
-    all: SpinLockBh<Keypairs<RcuArc<Keypair>>>,
+    all: SpinLockBh<session::Keypairs<RcuArc<Keypair>>>,
     current: Slot<Keypair>,
     next: Slot<Keypair>,
 }
@@ -322,7 +295,7 @@ impl Sessions {
     /// Creates an initialiser for no sessions.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            all <- new_spinlock_bh!(Keypairs::new(), "Sessions::all"),
+            all <- new_spinlock_bh!(session::Keypairs::new(), "Sessions::all"),
             current: Slot::new(None),
             next: Slot::new(None),
         })
@@ -453,7 +426,7 @@ impl Sessions {
     }
 
     /// Mirrors for readers what the lock protects.
-    fn publish(&self, all: &Keypairs<RcuArc<Keypair>>) {
+    fn publish(&self, all: &session::Keypairs<RcuArc<Keypair>>) {
         // Readers of `next` take the lock and check again, so either order will do.
         drop(self.next.swap(all.next.clone()));
         drop(self.current.swap(all.current.clone()));

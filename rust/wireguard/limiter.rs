@@ -2,20 +2,7 @@
 
 //! The load of handshakes, and the limit of their rate, over all devices.
 
-use kernel::{
-    prelude::*,
-    rbtree::RBTree,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
-use wg_kernel::{
-    net::addr::SocketAddr,
-    new_spinlock_bh,
-    sync::SpinLockBh,
-    time, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::ratelimit::{
     self,
     Bucket,

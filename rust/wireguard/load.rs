@@ -3,17 +3,10 @@
 //! The load of a device: when other CPUs are asked to help with encryption and decryption, which ones, and
 //! how much work is under way.
 
-use kernel::{
-    cpu::CpuId,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
+use kernel::cpu::CpuId;
 use wg_kernel::{
     compat::param,
-    cpu,
-    time, //
+    prelude::*, //
 };
 
 /// How many packets must be sent at once for other CPUs to be asked to help: those of a bulk transfer, which

@@ -6,16 +6,11 @@ use crate::{
     keypair::Keypair,
     peer::Peer, //
 };
-use kernel::prelude::*;
 use wg_kernel::{
-    random,
-    sync::rcu::{
-        hash::{
-            HashTable,
-            Reservation, //
-        },
-        Guard,
-        RcuArc, //
+    prelude::*,
+    sync::rcu::hash::{
+        HashTable,
+        Reservation, //
     }, //
 };
 use wg_proto::wire::Index;

@@ -41,21 +41,18 @@ use crate::{
     device::WireGuard,
     netlink::Genl, //
 };
-use kernel::{
-    prelude::*,
-    InPlaceModule, //
-};
+use kernel::InPlaceModule;
 use wg_kernel::{
     module::End,
     net::{
         genetlink,
-        namespace::PernetRegistration,
-        netdevice, //
+        namespace::PernetRegistration, //
     },
     notifier::{
         PmRegistration,
         VmForkRegistration, //
-    }, //
+    },
+    prelude::*, //
 };
 
 module! {

@@ -9,9 +9,7 @@ use crate::{
     config::Config,
     device::WireGuard, //
 };
-use kernel::prelude::*;
 use wg_kernel::{
-    compat::EBADR,
     net::{
         genetlink::{
             Descriptor,
@@ -20,9 +18,9 @@ use wg_kernel::{
             Request, //
         },
         netdevice::DeviceRef,
-        netlink::Policy,
-        rtnetlink, //
-    }, //
+        netlink::Policy, //
+    },
+    prelude::*, //
 };
 use wg_proto::uapi;
 

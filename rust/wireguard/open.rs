@@ -11,36 +11,18 @@ mod merge;
 
 use self::merge::Group;
 use crate::{
-    control::{
-        set_message_bytes,
-        set_message_count, //
-    },
+    control,
     device::Device,
-    keypair::Keypair,
+    keypair::Keypair, //
 };
 use wg_kernel::{
     crypto::{
         self,
         chacha20poly1305, //
     },
-    net::{
-        netdevice,
-        skbuff::{
-            Pages,
-            SkBuff,
-            SkBuffList, //
-        }, //
-    },
-    pr_debug_ratelimited,
-    sync::rcu,
-    time, //
+    prelude::*, //
 };
-use wg_proto::{
-    wire::{
-        self,
-        DataHeader, //
-    }, //
-};
+use wg_proto::wire;
 
 /// Messages shorter than this are decrypted in place; copying them gains nothing.
 const MIN_LEN: usize = 512;
@@ -132,7 +114,10 @@ impl Gather<'_> {
     fn open_in_place(&mut self, mut skb: SkBuff) {
         self.flush();
         let len = skb.len() as usize;
-        let Some(header) = skb.head().and_then(|head| DataHeader::from_bytes(&head)) else {
+        let Some(header) = skb
+            .head()
+            .and_then(|head| wire::DataHeader::from_bytes(&head))
+        else {
             return;
         };
         let authentic = chacha20poly1305::open_skb(
@@ -165,7 +150,7 @@ impl Gather<'_> {
         let mut header = [0; wire::DATA_HEADER_LEN];
         let start = u32::try_from(offset).ok()?;
         skb.copy_bits(start, &mut header).then_some(())?;
-        let counter = DataHeader::from_bytes(&header)?.counter;
+        let counter = wire::DataHeader::from_bytes(&header)?.counter;
         let sealed_len = len.checked_sub(wire::DATA_HEADER_LEN)?;
         let plain_len = sealed_len.checked_sub(wire::TAG_LEN)?;
 
@@ -199,8 +184,8 @@ impl Gather<'_> {
     /// Emits the packet that `count` messages of `message_bytes` bytes have become.
     #[inline]
     fn emit(&mut self, mut skb: SkBuff, count: usize, message_bytes: usize) {
-        set_message_count(&mut skb, count);
-        set_message_bytes(&mut skb, message_bytes);
+        control::set_message_count(&mut skb, count);
+        control::set_message_bytes(&mut skb, message_bytes);
         self.out.push_back(skb);
     }
 }

@@ -14,29 +14,7 @@ use crate::{
     },
     seal::Sealing, //
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
-    },
-    workqueue::WorkItem, //
-};
-use wg_kernel::{
-    sync::{
-        bh::{
-            self,
-            Softirq, //
-        },
-        rcu::{
-            self,
-            Borrow,
-            RcuArc, //
-        }, //
-    },
-    task::cond_resched, //
-};
+use wg_kernel::prelude::*;
 
 /// The jobs of a peer that send packets. The CPU that finishes one sends the packets of those in turn.
 #[pin_data]

@@ -23,48 +23,10 @@ use crate::{
     staged::Staged,
     timers::TIMERS, //
 };
-use kernel::{
-    alloc::Flags,
-    new_mutex,
-    prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
-    },
-    workqueue::{
-        impl_has_work,
-        new_work,
-        Work, //
-    }, //
-};
+use kernel::alloc::Flags;
 use wg_kernel::{
-    net::{
-        addr::{
-            SocketAddr,
-            Unset, //
-        },
-        skbuff::SkBuffList, //
-    },
-    new_spinlock_bh,
-    pr_debug,
-    rcu_object,
-    sync::{
-        bh,
-        rcu::{
-            self,
-            Borrow,
-            Guard,
-            RcuArc,
-            Release,
-            Slot, //
-        },
-        SpinLockBh, //
-    },
-    time,
+    net::addr::Unset,
+    prelude::*,
     timer::Timers, //
 };
 use wg_proto::session;
@@ -143,7 +105,7 @@ impl_has_work! {
     impl HasWork<Peer, 2> for Peer { self.drain }
 }
 
-impl Release for Peer {
+impl rcu::Release for Peer {
     fn release(&self) {
         pr_debug!(
             "{}: Peer {} ({}) destroyed\n",

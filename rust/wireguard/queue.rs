@@ -32,36 +32,10 @@ use kernel::{
         ListArc,
         ListLinks, //
     },
-    prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed,
-            Release, //
-        },
-        Arc, //
-    },
-    workqueue::{
-        impl_has_work,
-        new_work,
-        Work,
-        WorkItem, //
-    }, //
+    sync::atomic::Release, //
 };
 use wg_kernel::{
-    cpu,
-    net::skbuff::SkBuffList,
-    new_spinlock_bh,
-    sync::{
-        bh,
-        rcu::{
-            Borrow,
-            RcuArc, //
-        },
-        SpinLockBh, //
-    },
-    time,
+    prelude::*,
     workqueue, //
 };
 use wg_proto::wire::Index;

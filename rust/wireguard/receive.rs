@@ -5,11 +5,7 @@
 use crate::{
     allowed_ips::AllowedIps,
     backlog::Share,
-    control::{
-        count_messages,
-        message_bytes,
-        message_count, //
-    },
+    control,
     device::Device,
     endpoint,
     inbox::Inbox,
@@ -23,38 +19,14 @@ use crate::{
         Task, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    }, //
-};
 use wg_kernel::{
-    net::{
-        napi::Napi,
-        netdevice,
-        skbuff::{
-            SkBuff,
-            SkBuffList, //
-        }, //
-    },
-    pr_debug_ratelimited,
-    sync::{
-        bh::Softirq,
-        rcu::Borrow, //
-    },
-    time, //
+    net::napi::Napi,
+    prelude::*, //
 };
 use wg_proto::{
     ip,
     timers::Occasion,
-    wire::{
-        self,
-        DataHeader,
-        Index,
-        Kind, //
-    }, //
+    wire, //
 };
 
 impl Device {
@@ -87,7 +59,7 @@ impl Device {
         if !skb.pull_linear(kind.header_len() as u32) {
             return;
         }
-        if kind != Kind::Data {
+        if kind != wire::Kind::Data {
             return self.queue_handshake(kind, skb);
         }
 
@@ -141,7 +113,7 @@ impl Device {
 
     /// Returns the number of the inbox, and of the NAPI instance, of a session.
     #[inline]
-    pub(crate) fn instance_of(&self, Index(index): Index) -> usize {
+    pub(crate) fn instance_of(&self, wire::Index(index): wire::Index) -> usize {
         let count = self.instances();
         (index as usize).checked_rem(count).unwrap_or(0)
     }
@@ -177,7 +149,7 @@ impl Device {
             .parallel
             .messages_decrypted_alone(left, inbox.meter());
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
-            let messages = count_messages(&run);
+            let messages = control::count_messages(&run);
             // Later messages must not overtake those of their session that are under way. If there are none,
             // and jobs hold as much as they may, the messages are decrypted here.
             if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
@@ -280,7 +252,8 @@ impl<'a> Delivery<'a> {
         let mut count = 0u64;
         let mut bytes = 0u64;
         while let Some(skb) = packets.pop_front() {
-            let (of_one, bytes_of_one) = (message_count(&skb), message_bytes(&skb));
+            let of_one = control::message_count(&skb);
+            let bytes_of_one = control::message_bytes(&skb);
             total = total.wrapping_add(of_one);
             if self
                 .deliver_one(keypair, table, skb, of_one as u64)
@@ -456,13 +429,13 @@ enum Refusal {
 
 /// Returns the header of a data message.
 #[inline]
-fn header(skb: &SkBuff) -> Option<DataHeader> {
-    DataHeader::from_bytes(&skb.head()?)
+fn header(skb: &SkBuff) -> Option<wire::DataHeader> {
+    wire::DataHeader::from_bytes(&skb.head()?)
 }
 
 /// Returns whether there is a message, and it belongs to the session with `index`.
 #[inline]
-fn is_for(skb: Option<&SkBuff>, index: Index) -> bool {
+fn is_for(skb: Option<&SkBuff>, index: wire::Index) -> bool {
     skb.and_then(header)
         .is_some_and(|header| header.receiver == index)
 }
@@ -481,7 +454,7 @@ fn is_of_one_session(skb: &SkBuff, size: usize) -> bool {
         let kind = head
             .first_chunk()
             .and_then(|kind| wire::classify(kind, len));
-        if kind != Some(Kind::Data) || *first.get_or_insert(head) != head {
+        if kind != Some(wire::Kind::Data) || *first.get_or_insert(head) != head {
             return false;
         }
         offset = offset.wrapping_add(len);

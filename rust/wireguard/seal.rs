@@ -7,24 +7,13 @@ mod bundle;
 pub(crate) use self::bundle::Bundle;
 
 use crate::{
-    control::{
-        mtu,
-        set_dsfield,
-        HEADROOM, //
-    },
+    control,
     keypair::Keypair, //
 };
 use core::ops::Deref;
 use wg_kernel::{
     crypto::chacha20poly1305,
-    net::skbuff::{
-        SkBuff,
-        SkBuffList, //
-    },
-    sync::rcu::{
-        Borrow,
-        RcuArc, //
-    }, //
+    prelude::*, //
 };
 use wg_proto::{
     ip,
@@ -32,10 +21,7 @@ use wg_proto::{
         Nonce,
         Nonces, //
     },
-    wire::{
-        self,
-        DataHeader, //
-    }, //
+    wire, //
 };
 
 /// A session, how packets become messages of it, and a nonce for each of these.
@@ -159,7 +145,7 @@ impl Keypair {
     #[inline]
     fn seal_one(&self, skb: &mut SkBuff, nonce: Nonce) -> bool {
         let counter = nonce.spend();
-        let header = DataHeader {
+        let header = wire::DataHeader {
             receiver: self.remote_index(),
             counter,
         };
@@ -167,14 +153,14 @@ impl Keypair {
         let sealed = chacha20poly1305::seal_skb(
             skb,
             &header.to_bytes(),
-            wire::padding(skb.len(), mtu(skb)),
+            wire::padding(skb.len(), control::mtu(skb)),
             counter,
             self.sending_key(),
-            HEADROOM as u32,
+            control::HEADROOM as u32,
         );
         if sealed {
             skb.scrub(true);
-            set_dsfield(skb, ds);
+            control::set_dsfield(skb, ds);
         }
         sealed
     }

@@ -3,11 +3,7 @@
 //! A packet's way out: stage, encrypt, transmit.
 
 use crate::{
-    control::{
-        dsfield,
-        set_mtu,
-        HEADROOM, //
-    },
+    control,
     device::Device,
     inbox::Inbox,
     keypair::Keypair,
@@ -24,42 +20,10 @@ use crate::{
         Sealing, //
     }, //
 };
-use kernel::{
-    cpu::CpuId,
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    }, //
-};
+use kernel::cpu::CpuId;
 use wg_kernel::{
-    compat::{
-        u32_as_usize,
-        EDESTADDRREQ,
-        ENOKEY,
-        EPROTONOSUPPORT, //
-    },
-    net::{
-        netdevice,
-        skbuff::{
-            OutgoingSkBuff,
-            SkBuff,
-            SkBuffList, //
-        }, //
-    },
-    pr_debug_ratelimited,
-    sync::{
-        bh::{
-            self,
-            Softirq, //
-        },
-        rcu::{
-            self,
-            Borrow,
-            Guard, //
-        }, //
-    },
-    time, //
+    compat::u32_as_usize,
+    prelude::*, //
 };
 use wg_proto::{
     ip,
@@ -168,7 +132,7 @@ impl Device {
             return Ok(());
         };
         let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
-        packets.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
+        packets.for_each_mut(|skb| control::set_mtu(skb.cb_mut(), mtu));
         Peer::send_or_stage(peer.borrow(), packets, softirq);
         Ok(())
     }
@@ -236,7 +200,7 @@ impl Peer {
         if !skb.is_gso() || !this.device().outer_gso || !this.staged.is_empty() {
             return Err(skb);
         }
-        set_mtu(skb.cb_mut(), mtu);
+        control::set_mtu(skb.cb_mut(), mtu);
         let Some(bundle) = Bundle::plan(&skb) else {
             return Err(skb);
         };
@@ -324,7 +288,7 @@ impl Peer {
         this.on(Occasion::Sending);
         while let Some(skb) = packets.pop_front() {
             let keepalive = skb.len() as usize == wire::DATA_MIN_LEN;
-            let ds = dsfield(&skb);
+            let ds = control::dsfield(&skb);
             data_sent |= this.send(skb, ds, softirq) && !keepalive;
         }
         if data_sent {
@@ -351,14 +315,14 @@ impl Peer {
 
     /// Adds a keepalive to the packets that wait or, if there is no memory for it, has that tried again later.
     fn stage_keepalive(this: Borrow<'_, Self>, guard: &Guard) {
-        let Some(mut skb) = SkBuff::alloc(HEADROOM, wire::DATA_MIN_LEN) else {
+        let Some(mut skb) = SkBuff::alloc(control::HEADROOM, wire::DATA_MIN_LEN) else {
             this.on(Occasion::NoKeepalive);
             return;
         };
         let Some(netdev) = this.device().link.get(guard) else {
             return;
         };
-        set_mtu(skb.cb_mut(), netdev.mtu());
+        control::set_mtu(skb.cb_mut(), netdev.mtu());
         this.append_staged(SkBuff::from(skb).into());
         pr_debug_ratelimited!(
             "{}: Sending keepalive packet to peer {} ({})\n",

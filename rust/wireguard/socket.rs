@@ -4,7 +4,7 @@
 
 use crate::{
     config::Config,
-    control::MESSAGE_HEADROOM,
+    control,
     device::Device,
     endpoint::{
         answer_to,
@@ -14,52 +14,21 @@ use crate::{
     },
     peer::Peer, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
 use wg_kernel::{
-    compat::{
-        EADDRINUSE,
-        ENONET, //
-    },
     net::{
-        addr::SocketAddr,
         family::{
             Family,
             Inet,
             Inet6, //
         },
-        netdevice,
         route::{
             DstCache,
             Flow,
             Route, //
         },
-        skbuff::{
-            Outer,
-            SkBuff, //
-        },
-        udp_tunnel::{
-            self,
-            Sender,
-            Socket, //
-        }, //
+        udp_tunnel, //
     },
-    pr_debug_ratelimited,
-    rcu_object,
-    sync::{
-        bh::{
-            self,
-            Softirq, //
-        },
-        rcu::{
-            self,
-            Borrow,
-            RcuArc,
-            Release, //
-        }, //
-    }, //
+    prelude::*, //
 };
 
 /// How often binding is retried if the port that was free for IPv4 is taken for IPv6.
@@ -67,12 +36,12 @@ const BIND_RETRIES: usize = 100;
 
 /// The sockets of a device that is up.
 pub(crate) struct Sockets {
-    v4: Option<Socket<Device, Inet>>,
-    v6: Option<Socket<Device, Inet6>>,
+    v4: Option<udp_tunnel::Socket<Device, Inet>>,
+    v6: Option<udp_tunnel::Socket<Device, Inet6>>,
 }
 
 rcu_object!(Sockets);
-impl Release for Sockets {}
+impl rcu::Release for Sockets {}
 
 impl Sockets {
     /// Binds both sockets to `port`, or to the same random one if it is 0.
@@ -86,15 +55,21 @@ impl Sockets {
         let net = device.transport_net.upgrade().ok_or(ENONET)?;
         let mut retries = 0;
         loop {
-            let v4 = Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
-                .inspect_err(|_| {
+            let v4 =
+                udp_tunnel::Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
+                    .inspect_err(|_| {
                     pr_err!("{}: Could not create IPv4 socket\n", device.name());
                 })?;
             let bound = v4.port();
             let v6 = match udp_tunnel::ipv6_enabled() {
                 false => None,
                 true => {
-                    match Socket::<_, Inet6>::bind(&net, bound, device.outer_gro, device.clone()) {
+                    match udp_tunnel::Socket::<_, Inet6>::bind(
+                        &net,
+                        bound,
+                        device.outer_gro,
+                        device.clone(),
+                    ) {
                         Ok(v6) => Some(v6),
                         Err(error) => {
                             v4.close();
@@ -222,7 +197,7 @@ trait Destination: Family {
     /// it.
     fn route<'g>(
         path: &Path<'_>,
-        sender: &Sender<'g, Self>,
+        sender: &udp_tunnel::Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>>;
 }
@@ -242,7 +217,7 @@ impl Destination for Inet {
 
     fn route<'g>(
         path: &Path<'_>,
-        sender: &Sender<'g, Self>,
+        sender: &udp_tunnel::Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
         if let Source::V4(saddr, ifindex) = path.endpoint.source() {
@@ -283,7 +258,7 @@ impl Destination for Inet6 {
 
     fn route<'g>(
         path: &Path<'_>,
-        sender: &Sender<'g, Self>,
+        sender: &udp_tunnel::Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
         if let Source::V6(saddr) = path.endpoint.source() {
@@ -302,7 +277,7 @@ impl Path<'_> {
     #[inline]
     fn send<F: Destination>(
         &self,
-        socket: Option<&Socket<Device, F>>,
+        socket: Option<&udp_tunnel::Socket<Device, F>>,
         skb: SkBuff,
         mut flow: Flow<F>,
     ) -> Result {
@@ -327,7 +302,7 @@ impl Path<'_> {
     #[cold]
     fn route<'g, F: Destination>(
         &self,
-        sender: &Sender<'g, F>,
+        sender: &udp_tunnel::Sender<'g, F>,
         flow: &mut Flow<F>,
     ) -> Result<Route<'g, F>> {
         // An endpoint that was made for a new mark must not keep a route of the old one.
@@ -427,6 +402,6 @@ impl Device {
 
 /// Makes a packet of the bytes of a message.
 fn message_skb(message: &[u8]) -> Option<SkBuff> {
-    let mut skb = SkBuff::alloc(MESSAGE_HEADROOM, message.len())?;
+    let mut skb = SkBuff::alloc(control::MESSAGE_HEADROOM, message.len())?;
     skb.put_data(message).then(|| skb.into())
 }

@@ -2,18 +2,7 @@
 
 //! Packets that wait for a session.
 
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
-use wg_kernel::{
-    net::skbuff::SkBuffList,
-    new_spinlock_bh,
-    sync::SpinLockBh, //
-};
+use wg_kernel::prelude::*;
 use wg_proto::limits;
 
 /// The packets of a peer that wait for a session.

@@ -8,20 +8,9 @@ use crate::peer::{
     INITIATE,
     ZERO_KEYS, //
 };
-use kernel::{
-    alloc::flags::GFP_ATOMIC,
-    sync::atomic::Relaxed,
-    workqueue::WorkItem, //
-};
+use kernel::alloc::flags::GFP_ATOMIC;
 use wg_kernel::{
-    pr_debug,
-    random,
-    sync::rcu::{
-        self,
-        Borrow,
-        RcuArc, //
-    },
-    time,
+    prelude::*,
     timer::Expire, //
 };
 use wg_proto::{

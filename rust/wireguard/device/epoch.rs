@@ -12,10 +12,7 @@
 //!   takes the lock afterwards, to wipe what was made.
 
 use super::Device;
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
-};
+use wg_kernel::prelude::*;
 
 /// A period for which an interface is up, from one `ndo_open` to the next `ndo_stop`.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,22 +11,17 @@ use crate::{
     },
     peer::Peer, //
 };
-use kernel::prelude::*;
 use wg_kernel::{
-    net::{
-        namespace::{
-            Net,
-            PernetOperations, //
-        },
-        rtnetlink, //
+    net::namespace::{
+        Net,
+        PernetOperations, //
     },
     notifier::{
         PmNotifier,
         Rest,
         VmForkNotifier, //
     },
-    pr_debug,
-    sync::rcu, //
+    prelude::*, //
 };
 
 impl PernetOperations for WireGuard {

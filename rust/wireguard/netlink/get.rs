@@ -19,10 +19,8 @@ use crate::{
     },
     device::Device, //
 };
-use kernel::prelude::*;
 use wg_kernel::{
     net::{
-        addr::SocketAddr,
         genetlink::{
             self,
             DumpMessage,
@@ -32,7 +30,7 @@ use wg_kernel::{
         },
         netlink::Policy, //
     },
-    sync::rcu, //
+    prelude::*, //
 };
 use wg_proto::{
     allowed_ips::{

@@ -17,24 +17,15 @@ use crate::{
     endpoint::Source,
     peer::Peer, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    }, //
-};
 use wg_kernel::{
-    compat::EPFNOSUPPORT,
     net::{
-        addr::SocketAddr,
         genetlink::{
             Do,
             Request, //
         },
         netlink::Policy, //
     },
-    sync::rcu::RcuArc, //
+    prelude::*, //
 };
 use wg_proto::{
     secret,

@@ -6,12 +6,7 @@ use super::Gather;
 use wg_kernel::{
     crypto::chacha20poly1305,
     mm,
-    net::skbuff::{
-        NewSkBuff,
-        Outer,
-        Pages,
-        SkBuff, //
-    }, //
+    prelude::*, //
 };
 use wg_proto::{
     ip,

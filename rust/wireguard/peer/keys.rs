@@ -12,14 +12,8 @@ use crate::{
         Keying, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::MutexGuard, //
-};
-use wg_kernel::{
-    sync::bh,
-    time, //
-};
+use kernel::sync::MutexGuard;
+use wg_kernel::prelude::*;
 use wg_proto::timers::Timer;
 
 impl Peer {

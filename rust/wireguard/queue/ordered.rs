@@ -13,23 +13,12 @@ use kernel::{
         List,
         ListArc, //
     },
-    prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Full,
-            Relaxed,
-            Release, //
-        },
-        Arc, //
+    sync::atomic::{
+        Acquire,
+        Release, //
     }, //
 };
-use wg_kernel::{
-    net::skbuff::SkBuffList,
-    new_spinlock_bh,
-    sync::SpinLockBh, //
-};
+use wg_kernel::prelude::*;
 
 /// How many jobs, and of how many sessions, are passed over to reach a finished one of another session.
 const MAX_JOBS_PASSED: usize = 256;

@@ -8,23 +8,13 @@
 //! possible, by the kernel.
 
 use crate::{
-    control::{
-        mtu,
-        set_dsfield,
-        set_mtu,
-        HEADROOM, //
-    },
+    control,
     keypair::Keypair, //
 };
 use wg_kernel::{
     crypto::chacha20poly1305,
-    net::skbuff::{
-        NewSkBuff,
-        Pages,
-        SkBuff,
-        SkBuffList,
-        MAX_PAGES_LEN, //
-    }, //
+    net::skbuff::MAX_PAGES_LEN,
+    prelude::*, //
 };
 use wg_proto::{
     checksum::Sum,
@@ -38,10 +28,7 @@ use wg_proto::{
         Segmentation,
         MAX_HEADERS, //
     },
-    wire::{
-        self,
-        DataHeader, //
-    }, //
+    wire, //
 };
 
 /// The most bytes of messages in one UDP GSO packet: 64 KB less all headers.
@@ -85,8 +72,8 @@ impl Bundle {
         };
         let plan = Plan::new(head, len, how)?;
 
-        let message_len = message_len(&plan, 0, mtu(skb))?;
-        let last_len = message_len_of_last(&plan, mtu(skb))?;
+        let message_len = message_len(&plan, 0, control::mtu(skb))?;
+        let last_len = message_len_of_last(&plan, control::mtu(skb))?;
         let per_datagram = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
         let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_datagram > 1;
         fits.then_some(Self {
@@ -115,7 +102,7 @@ impl Bundle {
         let mut first = 0;
         while first < self.count() {
             let end = first.wrapping_add(self.per_datagram).min(self.count());
-            let Some(mut datagram) = SkBuff::alloc(HEADROOM, 0) else {
+            let Some(mut datagram) = SkBuff::alloc(control::HEADROOM, 0) else {
                 return self.seal_rest(keypair, skb, first, nonces, datagrams);
             };
             let count = match self.fill(keypair, &skb, nonces, first..end, &mut datagram) {
@@ -129,7 +116,7 @@ impl Bundle {
             datagram.copy_flow(&skb);
             first = first.wrapping_add(count);
             let mut datagram = datagram.charge(&mut skb, first >= self.count());
-            set_dsfield(&mut datagram, ds);
+            control::set_dsfield(&mut datagram, ds);
             datagrams.push_back(datagram);
         }
         skb.consume();
@@ -147,7 +134,7 @@ impl Bundle {
         nonces: &mut Nonces,
         datagrams: &mut SkBuffList,
     ) -> bool {
-        let mtu = mtu(&skb);
+        let mtu = control::mtu(&skb);
         let Ok(mut segments) = skb.segment() else {
             return false;
         };
@@ -156,7 +143,7 @@ impl Bundle {
                 skb.consume();
             }
         }
-        segments.for_each_mut(|skb| set_mtu(skb.cb_mut(), mtu));
+        segments.for_each_mut(|skb| control::set_mtu(skb.cb_mut(), mtu));
         keypair.seal_each(segments, nonces, datagrams)
     }
 
@@ -174,7 +161,7 @@ impl Bundle {
         let mut filled = 0;
         let mut count = 0;
         for index in range.clone() {
-            let len = message_len(&self.plan, index, mtu(skb))?;
+            let len = message_len(&self.plan, index, control::mtu(skb))?;
             let end = len.wrapping_add(filled);
             if pages.as_mut().is_none_or(|pages| pages.spare().len() < end) {
                 if let Some(mut full) = pages.take() {
@@ -212,7 +199,7 @@ impl Bundle {
     ) -> Option<()> {
         let counter = nonce.spend();
         let message = buffer.get_mut(at..)?.get_mut(..len)?;
-        let header = DataHeader {
+        let header = wire::DataHeader {
             receiver: keypair.remote_index(),
             counter,
         };

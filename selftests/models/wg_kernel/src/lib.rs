@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod crypto;
 pub mod module;
 pub mod net;
+pub mod prelude;
 pub mod random;
 pub mod task;
 pub mod time;
