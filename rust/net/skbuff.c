@@ -67,8 +67,11 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 {
 	int err;
 
-	/* Flow dissection needs a namespace: that of the device or of the socket. */
-	if (skb->len && (skb->dev || skb->sk))
+	/*
+	 * Flow dissection needs a namespace: that of the device or of the socket,
+	 * unless it is one that keeps none, as those in TIME_WAIT.
+	 */
+	if (skb->len && (skb->dev || (skb->sk && sk_fullsock(skb->sk))))
 		skb_get_hash(skb);
 	err = skb_cow_head(skb, headroom);
 	if (unlikely(err))

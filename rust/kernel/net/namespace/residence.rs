@@ -22,6 +22,7 @@ use kernel::{
     ffi::c_uint,
     prelude::*,
     sync::atomic::{
+        Acquire,
         Atomic,
         Full,
         Relaxed, //
@@ -130,7 +131,8 @@ impl Residence {
     /// The caller must be in a read-side critical section of RCU, and the namespace must be alive, or
     /// something else have its residence there meanwhile.
     pub(crate) unsafe fn take_up(&self, net: *mut bindings::net) -> bool {
-        if STATE.load(Relaxed) != OPEN {
+        // Pairs with the exchange in `open`: the number is read after this.
+        if STATE.load(Acquire) != OPEN {
             return false;
         }
         // SAFETY: The operations are registered: who unregisters them waits for this section. The
