@@ -5,7 +5,7 @@
 //! A single message is decrypted in place. Many are decrypted into pages of ours, back to back, and the
 //! payload of one that holds the next segment of a TCP connection is moved up to that of the one before: so a
 //! bulk transfer arrives in GSO packets of few fragments, as it was sent. The kernel would merge such packets
-//! itself (GRO), at a higher cost for each.
+//! itself (GRO), at a higher cost for each. Where there is no memory for pages, each is decrypted in place.
 
 mod merge;
 
@@ -79,11 +79,14 @@ impl Keypair {
                     gather.open_many(&skb, size as usize);
                     skb.consume();
                 }
-                None if several && (MIN_LEN..=MAX_LEN).contains(&len) => {
-                    let _ = gather.open_into_pages(&skb, 0, len);
-                    skb.consume();
+                None => {
+                    let copied = several && (MIN_LEN..=MAX_LEN).contains(&len);
+                    if copied && gather.open_into_pages(&skb, 0, len) {
+                        skb.consume();
+                    } else {
+                        gather.open_in_place(skb);
+                    }
                 }
-                None => gather.open_in_place(skb),
             }
             gather.left = gather.left.saturating_sub(len);
         }
@@ -139,22 +142,36 @@ impl Gather<'_> {
         let mut offset = 0;
         while offset < total {
             let len = size.min(total.wrapping_sub(offset));
-            let _ = self.open_into_pages(skb, offset, len);
+            if !self.open_into_pages(skb, offset, len) {
+                if let Some(message) = skb.copy_inner(offset as u32, len) {
+                    self.open_in_place(message.into());
+                }
+            }
             offset = offset.wrapping_add(len);
         }
     }
 
-    /// Decrypts the message of `len` bytes from `offset` on.
+    /// Decrypts the message of `len` bytes from `offset` on into pages.
+    ///
+    /// Returns `false`, having done nothing, if there is no memory for them.
     #[inline]
-    fn open_into_pages(&mut self, skb: &SkBuff, offset: usize, len: usize) -> Option<()> {
+    fn open_into_pages(&mut self, skb: &SkBuff, offset: usize, len: usize) -> bool {
+        let Some(at) = self.make_room(len.saturating_sub(wire::DATA_HEADER_LEN)) else {
+            return false;
+        };
+        let _ = self.open_at(at, skb, offset, len);
+        true
+    }
+
+    /// The same, into the room that was made from `at` on.
+    #[inline]
+    fn open_at(&mut self, at: usize, skb: &SkBuff, offset: usize, len: usize) -> Option<()> {
         let mut header = [0; wire::DATA_HEADER_LEN];
         let start = u32::try_from(offset).ok()?;
         skb.copy_bits(start, &mut header).then_some(())?;
         let counter = wire::DataHeader::from_bytes(&header)?.counter;
-        let sealed_len = len.checked_sub(wire::DATA_HEADER_LEN)?;
-        let plain_len = sealed_len.checked_sub(wire::TAG_LEN)?;
+        let plain_len = len.checked_sub(wire::DATA_MIN_LEN)?;
 
-        let at = self.make_room(sealed_len)?;
         let authentic = chacha20poly1305::open_from(
             self.pages.as_mut()?.spare(),
             at,

@@ -80,10 +80,7 @@ impl Device {
         let mut offset: u32 = 0;
         while rest > 0 {
             let len = size.min(rest);
-            if let Some(datagram) = skb
-                .alloc_inner(len)
-                .and_then(|mut datagram| datagram.put_from(&skb, offset, len).then_some(datagram))
-            {
+            if let Some(datagram) = skb.copy_inner(offset, len) {
                 self.receive_one(datagram.into(), softirq);
             }
             offset = offset.wrapping_add(len as u32);

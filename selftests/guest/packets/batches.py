@@ -3,11 +3,13 @@
 """Batches of packets, in both directions. Runs inside batches.sh."""
 
 import array
+import contextlib
 import fcntl
 import os
 import random
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -20,6 +22,7 @@ from wire_base import PLAIN4, PLAIN6, Base, padded
 
 SOL_UDP, UDP_SEGMENT = 17, 103
 SIOCOUTQ = 0x5411
+FAULTS = "/sys/kernel/debug/fail_page_alloc"
 COUNTERS = (
     "rx_packets rx_bytes rx_errors rx_dropped tx_packets tx_bytes tx_errors tx_dropped".split()
 )
@@ -41,6 +44,40 @@ def udp_is_sound(packet):
         addresses, body = packet[8:40], packet[40:length]
         pseudo = addresses + struct.pack("!IHBB", len(body), 0, 0, 17)
     return checksum(pseudo + body) == 0
+
+
+@contextlib.contextmanager
+def no_pages():
+    """Our driver gets no pages for what it decrypts. The in-tree one asks for none, and gets its slabs."""
+    with open("/proc/kallsyms") as file:
+        lines = [line.split() for line in file if line.endswith("[wireguard]\n")]
+    text = sorted((int(line[0], 16), line[2]) for line in lines if line[1] in "tT")
+    ours = [n for n, (_, name) in enumerate(text) if name.endswith("5Pages5alloc")]
+    first, last = (ours[0], ours[0] + 1) if ours else (0, 0)
+    settings = {
+        "stacktrace-depth": 32,
+        "require-start": hex(text[first][0]),
+        "require-end": hex(text[last][0]),
+        "ignore-gfp-wait": "N",
+        "min-order": 0,
+        "verbose": 0,
+        "interval": 1,
+        "times": -1,
+        "space": 0,
+        "probability": 100,
+    }
+    try:
+        for name, value in settings.items():
+            set_fault(name, value)
+        yield bool(ours)
+    finally:
+        set_fault("probability", 0)
+
+
+def set_fault(name, value):
+    """Sets one of what the kernel has for pages that cannot be had."""
+    with open(f"{FAULTS}/{name}", "w") as file:
+        file.write(str(value))
 
 
 class Batches(Base):
@@ -195,6 +232,28 @@ class Batches(Base):
         gaps = [(10 * n, 10) for n in range(45) if n % 8 != 7]
         self.stream("40 short segments with gaps", gaps)
         self.stream("40 segments with gaps", [(100 * at, 1000) for at, _ in gaps])
+
+    def scarce(self):
+        tap.note("messages for which there are no pages")
+        # The namespace has a /sys of its own.
+        subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=False)
+        if not os.path.isdir(FAULTS):
+            tap.note("the kernel has none fail")
+            return
+        device = f"--net={sys.argv[1]}", "ethtool", "-K", "eth0", "tx-udp-segmentation"
+        for what, whole in (("whole", "on"), ("apart", "off")):
+            subprocess.run(["nsenter", *device, whole], check=True, stdout=subprocess.DEVNULL)
+            self.peer.handshake(self.first)
+            self.lab.settle()
+            with no_pages() as ours:
+                set_fault("times", 1000)
+                self.stream(f"40 segments that come {what}", [(1000 * n, 1000) for n in range(40)])
+                with open(f"{FAULTS}/times") as file:
+                    left = int(file.read())
+                self.stream("the same with gaps", [(1200 * n, 1000) for n in range(40) if n % 8])
+            if ours:
+                tap.ok(f"{what}: there were none", left < 1000, f"{1000 - left} times")
+            self.stream(f"{what}: with pages again", [(1000 * n, 1000) for n in range(40)])
 
     def stream(self, what, pieces):
         """One bundle of segments of a TCP connection, given where each is and how long."""
@@ -362,7 +421,7 @@ def main():
         + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, test.first.port))
     )
     test.lab.probe()
-    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "lengths", "merged", "floods"):
+    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "lengths", "merged", "scarce", "floods"):
         getattr(test, part)()
 
 

@@ -93,6 +93,14 @@ impl SkBuff {
         // INVARIANT: As in `alloc`.
         Some(NewSkBuff(Self(NonNull::new(skb)?)))
     }
+
+    /// Returns a datagram of its own with `len` bytes of this one's payload, from `offset` on.
+    ///
+    /// Returns [`None`] if there are not as many, and where [`SkBuff::alloc_inner`] does.
+    pub fn copy_inner(&self, offset: u32, len: usize) -> Option<NewSkBuff> {
+        let mut datagram = self.alloc_inner(len)?;
+        datagram.put_from(self, offset, len).then_some(datagram)
+    }
 }
 
 impl NewSkBuff {
