@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Damaged and excessive requests. Runs inside fuzz.sh, whose traffic goes through wg0."""
+"""Damaged and excessive requests. Runs inside damaged.sh, whose traffic goes through wg0."""
 
 import random
 import subprocess
@@ -71,19 +71,19 @@ def flipped():
         seen[number] = seen.get(number, 0) + 1
         work += len(show("wg1"))
         if round_ % 20 == 0 and not echo():
-            tap.ok("FUZZ-1 the tunnel works", False, f"not after round {round_}")
+            tap.ok("DMG-1 the tunnel works", False, f"not after round {round_}")
             return
     tap.note(f"answers: {seen}")
-    tap.ok("FUZZ-1 most are understood", seen.get(0, 0) > 100, str(seen))
-    tap.ok("FUZZ-1 some are not", len(seen) > 2, str(seen))
-    tap.equal("FUZZ-1 the good one is", answer(wireguard.set, good), (0, ""))
-    tap.equal("FUZZ-1 and makes its peers", len(show("wg1")), 30)
+    tap.ok("DMG-1 most are understood", seen.get(0, 0) > 100, str(seen))
+    tap.ok("DMG-1 some are not", len(seen) > 2, str(seen))
+    tap.equal("DMG-1 the good one is", answer(wireguard.set, good), (0, ""))
+    tap.equal("DMG-1 and makes its peers", len(show("wg1")), 30)
     # What ends within the list of peers, which is the last and longest of its attributes.
     wrong = []
     for less in range(1, len(good) - len(WG1) - 80, 7):
         if answer(wireguard.set, good[: len(good) - less])[0] != 22:
             wrong.append(less)
-    tap.equal("FUZZ-1 what is cut off is refused", wrong, [])
+    tap.equal("DMG-1 what is cut off is refused", wrong, [])
 
 
 def bombs():
@@ -100,35 +100,35 @@ def bombs():
             ("peers", WG1 + nest(Device.PEERS, nest(0, nest(Peer.ALLOWEDIPS, inner)))),
         ):
             number, _ = answer(wireguard.set, body)
-            tap.equal(f"FUZZ-2 {name} in {depth} others", number, 22)
-    tap.equal("FUZZ-2 no peer is made or lost", len(show("wg1")), before)
-    tap.ok("FUZZ-2 the tunnel works", echo())
+            tap.equal(f"DMG-2 {name} in {depth} others", number, 22)
+    tap.equal("DMG-2 no peer is made or lost", len(show("wg1")), before)
+    tap.ok("DMG-2 the tunnel works", echo())
 
 
 def empty():
     tap.note("empty peers")
     many = nest(0) * (65000 // 4)
     tap.equal(
-        "FUZZ-3 64 kB of empty peers", answer(wireguard.set, WG1 + nest(Device.PEERS, many))[0], 22
+        "DMG-3 64 kB of empty peers", answer(wireguard.set, WG1 + nest(Device.PEERS, many))[0], 22
     )
     many = nest(0, attr(Peer.PUBLIC_KEY, key(1))) * (65000 // 40)
     tap.equal(
-        "FUZZ-3 64 kB of the same peer",
+        "DMG-3 64 kB of the same peer",
         answer(wireguard.set, WG1 + nest(Device.PEERS, many)),
         (0, ""),
     )
     many = b"".join(nest(0, attr(Peer.PUBLIC_KEY, key(n))) for n in range(65000 // 40))
     begun = time.monotonic()
     tap.equal(
-        "FUZZ-3 64 kB of other peers",
+        "DMG-3 64 kB of other peers",
         answer(wireguard.set, WG1 + nest(Device.PEERS, many)),
         (0, ""),
     )
-    tap.equal("FUZZ-3 they are there", len(show("wg1")), 65000 // 40)
+    tap.equal("DMG-3 they are there", len(show("wg1")), 65000 // 40)
     wireguard.set(WG1 + u32(Device.FLAGS, Device.F_REPLACE_PEERS))
-    tap.equal("FUZZ-3 and go", len(show("wg1")), 0)
+    tap.equal("DMG-3 and go", len(show("wg1")), 0)
     tap.note(f"made and gone in {time.monotonic() - begun:.2f} s")
-    tap.ok("FUZZ-3 the tunnel works", echo())
+    tap.ok("DMG-3 the tunnel works", echo())
 
 
 def moved():
@@ -148,8 +148,8 @@ def moved():
         total += each
     tap.note(f"{total} times in {time.monotonic() - begun:.2f} s")
     wanted = {key(1): [], key(2): ["198.51.100.0/24"]}
-    tap.equal("FUZZ-4 it is where it was put last", show("wg1"), wanted)
-    tap.ok("FUZZ-4 the tunnel works", echo())
+    tap.equal("DMG-4 it is where it was put last", show("wg1"), wanted)
+    tap.ok("DMG-4 the tunnel works", echo())
 
 
 def main():
