@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused unsafe behaviour traces tests docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused unsafe helpers behaviour traces tests docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -122,6 +122,23 @@ check_unsafe() {
 		echo "rust/kernel has $blocks unsafe blocks and impls, but $comments SAFETY comments"
 		return 1
 	}
+}
+
+# helpers_of_another_name FILE...: the helpers that do not call the function whose name they have.
+helpers_of_another_name() {
+	awk '
+		match($0, /rust_helper_[a-z0-9_]+\(/) { name = substr($0, RSTART + 12, RLENGTH - 13); next }
+		name && match($0, "(^|[^A-Za-z0-9_])" name "\\(") { name = "" }
+		/^}/ { if (name && name !~ /^wg_/) print FILENAME ": " name; name = "" }' "$@"
+}
+
+# A helper has the name of the function that it makes callable, or one of its own, which begins with wg_.
+check_helpers() {
+	local control='__rust_helper int rust_helper_%s(void)\n{\n\treturn field;\n}\n'
+	# shellcheck disable=SC2059
+	[ "$(printf "$control$control" noon wg_noon | helpers_of_another_name -)" = "-: noon" ] ||
+		{ echo 'a helper that does not do what its name says is not found'; return 1; }
+	! helpers_of_another_name rust/helpers/*.c | grep .
 }
 
 # Each fact that is known of the in-tree driver is named by a test, and who counts them can count.

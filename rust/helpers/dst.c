@@ -2,7 +2,7 @@
 
 #include <net/dst.h>
 
-__rust_helper unsigned int rust_helper_dst_ifindex(const struct dst_entry *dst)
+__rust_helper unsigned int rust_helper_wg_dst_ifindex(const struct dst_entry *dst)
 {
 	unsigned int ifindex;
 

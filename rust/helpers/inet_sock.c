@@ -2,7 +2,7 @@
 
 #include <net/inet_sock.h>
 
-__rust_helper __be16 rust_helper_inet_sport(const struct sock *sk)
+__rust_helper __be16 rust_helper_wg_inet_sport(const struct sock *sk)
 {
 	return inet_sk(sk)->inet_sport;
 }

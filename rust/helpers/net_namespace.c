@@ -15,12 +15,12 @@ __rust_helper void rust_helper_put_net(struct net *net)
 }
 
 /* Not a field in Rust: `bindgen` misplaces it in some series. */
-__rust_helper u64 rust_helper_net_cookie(const struct net *net)
+__rust_helper u64 rust_helper_wg_net_cookie(const struct net *net)
 {
 	return net->net_cookie;
 }
 
-__rust_helper bool rust_helper_net_ns_capable(const struct net *net, int cap)
+__rust_helper bool rust_helper_wg_net_ns_capable(const struct net *net, int cap)
 {
 	return ns_capable(net->user_ns, cap);
 }

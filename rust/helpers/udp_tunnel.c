@@ -14,7 +14,7 @@ __rust_helper int rust_helper_udp_sock_create6(struct net *net, struct udp_port_
  * A tunnel's socket belongs to no user: its send buffer does not limit packets,
  * and receiving may use memory reserves, as swapping may depend on it.
  */
-__rust_helper void rust_helper_udp_tunnel_set_sock_opts(struct sock *sk)
+__rust_helper void rust_helper_wg_udp_tunnel_set_sock_opts(struct sock *sk)
 {
 	sk->sk_allocation = GFP_ATOMIC;
 	sk->sk_sndbuf = INT_MAX;

@@ -82,7 +82,7 @@ impl Descriptor {
     #[inline]
     pub fn is_enabled(&self) -> bool {
         // SAFETY: The descriptor is valid.
-        let flags = unsafe { bindings::ddebug_flags(self.0.get()) };
+        let flags = unsafe { bindings::wg_ddebug_flags(self.0.get()) };
         flags & bindings::_DPRINTK_FLAGS_PRINT != 0
     }
 

@@ -75,7 +75,7 @@ impl Net {
     fn cookie(&self) -> u64 {
         // SAFETY: The pointer is valid by the type invariants, and the cookie is never written once
         // the namespace has been set up.
-        unsafe { bindings::net_cookie(self.as_raw()) }
+        unsafe { bindings::wg_net_cookie(self.as_raw()) }
     }
 }
 
@@ -175,7 +175,7 @@ impl WeakNet {
         // CAST: A small constant.
         let capability = bindings::CAP_NET_ADMIN as c_int;
         // SAFETY: There is a reference to the namespace, which holds one to its user namespace.
-        unsafe { bindings::net_ns_capable(net.as_raw(), capability) }
+        unsafe { bindings::wg_net_ns_capable(net.as_raw(), capability) }
     }
 }
 

@@ -164,42 +164,42 @@ impl Device {
     #[inline]
     pub fn merges_packets(&self) -> bool {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::netif_merges_packets(self.as_raw()) }
+        unsafe { bindings::wg_netif_merges_packets(self.as_raw()) }
     }
 
     /// Counts packets that were dropped instead of being sent.
     #[inline]
     pub fn tx_dropped_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_tx_dropped_add(self.as_raw(), n as c_ulong) };
+        unsafe { bindings::wg_dev_stats_tx_dropped_add(self.as_raw(), n as c_ulong) };
     }
 
     /// Counts a packet that could not be sent.
     #[inline]
     pub fn tx_errors_inc(&self) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_tx_errors_inc(self.as_raw()) };
+        unsafe { bindings::wg_dev_stats_tx_errors_inc(self.as_raw()) };
     }
 
     /// Counts received packets with errors.
     #[inline]
     pub fn rx_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_errors_add(self.as_raw(), n as c_ulong) };
+        unsafe { bindings::wg_dev_stats_rx_errors_add(self.as_raw(), n as c_ulong) };
     }
 
     /// Counts received packets with frame errors.
     #[inline]
     pub fn rx_frame_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_frame_errors_add(self.as_raw(), n as c_ulong) };
+        unsafe { bindings::wg_dev_stats_rx_frame_errors_add(self.as_raw(), n as c_ulong) };
     }
 
     /// Counts received packets with length errors.
     #[inline]
     pub fn rx_length_errors_add(&self, n: u64) {
         // SAFETY: The device is valid by the type invariants.
-        unsafe { bindings::dev_stats_rx_length_errors_add(self.as_raw(), n as c_ulong) };
+        unsafe { bindings::wg_dev_stats_rx_length_errors_add(self.as_raw(), n as c_ulong) };
     }
 
     /// Counts packets that were received successfully, and their bytes.

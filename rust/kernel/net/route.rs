@@ -89,7 +89,7 @@ impl<'g, F: Family> Route<'g, F> {
     pub fn oif(&self) -> u32 {
         // SAFETY: By the type invariants, the route is valid, and this is under RCU, which is what
         // the device of a route needs.
-        unsafe { bindings::dst_ifindex(self.dst.as_ptr()) }
+        unsafe { bindings::wg_dst_ifindex(self.dst.as_ptr()) }
     }
 
     /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.

@@ -168,7 +168,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
         // SAFETY: By the safety requirements, the socket is valid.
         let sk = unsafe { (*socket).sk };
         // SAFETY: As above, and nothing else uses it yet.
-        unsafe { bindings::udp_tunnel_set_sock_opts(sk) };
+        unsafe { bindings::wg_udp_tunnel_set_sock_opts(sk) };
         let data = Arc::into_raw(data);
         let mut config = bindings::udp_tunnel_sock_cfg {
             sk_user_data: data.cast_mut().cast(),
@@ -189,7 +189,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
             err == 0
         };
         // SAFETY: As above.
-        let port = unsafe { bindings::inet_sport(sk) };
+        let port = unsafe { bindings::wg_inet_sport(sk) };
         // INVARIANT: The socket is ours, and the reference was given to it. The residence is in its
         // namespace, by the safety requirements.
         Self {

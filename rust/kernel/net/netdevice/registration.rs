@@ -258,7 +258,7 @@ impl<T: Operations> Adapter<T> {
         // SAFETY: RTNL is held, and the device was set up.
         let result = to_result(unsafe { bindings::register_netdevice(dev) });
         // SAFETY: The device is valid even if it was not registered.
-        let seen = result.is_ok() || unsafe { bindings::netdev_is_unregistering(dev) };
+        let seen = result.is_ok() || unsafe { bindings::wg_netdev_is_unregistering(dev) };
         if seen {
             // Set only now, as C would call it before it returns an error. If the device has been
             // registered but a notifier has refused it, C calls this when all references to the

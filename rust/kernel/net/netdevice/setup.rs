@@ -65,7 +65,7 @@ impl Setup<'_> {
         // SAFETY: The device is valid and not used by others, by the type invariants.
         unsafe { (*setup.dev).dev.type_ = &Adapter::<T>::DEVICE_TYPE };
         // SAFETY: The device is valid and not used by others, by the type invariants.
-        unsafe { bindings::netdev_set_tstats(dev) };
+        unsafe { bindings::wg_netdev_set_tstats(dev) };
         setup
     }
 
@@ -89,9 +89,9 @@ impl Setup<'_> {
             hw_enc_features |= Self::FEATURES,
         );
         // SAFETY: The device is valid and not used by others, by the type invariants.
-        unsafe { bindings::netdev_set_no_queue(self.dev) };
+        unsafe { bindings::wg_netdev_set_no_queue(self.dev) };
         // SAFETY: The device is valid and not used by others, by the type invariants.
-        unsafe { bindings::netdev_set_lltx(self.dev) };
+        unsafe { bindings::wg_netdev_set_lltx(self.dev) };
         // SAFETY: The device is valid and not used by others, by the type invariants.
         unsafe { bindings::netif_keep_dst(self.dev) };
         // SAFETY: The device is valid and not used by others, by the type invariants.
