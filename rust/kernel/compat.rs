@@ -8,17 +8,7 @@
 #[cfg(not(linux_7_2))]
 mod series {
     pub use kernel::{
-        error::code::{
-            EADDRINUSE,
-            EBADR,
-            EDESTADDRREQ,
-            ENETUNREACH,
-            ENOKEY,
-            ENONET,
-            EOPNOTSUPP,
-            EPFNOSUPPORT,
-            EPROTONOSUPPORT, //
-        },
+        error::code as errors,
         num::casts::u32_as_usize,
         sync::rcu::rcu_barrier, //
     };
@@ -38,42 +28,47 @@ mod series {
 
 #[cfg(linux_7_2)]
 mod series {
-    use core::num::NonZeroI32;
     use kernel::{
         bindings,
         prelude::*, //
     };
 
-    macro_rules! errors {
-        ($($name:ident),* $(,)?) => {
-            $(
-                #[doc = concat!("`", stringify!($name), "`.")]
-                pub const $name: Error = errno(bindings::$name);
-            )*
-        };
-    }
+    /// Errors that this series has no constants for.
+    pub mod errors {
+        use super::*;
+        use core::num::NonZeroI32;
 
-    errors! {
-        EADDRINUSE,
-        EBADR,
-        EDESTADDRREQ,
-        ENETUNREACH,
-        ENOKEY,
-        ENONET,
-        EOPNOTSUPP,
-        EPFNOSUPPORT,
-        EPROTONOSUPPORT,
-    }
+        macro_rules! declare {
+            ($($name:ident),* $(,)?) => {
+                $(
+                    #[doc = concat!("`", stringify!($name), "`.")]
+                    pub const $name: Error = errno(bindings::$name);
+                )*
+            };
+        }
 
-    /// Returns the error of that number. For constants only.
-    const fn errno(number: u32) -> Error {
-        assert!(0 < number && number <= bindings::MAX_ERRNO);
-        let Some(number) = NonZeroI32::new(-(number as i32)) else {
-            unreachable!();
-        };
-        // SAFETY: In this series an `Error` is such a number and nothing else, and this one is in the
-        // range that it has to be in.
-        unsafe { core::mem::transmute::<NonZeroI32, Error>(number) }
+        declare! {
+            EADDRINUSE,
+            EBADR,
+            EDESTADDRREQ,
+            ENETUNREACH,
+            ENOKEY,
+            ENONET,
+            EOPNOTSUPP,
+            EPFNOSUPPORT,
+            EPROTONOSUPPORT,
+        }
+
+        /// Returns the error of that number. For constants only.
+        const fn errno(number: u32) -> Error {
+            assert!(0 < number && number <= bindings::MAX_ERRNO);
+            let Some(number) = NonZeroI32::new(-(number as i32)) else {
+                unreachable!();
+            };
+            // SAFETY: In this series an `Error` is such a number and nothing else, and this one is in the
+            // range that it has to be in.
+            unsafe { core::mem::transmute::<NonZeroI32, Error>(number) }
+        }
     }
 
     /// Returns `value` as a `usize`, which is at least as large.

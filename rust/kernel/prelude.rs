@@ -2,9 +2,9 @@
 
 //! What a driver's sources import most: `use wg_kernel::prelude::*;`.
 //!
-//! This is the kernel crate's own prelude, and from both crates the words that are everywhere: packets,
-//! RCU, locks that keep bottom halves off, atomics, work, time and messages. What few sources need they
-//! import by name, so that it can be seen what they know.
+//! This is the kernel crate's own prelude, with the errors that Linux 7.2 has no constants for, and from both
+//! crates the words that are everywhere: packets, RCU, locks that keep bottom halves off, atomics, work, time
+//! and messages. What few sources need they import by name, so that it can be seen what they know.
 
 #[doc(no_inline)]
 pub use kernel::{
@@ -28,19 +28,13 @@ pub use kernel::{
     }, //
 };
 
+// In Linux 7.3, the kernel crate's prelude has these as well.
+#[allow(unused_imports, unreachable_pub)]
+#[doc(no_inline)]
+pub use crate::compat::errors::*;
+
 #[doc(no_inline)]
 pub use crate::{
-    compat::{
-        EADDRINUSE,
-        EBADR,
-        EDESTADDRREQ,
-        ENETUNREACH,
-        ENOKEY,
-        ENONET,
-        EOPNOTSUPP,
-        EPFNOSUPPORT,
-        EPROTONOSUPPORT, //
-    },
     cpu,
     net::{
         addr::SocketAddr,

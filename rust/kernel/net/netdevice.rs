@@ -47,7 +47,7 @@ use super::{
     rtnetlink, //
 };
 use crate::{
-    compat::EOPNOTSUPP,
+    compat::errors::EOPNOTSUPP,
     sync::bh, //
 };
 use core::{

@@ -11,7 +11,7 @@ pub(super) mod raw;
 pub use dst_cache::DstCache;
 
 use crate::{
-    compat::ENETUNREACH,
+    compat::errors::ENETUNREACH,
     net::{
         family::Family,
         netdevice::Device,

@@ -18,7 +18,7 @@ use kernel::{
     }, //
 };
 use wg_kernel::{
-    compat::ENONET,
+    compat::errors::ENONET,
     net::{
         family::Inet,
         namespace::{
