@@ -7,7 +7,7 @@
 # A mutant is a copy in which a function returns something else at once, or an operator, a guard or an
 # arm of a match is another or gone. Its tests are those of rust/proto, and if these pass, those of
 # selftests/host. One that passes all has survived: a test is missing, unless there is nothing to
-# notice, which selftests/mutants says then, with the reason.
+# notice, which selftests/mutants.toml says then, with the reason.
 
 . "$(dirname "$0")/lib.sh"
 

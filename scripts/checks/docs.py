@@ -5,7 +5,8 @@
 Looks at ``literals``, for names of code and of files; at all of the text, for files; and at commands,
 for targets of make and checks of check.sh. A name has to occur in the project's sources, outside of
 comments, or in scripts/checks/names, which says in which file of the kernel's source, in KERNEL, it is found.
-`Type::name` has to occur in a file that says what `Type` is, or adds to it.
+`Type::name` has to be a field, a variant, a function or the like of `Type`, or an item of that module.
+In comments of sources, looks at paths and at documents.
 
 Before that, each kind of error is shown to be found.
 """
@@ -38,6 +39,40 @@ def without_comments(name, text):
     return text
 
 
+def body(text, start):
+    """What is between the brace that opens next, before any end of an item, and the one that closes it."""
+    match = re.compile(r'[^;{]*\{').match(text, start)
+    if not match:
+        return ''
+    depth, end = 1, match.end()
+    for brace in re.compile(r'[{}]').finditer(text, end):
+        depth += 1 if brace.group() == '{' else -1
+        end = brace.start()
+        if not depth:
+            break
+    return text[match.end():end]
+
+
+ITEMS = re.compile(r'\b(?:fn|const|static|type|struct|enum|union|trait|mod|macro_rules!)\s+(?!fn\b)(?:mut\s+)?(\w+)')
+FIELDS = re.compile(r'(\w+)\s*:(?!:)|^\s*(\w+)\s*(?:[,({=]|$)', re.MULTILINE)
+
+
+def members(outer, path, text):
+    """What the source of this path has of the type, trait or module `outer`."""
+    found = set()
+    for match in re.finditer(r'\b(struct|enum|union|trait|mod)\s+' + outer + r'\b', text):
+        inside = body(text, match.end())
+        found.update(ITEMS.findall(inside))
+        if match.group(1) in ('struct', 'enum', 'union'):
+            found.update(name for names in FIELDS.findall(inside) for name in names)
+    for match in re.finditer(r'\bimpl\b[^{};]*\b' + outer + r'\b', text):
+        found.update(ITEMS.findall(body(text, match.end())))
+    if outer in os.path.splitext(path)[0].split('/')[-2:]:
+        found.update(ITEMS.findall(text))
+        found.update(name for use in re.findall(r'\bpub(?:\([a-z]+\))? use ([^;]+);', text) for name in WORD.findall(use))
+    return found
+
+
 class Sources:
     """What there is."""
 
@@ -58,7 +93,7 @@ class Sources:
         self.wrong = []
         self.foreign = self.read_names(kernel)
         self.used = set()
-        self.homes = {}
+        self.members = {}
 
     def read_names(self, kernel):
         """The names that others have, and whether they do."""
@@ -101,17 +136,17 @@ class Sources:
                    fnmatch.fnmatchcase(path, name + '/*') for path in self.files)
 
     def has_member(self, outer, name):
-        """Does a file that has to do with `outer` have `name`?"""
-        if outer not in self.homes:
-            defines = re.compile(r'\b(?:struct|enum|trait|union|type|mod)\s+' + outer + r'\b'
-                                 r'|\bimpl\b[^{};]*\b' + outer + r'\b|"' + outer + '::')
-            homes = set()
+        """Is `name` something of the type, trait, module or crate `outer`?"""
+        outer = outer.removeprefix('wg_')
+        if outer not in self.members:
+            self.members[outer] = {}
             for path, text in self.texts.items():
-                stem = os.path.splitext(os.path.basename(path))[0]
-                if path.endswith('.rs') and (stem == outer or defines.search(text)):
-                    homes.update(WORD.findall(text))
-            self.homes[outer] = homes
-        return name in self.homes[outer]
+                if path.endswith('.rs'):
+                    place = self.members[outer].setdefault(path.startswith('rust/'), set())
+                    place.update(members(outer, path, text))
+        # Tests stand in for what the module has.
+        of_module = self.members[outer].get(True)
+        return name in (of_module or self.members[outer].get(False, ()))
 
 
 def literals(name, text):
@@ -182,15 +217,24 @@ def check_document(sources, name, text):
             yield f'there is no section "{title}"'
 
 
+def check_source(sources, name, text):
+    """What is wrong in the comments of one, and what it says of documents."""
+    for document in re.findall(r'[\w-]+\.rst\b', text):
+        if not sources.has_file(document):
+            yield f'there is no file {document}'
+    for comment in re.findall(r'^\s*(?:#|//[/!]?|\*) (.*)$', text, re.MULTILINE):
+        for path in PATH.findall(comment):
+            if not sources.has_file(path.rstrip('.')):
+                yield f'there is no file {path}'
+
+
 def check(sources):
     for name in sources.documents:
         for wrong in check_document(sources, name, read(name)):
             yield f'{name}: {wrong}'
-    # Sources refer to documents.
     for name in sources.texts:
-        for document in re.findall(r'[\w-]+\.rst\b', read(name)):
-            if not sources.has_file(document):
-                yield f'{name}: there is no {document}'
+        for wrong in check_source(sources, name, read(name)):
+            yield f'{name}: {wrong}'
     yield from sources.wrong
     yield from (f'scripts/checks/names: {name}: no document has it'
                 for name in sources.foreign if name not in sources.used)
@@ -200,6 +244,8 @@ WRONG = {
     '``clear_handshakes_at_noon``': 'there is no clear_handshakes_at_noon',
     '``Peer::expire_claims``': 'there is no expire_claims',
     '``Peer::open_in_place``': 'Peer has no open_in_place',
+    # Some method of a device calls it, and a model of a device has it.
+    '``Device::next_cpu``': 'Device has no next_cpu',
     'see noon.rst': 'there is no file noon.rst',
     '``proto/noon.rs`` has': 'there is no file proto/noon.rs',
     '``rust/noon/``': 'there is no file rust/noon/',
@@ -221,6 +267,10 @@ def self_check(sources):
             yield f'{text}: is to be found wrong, as {wrong}, and what is found is {found}'
     for found in check_document(sources, 'noon.rst', RIGHT):
         yield f'is not wrong: {found}'
+    for sign in '#', '//', '//!', ' *':
+        found = list(check_source(sources, 'noon.sh', f'At\n{sign} noon, scripts/noon does.\nscripts/noon\n'))
+        if found != ['there is no file scripts/noon']:
+            yield f'comments with {sign}: scripts/noon is to be found, and what is found is {found}'
 
 
 def main():
