@@ -24,8 +24,8 @@ struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev);
 bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu);
 int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int tailroom,
 			struct sk_buff **trailer);
-void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsigned int before,
-			  unsigned int len);
+void *wg_skb_contiguous(const struct sk_buff *skb, unsigned int offset, unsigned int before,
+			unsigned int len);
 void wg_skb_scrub(struct sk_buff *skb, bool encapsulating);
 void wg_skb_set_sender_cpu(struct sk_buff *skb, unsigned int cpu);
 bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, int *transport);

@@ -89,8 +89,8 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
  * bytes in front of them are contiguous in memory that is mapped and that no
  * user writes to, and NULL otherwise.
  */
-void *wg_skb_in_one_piece(const struct sk_buff *skb, unsigned int offset, unsigned int before,
-			  unsigned int len)
+void *wg_skb_contiguous(const struct sk_buff *skb, unsigned int offset, unsigned int before,
+			unsigned int len)
 {
 	const unsigned int headlen = skb_headlen(skb);
 	int i;

@@ -140,7 +140,7 @@ pub fn open_from(
     };
     let data = buffer.as_mut_ptr().wrapping_add(at);
     if at >= ROOM_BEFORE && one_pass::pays_off(len) {
-        if let Some(src) = skb.in_one_piece(offset, one_pass::BEFORE_U32, sealed_len) {
+        if let Some(src) = skb.contiguous(offset, one_pass::BEFORE_U32, sealed_len) {
             // SAFETY: There is as much room before either place, and at it. Only we refer to the
             // one, and the other does not change.
             return unsafe { one_pass::open(data, src.as_ptr(), len, nonce, key) };

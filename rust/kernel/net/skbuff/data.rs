@@ -97,9 +97,9 @@ impl SkBuff {
     /// Returns where the `len` bytes from `offset` on are, if they are contiguous in memory that does
     /// not change, with `before` bytes of any contents in front of them.
     #[inline]
-    pub(crate) fn in_one_piece(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
+    pub(crate) fn contiguous(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
         // SAFETY: By the type invariants, the buffer is valid.
-        let data = unsafe { bindings::wg_skb_in_one_piece(self.as_raw(), offset, before, len) };
+        let data = unsafe { bindings::wg_skb_contiguous(self.as_raw(), offset, before, len) };
         NonNull::new(data.cast())
     }
 
