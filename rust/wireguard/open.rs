@@ -30,8 +30,8 @@ const MIN_LEN: usize = 512;
 /// The longest message that is copied.
 pub(crate) const MAX_LEN: usize = 1 << 13;
 
-/// Decrypts the messages of one session.
-struct Gather<'a> {
+/// Messages of one session that are being decrypted.
+struct Opening<'a> {
     keypair: &'a Keypair,
     /// Whether packets may be merged.
     merge: bool,
@@ -63,7 +63,7 @@ impl Keypair {
             return;
         }
         let lengths = rest.iter().map(|skb| skb.len() as usize);
-        let mut gather = Gather {
+        let mut opening = Opening {
             keypair: self,
             merge,
             out: SkBuffList::new(),
@@ -76,22 +76,22 @@ impl Keypair {
             let len = skb.len() as usize;
             match skb.datagram_size() {
                 Some(size) => {
-                    gather.open_many(&skb, size as usize);
+                    opening.open_many(&skb, size as usize);
                     skb.consume();
                 }
                 None => {
                     let copied = several && (MIN_LEN..=MAX_LEN).contains(&len);
-                    if copied && gather.open_into_pages(&skb, 0, len) {
+                    if copied && opening.open_into_pages(&skb, 0, len) {
                         skb.consume();
                     } else {
-                        gather.open_in_place(skb);
+                        opening.open_in_place(skb);
                     }
                 }
             }
-            gather.left = gather.left.saturating_sub(len);
+            opening.left = opening.left.saturating_sub(len);
         }
-        gather.flush();
-        *datagrams = gather.out;
+        opening.flush();
+        *datagrams = opening.out;
     }
 
     /// Returns whether an authentic message is new.
@@ -112,7 +112,7 @@ impl Keypair {
     }
 }
 
-impl Gather<'_> {
+impl Opening<'_> {
     /// Decrypts a message in place.
     fn open_in_place(&mut self, mut skb: SkBuff) {
         self.flush();

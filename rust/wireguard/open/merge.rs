@@ -2,7 +2,7 @@
 
 //! Merging the packets in many messages into GSO packets.
 
-use super::Gather;
+use super::Opening;
 use wg_kernel::{
     crypto::chacha20poly1305,
     mm,
@@ -32,7 +32,7 @@ pub(super) struct Group {
     payload: core::ops::Range<usize>,
 }
 
-impl Gather<'_> {
+impl Opening<'_> {
     /// Makes room for `len` bytes behind the group's payload, and returns where it begins: at [`FRONT`] if
     /// there is no payload.
     #[inline]
