@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused unsafe helpers behaviour traces tests docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused links unsafe helpers behaviour traces tests docs editor places)
 
 cd "$WG_TOP" || exit
 
@@ -109,6 +109,11 @@ check_unused() {
 	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/unused.sh build-stock
 }
 
+# Links in comments name something.
+check_links() {
+	scripts/kbuild.sh stock modules && scripts/in-root.sh scripts/checks/links.sh build-stock
+}
+
 # All unsafe code of the module is in two crates, and each piece of it says why it is sound.
 check_unsafe() {
 	local found blocks comments
@@ -190,7 +195,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' constant-time '* | *' misuse '* | *' unused '* | *' docs '* | *' editor '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' constant-time '* | *' misuse '* | *' unused '* | *' links '* | *' docs '* | *' editor '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac

@@ -56,7 +56,8 @@ impl Keypair {
     /// Decrypts messages, and drops those that are not authentic or are replays.
     ///
     /// This leaves the inner packets, which know their outer headers, and how many messages of how many bytes
-    /// they were: [`message_count`], [`message_bytes`]. `merge` is whether packets may be merged.
+    /// they were: [`control::message_count`], [`control::message_bytes`]. `merge` is whether packets may be
+    /// merged.
     pub(crate) fn open(&self, datagrams: &mut SkBuffList, merge: bool) {
         let mut rest = core::mem::replace(datagrams, SkBuffList::new());
         if !self.may_receive(time::boottime_coarse_ns()) {
