@@ -7,7 +7,7 @@ use crate::{
     control,
     device::Device,
     endpoint::{
-        answer_to,
+        self,
         Cache,
         Endpoint,
         Source, //
@@ -392,7 +392,7 @@ impl Device {
         let Some(skb) = message_skb(message) else {
             return;
         };
-        let (addr, source) = answer_to(outer);
+        let (addr, source) = endpoint::answer_to(outer);
         let endpoint = Endpoint::transient(addr, source);
         let bh = bh::disable();
         let guard = rcu::read_lock();
