@@ -68,15 +68,15 @@ module! {
     params: {
         outer_gro: u8 {
             default: 1,
-            description: "Whether large packets of many messages are received as they are",
+            description: "Whether UDP GRO packets of many messages are received unsegmented",
         },
         outer_gso: u8 {
             default: 1,
-            description: "Whether many messages are handed to UDP as one large packet",
+            description: "Whether many messages are handed to UDP as one GSO packet",
         },
         parallel: u8 {
             default: 1,
-            description: "Use of other CPUs: 0 never, 1 if there is much to do at once, 2 always",
+            description: "Use of other CPUs: 0 hardly ever, 1 if there is much to do at once, 2 always",
         },
     },
 }
