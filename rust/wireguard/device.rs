@@ -99,8 +99,9 @@ impl Queues {
 
 /// An interface.
 ///
-/// Fields that protect themselves are open to the rest of the driver: tables, slots, locks, counters, and
-/// constants. The others have accessors.
+/// Fields that protect themselves, whatever is done with them, are open to the rest of the driver: tables,
+/// slots, locks, counters, settings. The others have accessors: what is never written again, such as a number
+/// or a key, goes with another field, such as a lock of its own, or is read and written in a certain order.
 #[pin_data]
 pub(crate) struct Device {
     /// A number that no other interface of this boot has.

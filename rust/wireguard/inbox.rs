@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The work that waits on a CPU: messages to be decrypted, and jobs to be delivered.
+//! What a device has on each CPU: messages that wait to be decrypted, jobs that wait to be begun or to be
+//! delivered, and the meters of the time that goes into cryptography.
 
 use crate::{
     backlog::Backlog,
@@ -40,7 +41,7 @@ impl Waiting {
     }
 }
 
-/// Messages that wait to be decrypted on one CPU, and jobs that wait to be delivered there.
+/// What a device has on one CPU.
 #[pin_data]
 pub(crate) struct Inbox {
     #[pin]
@@ -49,7 +50,9 @@ pub(crate) struct Inbox {
     full: Atomic<bool>,
     #[pin]
     order: Ordered,
+    /// Of decryption.
     meter: Meter,
+    /// Of encryption: here, as it is written for each packet, and a cache line should be one CPU's.
     encryption: Meter,
     backlog: Arc<Backlog>,
 }
