@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything that can be tested: crates on the host, checks, and guests. Options are those of
-# selftests/run; with --slow it is what takes long. The last line says how many passed and failed.
+# Crates on the host, fuzzers, checks and guests, as far as they are quick; with --slow, what takes long.
+# Options are those of selftests/run. The last line says how many passed and failed.
 
 . "$(dirname "$0")/lib.sh"
 
