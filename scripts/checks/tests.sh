@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # tests.sh: fails if a guest test says something at its top that selftests/run does not understand, or
-# needs what is not there. One with a wrong word in place of `kernels:` would be run by nobody.
+# needs what is not there. One with a wrong word in place of `kernels:` would be run by nobody. Also fails
+# if tests, and their rooms, are not those that the documentation lists.
 
 . "$(dirname "$0")/../lib.sh"
 . "$WG_TOP/selftests/lib/tests.sh"
@@ -77,6 +78,29 @@ for needed in "$WG_TOP"/selftests/needs/*; do
 	needed=$(basename "$needed" .sh)
 	grep -qx "# needs: $needed" "${test_file[@]}" || complain "selftests/needs/$needed" 'no test needs it'
 done
+# listed: the text of testing.rst, from the table of the tests on, that says what each is about.
+listed() {
+	sed -n '/^test  *about$/,/^``selftests\/behaviour.txt``/p' "$WG_TOP/Documentation/testing.rst"
+}
+
+# compare NAME...: complains of what is a test and not listed, and of what has a line of the table and is none.
+compare() {
+	local text name
+	text=$(cat)
+	for name; do
+		[[ $text == *'``'"$name"'``'* ]] || complain Documentation/testing.rst "does not list $name"
+	done
+	while read -r name; do
+		among "$name" "$@" || complain Documentation/testing.rst "there is no test $name"
+	done < <(sed -n 's/^``\([a-z0-9-]*\)``  .*/\1/p' <<<"$text")
+}
+
+# shellcheck disable=SC2046
+compare $(test_names) < <(listed)
+for room in "$WG_TOP"/selftests/guest/*/; do
+	room=$(basename "$room")
+	grep -qF "| \`$room\` |" "$WG_TOP/selftests/README.md" || complain selftests/README.md "does not list the room $room"
+done
 [ "$status" -eq 0 ] || exit 1
 
 # Each of these must be noticed, for what it is, and nothing else.
@@ -89,6 +113,10 @@ noticed() {
 	diff <(printf "$control: %s\n" "$@") <(judge "$control") || exit
 }
 nowhere='it does not say where it runs'
+diff - <(compare down noon < <(listed | sed -n '1p; /^``down``/p; /^``drops``/p')) <<-END || exit
+	Documentation/testing.rst: does not list noon
+	Documentation/testing.rst: there is no test drops
+END
 noticed 'kernel: uml' 'no such field: kernel' "$nowhere"
 noticed 'slow: yes' "$nowhere"
 noticed 'kernels: ulm' 'kernels: ulm'
