@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused links unsafe helpers behaviour traces tests docs editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused links unsafe helpers behaviour traces tests docs subjects editor places)
 
 cd "$WG_TOP" || exit
 
@@ -166,6 +166,11 @@ check_docs() {
 	local kernel
 	kernel=$(scripts/prepare-kernel.sh stock)/kdir/source
 	scripts/in-root.sh python3 scripts/checks/docs.py "$kernel"
+}
+
+# Subjects of commits are as contributing.rst says.
+check_subjects() {
+	scripts/checks/subjects.sh
 }
 
 # What editors are told of the crates can be made, and names files that exist.
