@@ -26,7 +26,11 @@ use wg_kernel::{
             Flow,
             Route, //
         },
-        udp_tunnel, //
+        udp_tunnel::{
+            self,
+            Sender,
+            Socket, //
+        }, //
     },
     prelude::*, //
 };
@@ -36,8 +40,8 @@ const BIND_RETRIES: usize = 100;
 
 /// The sockets of a device that is up.
 pub(crate) struct Sockets {
-    v4: Option<udp_tunnel::Socket<Device, Inet>>,
-    v6: Option<udp_tunnel::Socket<Device, Inet6>>,
+    v4: Option<Socket<Device, Inet>>,
+    v6: Option<Socket<Device, Inet6>>,
 }
 
 rcu_object!(Sockets);
@@ -55,21 +59,15 @@ impl Sockets {
         let net = device.transport_net.upgrade().ok_or(ENONET)?;
         let mut retries = 0;
         loop {
-            let v4 =
-                udp_tunnel::Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
-                    .inspect_err(|_| {
+            let v4 = Socket::<_, Inet>::bind(&net, port, device.outer_gro, device.clone())
+                .inspect_err(|_| {
                     pr_err!("{}: Could not create IPv4 socket\n", device.name());
                 })?;
             let bound = v4.port();
             let v6 = match udp_tunnel::ipv6_enabled() {
                 false => None,
                 true => {
-                    match udp_tunnel::Socket::<_, Inet6>::bind(
-                        &net,
-                        bound,
-                        device.outer_gro,
-                        device.clone(),
-                    ) {
+                    match Socket::<_, Inet6>::bind(&net, bound, device.outer_gro, device.clone()) {
                         Ok(v6) => Some(v6),
                         Err(error) => {
                             v4.close();
@@ -197,7 +195,7 @@ trait Destination: Family {
     /// it.
     fn route<'g>(
         path: &Path<'_>,
-        sender: &udp_tunnel::Sender<'g, Self>,
+        sender: &Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>>;
 }
@@ -217,7 +215,7 @@ impl Destination for Inet {
 
     fn route<'g>(
         path: &Path<'_>,
-        sender: &udp_tunnel::Sender<'g, Self>,
+        sender: &Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
         if let Source::V4(saddr, ifindex) = path.endpoint.source() {
@@ -258,7 +256,7 @@ impl Destination for Inet6 {
 
     fn route<'g>(
         path: &Path<'_>,
-        sender: &udp_tunnel::Sender<'g, Self>,
+        sender: &Sender<'g, Self>,
         flow: &mut Flow<Self>,
     ) -> Result<Route<'g, Self>> {
         if let Source::V6(saddr) = path.endpoint.source() {
@@ -277,7 +275,7 @@ impl Path<'_> {
     #[inline]
     fn send<F: Destination>(
         &self,
-        socket: Option<&udp_tunnel::Socket<Device, F>>,
+        socket: Option<&Socket<Device, F>>,
         skb: SkBuff,
         mut flow: Flow<F>,
     ) -> Result {
@@ -302,7 +300,7 @@ impl Path<'_> {
     #[cold]
     fn route<'g, F: Destination>(
         &self,
-        sender: &udp_tunnel::Sender<'g, F>,
+        sender: &Sender<'g, F>,
         flow: &mut Flow<F>,
     ) -> Result<Route<'g, F>> {
         // An endpoint that was made for a new mark must not keep a route of the old one.
