@@ -32,25 +32,6 @@ results() {
 	is 'all results are there' "$found" "$1"
 }
 
-# listen: counts the datagrams to port 9 of a, and the packets that come in by its device.
-listen() {
-	at a python3 - << 'END'
-import select, socket, subprocess, time
-datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-datagrams.bind(("127.0.0.1", 9))
-packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(0x0003))
-packets.bind(("contract0", 0x0003))
-subprocess.run(["ping", "-q", "-c", "1", "-W", "1", "10.9.9.2"], stdout=subprocess.DEVNULL)
-counts = {datagrams: 0, packets: 0}
-while ready := select.select(list(counts), [], [], 1)[0]:
-    for sock in ready:
-        incoming = sock.recvfrom(65536)[1]
-        if sock is datagrams or incoming[2] != socket.PACKET_OUTGOING:
-            counts[sock] += 1
-print(counts[datagrams], counts[packets])
-END
-}
-
 ns a
 at a ip link set lo up
 note 'objects, timers and packets'
@@ -63,11 +44,10 @@ at a ip link add contract0 type contract
 addr a contract0 10.9.9.1/24
 at a ip link set contract0 up
 log_mark
-capture listen
-is 'only what is whole is sent, and is delivered' "$output" '2 2'
-results 4
+adopt at a python3 "$HERE/contract_packets.py"
+results 5
 read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
-is 'what is sent, and is not whole, is dropped' "$dropped" 2
+is 'what is sent, and is not whole, is dropped' "$dropped" 3
 
 note 'generic netlink'
 adopt at a python3 "$HERE/contract.py"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device that sends and delivers what it should not, when it is first asked to send a packet of IPv4.
+//! A device that sends and delivers what it should not, when it is first asked to send a packet of IPv4;
+//! and then what others share with it.
 
 use crate::{
     check,
@@ -12,7 +13,8 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
-            Full, //
+            Full,
+            Relaxed, //
         },
         Arc, //
     }, //
@@ -76,6 +78,8 @@ pub(crate) struct Data {
     net: WeakNet,
     open: Slot<Open>,
     done: Atomic<bool>,
+    /// Whether packets that are not whole are to be delivered.
+    wrong: Atomic<bool>,
     /// What is to be delivered besides.
     #[pin]
     kept: SpinLockBh<[Option<SkBuff>; 3]>,
@@ -91,23 +95,51 @@ rcu_object!(Open);
 impl Release for Open {}
 
 impl Receive for Data {
-    fn receive(_this: &Arc<Self>, _skb: SkBuff, _rcu: &rcu::Guard, _bh: &bh::Guard) {}
+    fn receive(this: &Arc<Self>, mut skb: SkBuff, rcu: &rcu::Guard, bh: &bh::Guard) {
+        // Its headers are in the room before it from now on, which is shared with whoever has seen it
+        // on its way.
+        if skb.pull_udp().is_ok() {
+            skb.orphan();
+            skb.scrub(false);
+            let _ = this.forward(skb, rcu, bh);
+        }
+    }
+}
+
+/// Returns the flow of datagrams to port 9 of this host.
+fn discard() -> Flow<Inet> {
+    Flow {
+        saddr: [0; 4],
+        daddr: [127, 0, 0, 1],
+        dport: 9,
+        mark: 0,
+        oif: 0,
+    }
 }
 
 impl Data {
-    /// Sends two datagrams to port 9 of this host, two that are three by now, and one the checksum of
-    /// which is not in it.
+    /// Sends a packet to port 9 of this host.
+    fn forward(&self, skb: SkBuff, rcu: &rcu::Guard, bh: &bh::Guard) -> Result {
+        let open = self.open.load(rcu).ok_or(ENODEV)?.into_ref();
+        let sender = open.socket.sender(rcu).ok_or(ENODEV)?;
+        let mut flow = discard();
+        let _ = Route::lookup(&sender, &mut flow)?.send(skb, &flow, 0, None, bh);
+        Ok(())
+    }
+
+    /// Sends to port 9 of this host: two datagrams, two that are three by now, one the checksum of which
+    /// is not in it, one that has no room for headers, and one whose headers would be too far off.
     fn send(&self, dev: &Device, rcu: &rcu::Guard, bh: &bh::Guard) -> Result {
         let open = self.open.load(rcu).ok_or(ENODEV)?.into_ref();
         let sender = open.socket.sender(rcu).ok_or(ENODEV)?;
-        let mut flow = Flow {
-            saddr: [0; 4],
-            daddr: [127, 0, 0, 1],
-            dport: 9,
-            mark: 0,
-            oif: 0,
-        };
-        for skb in [packets::bundle(0), packets::bundle(100), packets::cut(20)] {
+        let mut flow = discard();
+        for skb in [
+            packets::bundle(0),
+            packets::bundle(100),
+            packets::cut(20),
+            packets::low(),
+            packets::far_off(),
+        ] {
             let route = Route::lookup(&sender, &mut flow)?;
             let _ = route.send(skb.ok_or(ENOMEM)?, &flow, 0, Some(dev), bh);
         }
@@ -159,6 +191,7 @@ impl Operations for Contract {
                 net: WeakNet::new(net),
                 open: Slot::new(None),
                 done: Atomic::new(false),
+                wrong: Atomic::new(false),
                 kept <- new_spinlock_bh!([None, None, None], "Data::kept"),
             }? Error),
             GFP_KERNEL,
@@ -189,30 +222,48 @@ impl Operations for Contract {
         rcu: &rcu::Guard,
         bh: &bh::Guard,
     ) -> Result {
-        // The kernel sends packets of IPv6 on its own. Once is enough.
-        if skb.protocol() != IPV4 || data.done.xchg(true, Full) {
+        // The kernel sends packets of IPv6 on its own.
+        if skb.protocol() != IPV4 {
             return Ok(());
         }
+        if packets::is_segment(&skb) {
+            check("whoever has seen a packet shares it", skb.is_cloned());
+            *data.kept.lock() = packets::flow_of_shared(skb.detach());
+            data.link.schedule_napi(0, bh);
+            return Ok(());
+        }
+        // Once is enough.
+        if data.done.xchg(true, Full) {
+            return Ok(());
+        }
+        data.wrong.store(true, Relaxed);
         *data.kept.lock() = packets::flow(&mut skb.detach());
         data.link.schedule_napi(0, bh);
         netlink::sent(dev, rcu)?;
         data.send(dev, rcu, bh)
     }
 
-    /// Delivers packets of which one is whole, and some that are merged.
+    /// Delivers packets of which some are merged; and, the first time, one that is whole and some that
+    /// are not.
     fn poll(data: &Arc<Data>, _instance: usize, napi: &Napi<'_>, _budget: usize) -> usize {
-        let packets = [
-            packets::whole(),
-            // Without the checksum, without the header, without that before it.
-            packets::cut(36),
-            packets::cut(20),
-            packets::cut(4),
-            // The checksum of these is in a header that they do not have.
-            packets::bundle(0),
-            packets::bundle(100),
-        ];
+        if data.wrong.xchg(false, Full) {
+            let packets = [
+                packets::whole(),
+                // Without the checksum, without the header, without that before it.
+                packets::cut(36),
+                packets::cut(20),
+                packets::cut(4),
+                // The checksum of these is in a header that they do not have.
+                packets::bundle(0),
+                packets::bundle(100),
+                packets::far_off(),
+            ];
+            for skb in packets.into_iter().flatten() {
+                napi.gro_receive(skb);
+            }
+        }
         let kept = core::mem::take(&mut *data.kept.lock());
-        for skb in Iterator::chain(packets.into_iter(), kept).flatten() {
+        for skb in kept.into_iter().flatten() {
             napi.gro_receive(skb);
         }
         0

@@ -15,6 +15,7 @@ use wg_kernel::{
         SkBuff,
         IPV4,
         IPV6,
+        MAX_HEADROOM,
         MAX_PAGES_LEN, //
     }, //
 };
@@ -89,14 +90,19 @@ pub(crate) fn lengths() {
     check("protocols", protocols().is_some());
 }
 
-/// Headers that are farther off than a packet can say.
-fn far() -> Option<()> {
+/// Returns a packet of 64 KB.
+fn long() -> Option<SkBuff> {
     let mut skb = SkBuff::alloc(HEADROOM, 1 << 16)?;
     let bytes = [0; 1024];
     for _ in 0..(1 << 6) {
         skb.put_data(&bytes).then_some(())?;
     }
-    let mut skb: SkBuff = skb.into();
+    Some(skb.into())
+}
+
+/// Headers that are farther off than a packet can say.
+fn far() -> Option<()> {
+    let mut skb = long()?;
     check("no header far off", !skb.set_tcp_partial((1 << 16) - 100));
     check("but one that is not", skb.set_tcp_partial((1 << 16) - 1000));
     let opened = open_skb(&mut skb, (1 << 16) - 100, 0, &[0; KEY_LEN]);
@@ -145,13 +151,23 @@ pub(crate) fn flow(original: &mut SkBuff) -> [Option<SkBuff>; 3] {
     let first = segment(0).map(|first| first.charge(original, true));
     let others = [1, 2].map(|number| segment(number).map(SkBuff::from));
     let [second, third] = others;
-    [first, second, third].map(|skb| {
-        let mut skb = skb?;
-        skb.scrub(false);
-        skb.set_protocol(IPV4);
-        skb.mark_checksum_verified();
-        Some(skb)
-    })
+    [first, second, third].map(delivered)
+}
+
+/// Returns the same if `first` is the first segment itself, whose data others share.
+pub(crate) fn flow_of_shared(first: SkBuff) -> [Option<SkBuff>; 3] {
+    let others = [1, 2].map(|number| segment(number).map(SkBuff::from));
+    let [second, third] = others;
+    [Some(first), second, third].map(delivered)
+}
+
+/// Makes a segment one that can be delivered.
+fn delivered(skb: Option<SkBuff>) -> Option<SkBuff> {
+    let mut skb = skb?;
+    skb.scrub(false);
+    skb.set_protocol(IPV4);
+    skb.mark_checksum_verified();
+    Some(skb)
 }
 
 /// What does not stand for the datagrams that it is said to stand for.
@@ -203,6 +219,30 @@ pub(crate) fn cut(len: u32) -> Option<SkBuff> {
     skb.set_tcp_partial(IP_LEN).then_some(())?;
     skb.set_protocol(IPV4);
     skb.trim(len).then_some(skb)
+}
+
+/// Returns a packet without any room for headers before it.
+pub(crate) fn low() -> Option<SkBuff> {
+    let mut skb = SkBuff::alloc(0, HEADERS_LEN as usize)?;
+    skb.put_data(&[0; HEADERS_LEN as usize]).then_some(())?;
+    Some(skb.into())
+}
+
+/// Returns a packet from the front of which so much was removed that its headers are farther off than
+/// they may be.
+pub(crate) fn far_off() -> Option<SkBuff> {
+    let mut skb = long()?;
+    for _ in 0..9 {
+        // It is not authentic, which is found out when the header is gone.
+        let _ = open_skb(&mut skb, MAX_HEADROOM, 0, &[0; KEY_LEN]);
+    }
+    skb.set_protocol(IPV4);
+    (skb.headroom() > 1 << 15 && skb.trim(HEADERS_LEN)).then_some(skb)
+}
+
+/// Returns whether a packet is as long as a segment of the flow. The answers to those are shorter.
+pub(crate) fn is_segment(skb: &SkBuff) -> bool {
+    skb.len() == HEADERS_LEN + 100
 }
 
 /// Returns a packet with nothing wrong about it.
