@@ -236,17 +236,18 @@ impl<T: PernetOperations> PernetRegistration<T> {
     ///
     /// # Safety
     ///
-    /// To be called by C only, with RTNL held and a valid namespace.
+    /// `net` must be a valid namespace that has not ended, RTNL be held for the call, and the operations be
+    /// registered.
     unsafe extern "C" fn exit_rtnl_callback(
         net: *mut bindings::net,
         _dev_kill_list: *mut bindings::list_head,
     ) {
-        // SAFETY: C passes a namespace that is valid for the call.
+        // SAFETY: By the safety requirements of this function, the namespace is valid.
         let net = unsafe { Net::from_raw(net) };
-        // SAFETY: C holds RTNL for the call.
+        // SAFETY: By the safety requirements, RTNL is held.
         let rtnl = unsafe { context::rtnl() };
         T::exit_rtnl(net, rtnl);
-        // SAFETY: The operations are registered, and the namespace has not ended.
+        // SAFETY: By the safety requirements, the operations are registered, and the namespace has not ended.
         unsafe { Residents::of(net.as_raw()) }.wait_until_gone();
     }
 }
