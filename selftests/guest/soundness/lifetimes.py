@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# lifetimes.py RUN ROUNDS MANY LATE KIND:CASE...: the namespace of a device's sockets ends, so often in
+# each case. What is around it has been made by lifetimes.sh, RUN is how its namespaces are called, MANY
+# how many peers are removed at once, and LATE after how many ticks RCU looks at idle CPUs meanwhile.
+
+import base64
+import contextlib
+import os
+import re
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+import wgnl
+from lifetimes_base import PATIENCE, Echo, Ends, Log, Route, Space, eventually, report
+from wgnl import F_ACK, F_DUMP, F_REQUEST, Device, Peer, allowed_ips, attr, prefix, text, u16, u32
+
+RUN, ROUNDS, MANY, LATE = sys.argv[1], *map(int, sys.argv[2:5])
+TROUBLE = re.compile(os.environ["TROUBLE"])
+KEY_A, KEY_B, KEY_C, PUB_C = (
+    base64.b64decode(os.environ[name]) for name in ("KEY_A", "KEY_B", "KEY_C", "PUB_C")
+)
+RCU = "/sys/module/rcutree/parameters/"
+FAIL = "/sys/kernel/debug/failslab/"
+CPUS = sorted(os.sched_getaffinity(0))
+ALL = prefix("0.0.0.0/0")
+
+
+def write(name, value):
+    with open(name, "w", encoding="ascii") as file:
+        file.write(f"{value}\n")
+
+
+def usual_pace():
+    with open(RCU + "jiffies_till_first_fqs", encoding="ascii") as file:
+        return int(file.read())
+
+
+def endpoint(address, port):
+    return attr(Peer.ENDPOINT, (wgnl.endpoint6 if ":" in address else wgnl.endpoint4)(address, port))
+
+
+def known(*attributes):
+    """The peer at c."""
+    return wgnl.peers(attr(Peer.PUBLIC_KEY, PUB_C) + b"".join(attributes))
+
+
+def outer(kind):
+    """Where the peer is, from a."""
+    return "10.2.0.1" if kind.endswith("4") else "fd02::1"
+
+
+def transformations(kind):
+    """Lines for `ip -batch`: the states of both sides, and the policy of a."""
+    ends = ("10.1.0.1", "10.2.0.1") if kind.endswith("4") else ("fd01::1", "fd02::1")
+    ends = "src {} dst {}".format(*ends)
+    states = (
+        f"xfrm state add {ends} proto esp spi 0x100 mode transport"
+        " enc cbc(aes) 0x000102030405060708090a0b0c0d0e0f"
+        " auth hmac(sha256) 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+    )
+    return states, f"xfrm policy add {ends} dir out tmpl {ends} proto esp mode transport\n"
+
+
+def ip(space, *arguments, **options):
+    with space.inside():
+        subprocess.run(["ip", *arguments], check=True, text=True, **options)
+
+
+def many_peers(kind):
+    """Requests that add many peers, each with an endpoint and something to send."""
+    address = "10.2.0.1" if kind.endswith("4") else "fd02::1"
+    out = []
+    for start in range(0, MANY, 250):
+        some = []
+        for i in range(start, min(start + 250, MANY)):
+            where = f"fd03::{i + 1:x}" if kind == "exception" else address
+            some.append(
+                attr(Peer.PUBLIC_KEY, bytes([i & 255, i >> 8]) + bytes(29) + b"@")
+                + endpoint(where, 51820)
+                + u16(Peer.KEEPALIVE, 25)
+                + allowed_ips(prefix(f"10.{i >> 8}.{i & 255}.0/24"))
+            )
+        out.append(wgnl.peers(*some))
+    return out
+
+
+class Meanwhile(threading.Thread):
+    """A request that is under way when `end` comes."""
+
+    def __init__(self, *call, excused=False):
+        super().__init__(daemon=True)
+        self.call, self.excused, self.error, self.seconds = call, excused, None, 0
+        self.start()
+
+    def run(self):
+        begin = time.monotonic()
+        try:
+            self.call[0](*self.call[1:])
+        except wgnl.Answer as answer:
+            self.error = answer
+        self.seconds = time.monotonic() - begin
+
+    def wait(self):
+        self.join(PATIENCE)
+        if self.is_alive():
+            raise TimeoutError("a request that was under way does not come to its end")
+        if self.error and not self.excused:
+            raise self.error
+
+
+class Rounds:
+    """The namespaces around, and what happens in them."""
+
+    def __init__(self):
+        self.b, self.c, self.d, self.r = (Space(f"/run/netns/{RUN}-{name}") for name in "bcdr")
+        self.links = {"b": Route(self.b), "d": Route(self.d)}
+        self.r_link = Route(self.r)
+        self.c_link = Route(self.c)
+        with self.b.inside():
+            self.wireguard = wgnl.WireGuard()
+        self.ends = Ends(self.r)
+        self.echo = Echo(self.b, "192.168.241.2")
+        self.usual = usual_pace()
+        self.kind = self.a = self.cable = self.job = None
+        self.made, self.peers = [], {}
+        # When the last one ended, how long after that its exit began, and how long it took in all.
+        self.ended, self.delays, self.lasted = 0, [], []
+        # How long requests took, and how much of that the next one has until the end.
+        self.durations, self.quarters = {}, 0
+
+    # --- What there is before -------------------------------------------------------------------
+
+    def settle(self, kind):
+        """What is the same in all rounds with one kind of routes."""
+        mtu = "1300" if kind == "exception" else "1500"
+        for space, name in (self.r, "eth1"), (self.c, "eth0"):
+            ip(space, "link", "set", name, "mtu", mtu)
+        ip(self.c, "xfrm", "state", "flush")
+        if kind.startswith("esp"):
+            ip(self.c, "-batch", "-", input=transformations(kind)[0])
+        self.kind = kind
+
+    def device(self, name, key, address):
+        """One in b that has its sockets in a. Returns its number."""
+        with contextlib.closing(Route(self.a)) as link:
+            link.add_wireguard(name)
+            link.move(name, self.b)
+        self.made.append(name)
+        peer = known(endpoint(address, 51820), allowed_ips(ALL))
+        self.set(name, attr(Device.PRIVATE_KEY, key), peer)
+        index = self.links["b"].index(name)
+        self.links["b"].set_up(index)
+        return index
+
+    def set(self, name, *attributes):
+        self.wireguard.set(text(Device.IFNAME, name) + b"".join(attributes))
+
+    def begin(self):
+        """a, with a device that is then moved to b, and has a route of that kind cached."""
+        self.a = Space()
+        self.r_link.name_space(self.a)
+        self.cable = self.r_link.add_veth("eth0", self.a, "eth0")
+        for address, length in ("10.1.0.2", 24), ("fd01::2", 64):
+            self.r_link.add_address(self.cable, address, length)
+        with contextlib.closing(Route(self.a)) as link:
+            link.set_up(1)
+            index = link.index("eth0")
+            link.set_up(index)
+            for address, length in ("10.1.0.1", 24), ("fd01::1", 64):
+                link.add_address(index, address, length)
+            for gateway in "10.1.0.2", "fd01::2":
+                link.add_default(index, gateway)
+        if self.kind.startswith("esp"):
+            ip(self.a, "-batch", "-", input="".join(transformations(self.kind)))
+        index = self.device("wg0", KEY_A, outer(self.kind))
+        self.links["b"].add_address(index, "192.168.241.1", 24)
+        self.echo.reaches()
+        if self.kind == "exception":
+            # Routers do not cut IPv6 packets, so what gets there was cut in a.
+            self.echo.reaches(1300)
+        self.release()
+        # All CPUs are to have it, if they may.
+        for cpu in CPUS * 2:
+            os.sched_setaffinity(0, [cpu])
+            self.echo.send(1300)
+        os.sched_setaffinity(0, CPUS)
+        self.echo.answered(1)
+
+    def release(self):
+        """Sockets that were in a keep it for a while yet, which is to be over."""
+        write(RCU + "do_rcu_barrier", 1)
+
+    def clear(self):
+        """Whatever is left of the last round."""
+        if self.a:
+            self.end()
+        while self.made:
+            name = self.made.pop()
+            for link in self.links.values():
+                with contextlib.suppress(wgnl.Answer):
+                    link.delete(name)
+
+    # --- The end --------------------------------------------------------------------------------
+
+    def end(self):
+        """The namespace ends, without delay: nothing else keeps it."""
+        a, self.a = self.a, None
+        a.close()
+        self.ended = time.monotonic()
+
+    def end_while(self, *call, excused=False):
+        """The same while a request is under way: at its begin, its end, and in between."""
+        usual = self.durations.get(call[0].__name__, 0)
+        self.quarters = (self.quarters + 1) % 4
+        job = Meanwhile(*call, excused=excused)
+        time.sleep(usual * self.quarters / 4)
+        self.end()
+        self.job = job
+
+    def gone(self):
+        """Waits until what was in a has gone, and for what was under way."""
+        began, gone = self.ends.gone(self.cable)
+        if began:
+            self.delays.append(began - self.ended)
+        self.lasted.append(gone - self.ended)
+        if self.job:
+            job, self.job = self.job, None
+            job.wait()
+            self.durations[job.call[0].__name__] = job.seconds
+
+    def finished(self):
+        """Waits until no namespace is being ended: one comes after the other, and so does this."""
+        space = Space()
+        self.r_link.name_space(space)
+        index = self.r_link.add_veth("eth2", space, "eth0")
+        self.ends.forget()
+        space.close()
+        self.ends.gone(index)
+
+    # --- What happens before the end ------------------------------------------------------------
+
+    def lives(self):
+        self.end()
+
+    def removed(self):
+        self.set("wg0", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
+        self.end()
+
+    def too_large(self):
+        """a has a route with an MTU to each of many addresses"""
+        with self.a.inside(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            for i in range(MANY):
+                sock.sendto(bytes(1400), (f"fd03::{i + 1:x}", 9))
+        # fib_rt_cache
+        return int(self.a.read("rt6_stats").split()[4], 16) >= MANY
+
+    def have_sent(self):
+        """each of many peers has sent something"""
+        found = self.wireguard.get(text(Device.IFNAME, "wg0"), F_REQUEST | F_ACK | F_DUMP)
+        return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) >= MANY
+
+    def fill(self):
+        """Many peers that have sent something, so that each has a route."""
+        if self.kind == "exception":
+            eventually(self.too_large)
+        if self.kind not in self.peers:
+            self.peers[self.kind] = many_peers(self.kind)
+        before = self.r_link.received("eth0")
+        for request in self.peers[self.kind]:
+            self.set("wg0", request)
+
+        def sent():
+            """what many peers send gets to r"""
+            return self.r_link.received("eth0") - before >= MANY
+
+        eventually(sent)
+        eventually(self.have_sent)
+        self.release()
+
+    def replaced(self):
+        self.fill()
+        none = attr(Device.PRIVATE_KEY, bytes(32)) + u16(Device.LISTEN_PORT, 0) + u32(Device.FWMARK, 0)
+        # There is no other port if the namespace is gone already.
+        self.end_while(self.set, "wg0", u32(Device.FLAGS, Device.F_REPLACE_PEERS), none, excused=True)
+
+    def roamed(self):
+        for address, port in ("fd02::9", 1), ("10.2.0.9", 1), ("fd02::8", 1), ("10.2.0.8", 1):
+            self.set("wg0", known(endpoint(address, port)))
+            self.echo.send()
+            self.echo.answered(0.01)
+        self.end()
+
+    def marked(self):
+        self.set("wg0", u32(Device.FWMARK, 7), u16(Device.LISTEN_PORT, 0))
+        self.echo.send()
+        self.echo.answered(0.01)
+        self.end()
+
+    def rekeyed(self):
+        # The peer has this key itself, and cannot be one of ours then.
+        self.set("wg0", attr(Device.PRIVATE_KEY, KEY_C))
+        self.end()
+
+    def deleted(self):
+        self.end_while(self.links["b"].delete, "wg0")
+
+    def several(self):
+        """One of several devices loses its peer, and another one goes."""
+        for number in 1, 2, 3:
+            name = f"wg{number}"
+            index = self.device(name, KEY_B, "fd02::1")
+            self.links["b"].add_address(index, f"192.168.24{number}.101", 32)
+            # Handshakes that are not answered have routes, too.
+            with contextlib.closing(Echo(self.b, "192.168.250.1", name)) as echo:
+                echo.send()
+                echo.answered(0.1)
+        self.release()
+        self.set("wg1", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
+        self.end_while(self.links["b"].delete, "wg2")
+
+    def moved(self):
+        self.end_while(self.links["b"].move, "wg0", self.d)
+
+    def taken_down(self):
+        self.end_while(self.links["b"].set_up, self.links["b"].index("wg0"), False)
+
+    def flooded(self):
+        stop = threading.Event()
+
+        def flood():
+            while not stop.is_set():
+                self.echo.send()
+                self.echo.answered(0.01)
+
+        job = Meanwhile(flood)
+        time.sleep(0.02)
+        self.end()
+        stop.set()
+        job.wait()
+
+    def starved(self):
+        """There is no memory for the driver when the namespace ends. The peer goes later."""
+        write(FAIL + "probability", 100)
+        try:
+            self.end()
+            self.gone()
+        finally:
+            write(FAIL + "probability", 0)
+        self.set("wg0", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
+
+    # --- Rounds ---------------------------------------------------------------------------------
+
+    def tries(self, case, rounds):
+        """So many rounds; says how long after the last word the exit of the namespace began."""
+        self.delays, self.lasted = [], []
+        for _ in range(rounds):
+            self.clear()
+            self.begin()
+            self.ends.forget()
+            write(RCU + "jiffies_till_first_fqs", LATE)
+            try:
+                getattr(self, case)()
+                if case != "starved":
+                    self.gone()
+            finally:
+                write(RCU + "jiffies_till_first_fqs", self.usual)
+        self.clear()
+        self.finished()
+
+    def held(self):
+        """Each peer that has sent something holds a route, until it goes."""
+        self.settle("exception")
+        self.begin()
+        self.fill()
+        ip(self.a, "-6", "route", "flush", "cache")
+
+        def counted():
+            return int(self.a.read("rt6_stats").split()[5], 16)
+
+        if (routes := counted()) < MANY:
+            raise ValueError(f"{routes} routes")
+        found = wgnl.dump_peers(self.wireguard.get(text(Device.IFNAME, "wg0")))
+        for start in range(0, len(found), 250):
+            self.set("wg0", wgnl.peers(*(
+                attr(Peer.PUBLIC_KEY, one[Peer.PUBLIC_KEY]) + u32(Peer.FLAGS, Peer.F_REMOVE_ME)
+                for one in found[start:start + 250]
+            )))
+
+        def few():
+            """routes are gone with their peers"""
+            return counted() < 10
+
+        eventually(few)
+
+
+def check(log, what, call, *arguments):
+    """One result: the call succeeds, and the kernel has nothing to complain about meanwhile."""
+    log.read()
+    trouble = []
+    try:
+        call(*arguments)
+    except Exception:
+        trouble += traceback.format_exc().splitlines()
+    trouble += [line for line in log.read() if TROUBLE.search(line)]
+    report(not trouble, what, *trouble)
+
+
+def busy():
+    """How many seconds CPUs have worked until now."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, hard, soft = map(int, file.readline().split()[1:8])
+    return (user + nice + system + hard + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def milliseconds(values):
+    return f"{1000 * statistics.median(values):.1f} ms, {1000 * max(values):.1f} at most" if values else "?"
+
+
+def main():
+    sys.setswitchinterval(0.0005)
+    log = Log()
+    rounds = Rounds()
+    check(log, "each peer that has sent something holds a route", rounds.held)
+    rounds.clear()
+    rounds.finished()
+    for argument in sys.argv[5:]:
+        kind, case, *more = argument.split(":")
+        count = ROUNDS * int(*more or [1])
+        if kind != rounds.kind:
+            rounds.settle(kind)
+        begin, before = time.monotonic(), busy()
+        what = f"route {kind}: {case}"
+        if more:
+            what += ", over and over"
+        check(log, what, rounds.tries, case, count)
+        seconds, worked = (time.monotonic() - begin) / count, (busy() - before) / count
+        print(f"each {seconds:.2f} s, and {worked:.2f} s of CPUs' time; the exit began after"
+            f" {milliseconds(rounds.delays)}, and took {milliseconds(rounds.lasted)}")
+
+
+main()
