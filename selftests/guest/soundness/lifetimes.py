@@ -20,7 +20,7 @@ import traceback
 
 import wgnl
 from lifetimes_base import PATIENCE, Echo, Ends, Log, Route, Space, eventually, report
-from wgnl import F_ACK, F_DUMP, F_REQUEST, Device, Peer, allowed_ips, attr, prefix, text, u16, u32
+from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
 RUN, ROUNDS, MANY, LATE = sys.argv[1], *map(int, sys.argv[2:5])
 TROUBLE = re.compile(os.environ["TROUBLE"])
@@ -31,6 +31,8 @@ RCU = "/sys/module/rcutree/parameters/"
 FAIL = "/sys/kernel/debug/failslab/"
 CPUS = sorted(os.sched_getaffinity(0))
 ALL = prefix("0.0.0.0/0")
+# In so many rounds but the first, so much fewer peers are removed at once.
+FEWER = 5
 
 
 def write(name, value):
@@ -74,13 +76,13 @@ def ip(space, *arguments, **options):
         subprocess.run(["ip", *arguments], check=True, text=True, **options)
 
 
-def many_peers(kind):
-    """Requests that add many peers, each with an endpoint and something to send."""
+def many_peers(kind, many):
+    """Requests that add so many peers, each with an endpoint and something to send."""
     address = "10.2.0.1" if kind.endswith("4") else "fd02::1"
     out = []
-    for start in range(0, MANY, 250):
+    for start in range(0, many, 250):
         some = []
-        for i in range(start, min(start + 250, MANY)):
+        for i in range(start, min(start + 250, many)):
             where = f"fd03::{i + 1:x}" if kind == "exception" else address
             some.append(
                 attr(Peer.PUBLIC_KEY, bytes([i & 255, i >> 8]) + bytes(29) + b"@")
@@ -130,7 +132,7 @@ class Rounds:
         self.echo = Echo(self.b, "192.168.241.2")
         self.usual = usual_pace()
         self.kind = self.a = self.cable = self.job = None
-        self.made, self.peers = [], {}
+        self.made, self.round = [], 0
         # When the last one ended, how long after that its exit began, and how long it took in all.
         self.ended, self.delays, self.lasted = 0, [], []
         # How long requests took, and how much of that the next one has until the end.
@@ -148,11 +150,12 @@ class Rounds:
             ip(self.c, "-batch", "-", input=transformations(kind)[0])
         self.kind = kind
 
-    def device(self, name, key, address):
-        """One in b that has its sockets in a. Returns its number."""
+    def device(self, name, key, address, moves=False):
+        """One in b that has its sockets in a, from where it has moved or not. Returns its number."""
         with contextlib.closing(Route(self.a)) as link:
-            link.add_wireguard(name)
-            link.move(name, self.b)
+            link.add_wireguard(name, None if moves else self.b)
+            if moves:
+                link.move(name, self.b)
         self.made.append(name)
         peer = known(endpoint(address, 51820), allowed_ips(ALL))
         self.set(name, attr(Device.PRIVATE_KEY, key), peer)
@@ -163,30 +166,34 @@ class Rounds:
     def set(self, name, *attributes):
         self.wireguard.set(text(Device.IFNAME, name) + b"".join(attributes))
 
-    def begin(self):
-        """a, with a device that is then moved to b, and has a route of that kind cached."""
+    def begin(self, case):
+        """a, with a device in b that has a route of that kind cached."""
+        cleared = Meanwhile(self.clear)
         self.a = Space()
         self.r_link.name_space(self.a)
         self.cable = self.r_link.add_veth("eth0", self.a, "eth0")
-        for address, length in ("10.1.0.2", 24), ("fd01::2", 64):
-            self.r_link.add_address(self.cable, address, length)
+        addresses = [(("10.1.0.2", 24), ("10.1.0.1", 24)), (("fd01::2", 64), ("fd01::1", 64))]
+        if case != "roamed":
+            addresses = addresses[:1] if self.kind.endswith("4") else addresses[1:]
         with contextlib.closing(Route(self.a)) as link:
             link.set_up(1)
             index = link.index("eth0")
             link.set_up(index)
-            for address, length in ("10.1.0.1", 24), ("fd01::1", 64):
-                link.add_address(index, address, length)
-            for gateway in "10.1.0.2", "fd01::2":
-                link.add_default(index, gateway)
+            for there, here in addresses:
+                self.r_link.add_address(self.cable, *there)
+                link.add_address(index, *here)
+                link.add_default(index, there[0])
         if self.kind.startswith("esp"):
             ip(self.a, "-batch", "-", input="".join(transformations(self.kind)))
-        index = self.device("wg0", KEY_A, outer(self.kind))
+        cleared.wait()
+        index = self.device("wg0", KEY_A, outer(self.kind), self.round % 2 == 0)
+        released = Meanwhile(self.release)
         self.links["b"].add_address(index, "192.168.241.1", 24)
         self.echo.reaches()
         if self.kind == "exception":
             # Routers do not cut IPv6 packets, so what gets there was cut in a.
             self.echo.reaches(1300)
-        self.release()
+        released.wait()
         # All CPUs are to have it, if they may.
         for cpu in CPUS * 2:
             os.sched_setaffinity(0, [cpu])
@@ -199,9 +206,7 @@ class Rounds:
         write(RCU + "do_rcu_barrier", 1)
 
     def clear(self):
-        """Whatever is left of the last round."""
-        if self.a:
-            self.end()
+        """What is left of the last round."""
         while self.made:
             name = self.made.pop()
             for link in self.links.values():
@@ -236,8 +241,16 @@ class Rounds:
             job.wait()
             self.durations[job.call[0].__name__] = job.seconds
 
+    def abandon(self):
+        """What a round that failed has left."""
+        self.job = None
+        if self.a:
+            self.end()
+            self.gone()
+
     def finished(self):
         """Waits until no namespace is being ended: one comes after the other, and so does this."""
+        self.clear()
         space = Space()
         self.r_link.name_space(space)
         index = self.r_link.add_veth("eth2", space, "eth0")
@@ -254,39 +267,38 @@ class Rounds:
         self.set("wg0", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
         self.end()
 
-    def too_large(self):
+    def too_large(self, many):
         """a has a route with an MTU to each of many addresses"""
         with self.a.inside(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            for i in range(MANY):
+            for i in range(many):
                 sock.sendto(bytes(1400), (f"fd03::{i + 1:x}", 9))
         # fib_rt_cache
-        return int(self.a.read("rt6_stats").split()[4], 16) >= MANY
+        return int(self.a.read("rt6_stats").split()[4], 16) >= many
 
-    def have_sent(self):
+    def have_sent(self, many):
         """each of many peers has sent something"""
-        found = self.wireguard.get(text(Device.IFNAME, "wg0"), F_REQUEST | F_ACK | F_DUMP)
-        return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) >= MANY
+        found = self.wireguard.get(text(Device.IFNAME, "wg0"))
+        return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) >= many
 
-    def fill(self):
+    def fill(self, many):
         """Many peers that have sent something, so that each has a route."""
         if self.kind == "exception":
-            eventually(self.too_large)
-        if self.kind not in self.peers:
-            self.peers[self.kind] = many_peers(self.kind)
+            eventually(self.too_large, many)
         before = self.r_link.received("eth0")
-        for request in self.peers[self.kind]:
+        for request in many_peers(self.kind, many):
             self.set("wg0", request)
 
         def sent():
             """what many peers send gets to r"""
-            return self.r_link.received("eth0") - before >= MANY
+            return self.r_link.received("eth0") - before >= many
 
         eventually(sent)
-        eventually(self.have_sent)
+        eventually(self.have_sent, many)
         self.release()
 
     def replaced(self):
-        self.fill()
+        # Most of them in the first of some rounds: they take their time.
+        self.fill(MANY if self.round % FEWER == 0 else MANY // FEWER)
         none = attr(Device.PRIVATE_KEY, bytes(32)) + u16(Device.LISTEN_PORT, 0) + u32(Device.FWMARK, 0)
         # There is no other port if the namespace is gone already.
         self.end_while(self.set, "wg0", u32(Device.FLAGS, Device.F_REPLACE_PEERS), none, excused=True)
@@ -361,9 +373,9 @@ class Rounds:
     def tries(self, case, rounds):
         """So many rounds; says how long after the last word the exit of the namespace began."""
         self.delays, self.lasted = [], []
-        for _ in range(rounds):
-            self.clear()
-            self.begin()
+        for self.round in range(rounds):
+            self.abandon()
+            self.begin(case)
             self.ends.forget()
             write(RCU + "jiffies_till_first_fqs", LATE)
             try:
@@ -372,14 +384,14 @@ class Rounds:
                     self.gone()
             finally:
                 write(RCU + "jiffies_till_first_fqs", self.usual)
-        self.clear()
         self.finished()
 
     def held(self):
         """Each peer that has sent something holds a route, until it goes."""
         self.settle("exception")
-        self.begin()
-        self.fill()
+        self.round = 0
+        self.begin("held")
+        self.fill(MANY)
         ip(self.a, "-6", "route", "flush", "cache")
 
         def counted():
@@ -429,7 +441,7 @@ def main():
     log = Log()
     rounds = Rounds()
     check(log, "each peer that has sent something holds a route", rounds.held)
-    rounds.clear()
+    rounds.abandon()
     rounds.finished()
     for argument in sys.argv[5:]:
         kind, case, *more = argument.split(":")

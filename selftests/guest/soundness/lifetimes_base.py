@@ -24,14 +24,13 @@ F_EXCL, IFF_UP = 0x200, 1
 PATIENCE = int(os.environ.get("PATIENCE", "60"))
 
 
-def eventually(what, wait=0.05):
-    """Waits until it is true, and says what it was."""
+def eventually(what, *arguments):
+    """Waits until it is true."""
     until = time.monotonic() + PATIENCE
-    while not (found := what()):
+    while not what(*arguments):
         if time.monotonic() > until:
-            raise TimeoutError(what.__doc__ or what.__name__)
-        time.sleep(wait)
-    return found
+            raise TimeoutError(what.__doc__)
+        time.sleep(0.02)
 
 
 class Space:
@@ -99,9 +98,13 @@ class Route(wgnl.Netlink):
         (reply,) = self.ask(RTM_GETLINK, link_body() + text(IFLA_IFNAME, name))
         return struct.unpack_from("=Q", wgnl.flat(parse(reply.body[16:]))[IFLA_STATS64])[0]
 
-    def add_wireguard(self, name):
-        info = nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "wireguard"))
-        self.ask(RTM_NEWLINK, link_body() + text(IFLA_IFNAME, name) + info, F_CREATE | F_EXCL)
+    def add_wireguard(self, name, space=None):
+        """A device that has its sockets here, and is here or in another namespace."""
+        body = link_body() + text(IFLA_IFNAME, name)
+        body += nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "wireguard"))
+        if space:
+            body += u32(IFLA_NET_NS_FD, space.fd)
+        self.ask(RTM_NEWLINK, body, F_CREATE | F_EXCL)
 
     def add_veth(self, name, space, peer):
         """A cable to another namespace, of which this end is up. Returns its number."""
@@ -209,7 +212,7 @@ class Echo:
     def reaches(self, size=56):
         """One is answered, sooner or later."""
         until = time.monotonic() + PATIENCE
-        wait = 0.05
+        wait = 0.02
         while time.monotonic() < until:
             self.send(size)
             if self.answered(wait):
