@@ -7,6 +7,7 @@
 
 import base64
 import contextlib
+import itertools
 import os
 import re
 import socket
@@ -31,6 +32,8 @@ RCU = "/sys/module/rcutree/parameters/"
 FAIL = "/sys/kernel/debug/failslab/"
 CPUS = sorted(os.sched_getaffinity(0))
 ALL = prefix("0.0.0.0/0")
+# Numbers of links, each used once.
+INDICES = itertools.count(1000)
 # In so many rounds but the first, so much fewer peers are removed at once.
 FEWER = 5
 
@@ -131,7 +134,7 @@ class Rounds:
         self.ends = Ends(self.r)
         self.echo = Echo(self.b, "192.168.241.2")
         self.usual = usual_pace()
-        self.kind = self.a = self.cable = self.job = None
+        self.kind = self.a = self.cable = self.wg0 = self.job = None
         self.made, self.round = [], 0
         # When the last one ended, how long after that its exit began, and how long it took in all.
         self.ended, self.delays, self.lasted = 0, [], []
@@ -152,14 +155,14 @@ class Rounds:
 
     def device(self, name, key, address, moves=False):
         """One in b that has its sockets in a, from where it has moved or not. Returns its number."""
+        index = next(INDICES)
         with contextlib.closing(Route(self.a)) as link:
-            link.add_wireguard(name, None if moves else self.b)
+            link.add_wireguard(index, name, None if moves else self.b)
             if moves:
-                link.move(name, self.b)
+                link.move(index, self.b)
         self.made.append(name)
         peer = known(endpoint(address, 51820), allowed_ips(ALL))
         self.set(name, attr(Device.PRIVATE_KEY, key), peer)
-        index = self.links["b"].index(name)
         self.links["b"].set_up(index)
         return index
 
@@ -171,13 +174,13 @@ class Rounds:
         cleared = Meanwhile(self.clear)
         self.a = Space()
         self.r_link.name_space(self.a)
-        self.cable = self.r_link.add_veth("eth0", self.a, "eth0")
+        self.cable, index = next(INDICES), next(INDICES)
+        self.r_link.add_veth(self.cable, "eth0", self.a, index)
         addresses = [(("10.1.0.2", 24), ("10.1.0.1", 24)), (("fd01::2", 64), ("fd01::1", 64))]
         if case != "roamed":
             addresses = addresses[:1] if self.kind.endswith("4") else addresses[1:]
         with contextlib.closing(Route(self.a)) as link:
             link.set_up(1)
-            index = link.index("eth0")
             link.set_up(index)
             for there, here in addresses:
                 self.r_link.add_address(self.cable, *there)
@@ -186,16 +189,16 @@ class Rounds:
         if self.kind.startswith("esp"):
             ip(self.a, "-batch", "-", input="".join(transformations(self.kind)))
         cleared.wait()
-        index = self.device("wg0", KEY_A, outer(self.kind), self.round % 2 == 0)
+        self.wg0 = self.device("wg0", KEY_A, outer(self.kind), self.round % 2 == 0)
         released = Meanwhile(self.release)
-        self.links["b"].add_address(index, "192.168.241.1", 24)
+        self.links["b"].add_address(self.wg0, "192.168.241.1", 24)
         self.echo.reaches()
         if self.kind == "exception":
             # Routers do not cut IPv6 packets, so what gets there was cut in a.
             self.echo.reaches(1300)
         released.wait()
         # All CPUs are to have it, if they may.
-        for cpu in CPUS * 2:
+        for cpu in CPUS:
             os.sched_setaffinity(0, [cpu])
             self.echo.send(1300)
         os.sched_setaffinity(0, CPUS)
@@ -251,9 +254,9 @@ class Rounds:
     def finished(self):
         """Waits until no namespace is being ended: one comes after the other, and so does this."""
         self.clear()
-        space = Space()
+        space, index = Space(), next(INDICES)
         self.r_link.name_space(space)
-        index = self.r_link.add_veth("eth2", space, "eth0")
+        self.r_link.add_veth(index, "eth2", space, next(INDICES))
         self.ends.forget()
         space.close()
         self.ends.gone(index)
@@ -339,10 +342,10 @@ class Rounds:
         self.end_while(self.links["b"].delete, "wg2")
 
     def moved(self):
-        self.end_while(self.links["b"].move, "wg0", self.d)
+        self.end_while(self.links["b"].move, self.wg0, self.d)
 
     def taken_down(self):
-        self.end_while(self.links["b"].set_up, self.links["b"].index("wg0"), False)
+        self.end_while(self.links["b"].set_up, self.wg0, False)
 
     def flooded(self):
         stop = threading.Event()

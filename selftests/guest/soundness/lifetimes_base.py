@@ -85,41 +85,32 @@ class Route(wgnl.Netlink):
     def ask(self, kind, body, flags=0):
         return self.talk(kind, F_REQUEST | F_ACK | flags, body)
 
-    def index(self, name):
-        """The number of a link, or None if there is none of that name."""
-        try:
-            (reply,) = self.ask(RTM_GETLINK, link_body() + text(IFLA_IFNAME, name))
-        except wgnl.Answer:
-            return None
-        return struct.unpack_from("=4xi", reply.body)[0]
-
     def received(self, name):
         """How many packets a link has received."""
         (reply,) = self.ask(RTM_GETLINK, link_body() + text(IFLA_IFNAME, name))
         return struct.unpack_from("=Q", wgnl.flat(parse(reply.body[16:]))[IFLA_STATS64])[0]
 
-    def add_wireguard(self, name, space=None):
+    def add_wireguard(self, index, name, space=None):
         """A device that has its sockets here, and is here or in another namespace."""
-        body = link_body() + text(IFLA_IFNAME, name)
+        body = link_body(index) + text(IFLA_IFNAME, name)
         body += nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "wireguard"))
         if space:
             body += u32(IFLA_NET_NS_FD, space.fd)
         self.ask(RTM_NEWLINK, body, F_CREATE | F_EXCL)
 
-    def add_veth(self, name, space, peer):
-        """A cable to another namespace, of which this end is up. Returns its number."""
-        end = attr(VETH_INFO_PEER, link_body() + text(IFLA_IFNAME, peer) + u32(IFLA_NET_NS_FD, space.fd))
-        info = nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), nest(IFLA_INFO_DATA, end))
-        self.ask(RTM_NEWLINK, link_body() + text(IFLA_IFNAME, name) + info, F_CREATE | F_EXCL)
-        index = self.index(name)
+    def add_veth(self, index, name, space, peer):
+        """A cable to eth0 of another namespace, with the numbers of both ends; this one is up."""
+        end = link_body(peer) + text(IFLA_IFNAME, "eth0") + u32(IFLA_NET_NS_FD, space.fd)
+        end = nest(IFLA_INFO_DATA, attr(VETH_INFO_PEER, end))
+        info = nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), end)
+        self.ask(RTM_NEWLINK, link_body(index) + text(IFLA_IFNAME, name) + info, F_CREATE | F_EXCL)
         self.set_up(index)
-        return index
 
     def set_up(self, index, up=True):
         self.ask(RTM_NEWLINK, link_body(index, IFF_UP if up else 0, IFF_UP))
 
-    def move(self, name, space):
-        self.ask(RTM_NEWLINK, link_body() + text(IFLA_IFNAME, name) + u32(IFLA_NET_NS_FD, space.fd))
+    def move(self, index, space):
+        self.ask(RTM_NEWLINK, link_body(index) + u32(IFLA_NET_NS_FD, space.fd))
 
     def delete(self, name):
         self.ask(RTM_DELLINK, link_body() + text(IFLA_IFNAME, name))
