@@ -107,9 +107,11 @@ class Shapes:
         return (NEEDS_CSUM, kind, start + len(head), size, start, place), header + inner
 
     def wrong(self, header, packet):
-        """What a program may make of these. Where sums go stays as it is, so that only they change."""
+        """What a program may make of these. Where sums go stays as it is, so that only they change, and
+        bits are turned in headers only: whatever else changes in a payload, the tunnel did."""
         rnd = self.rnd
         flags, kind, length, size, start, place = header
+        headers = length
         for _ in range(rnd.choice((1, 1, 2, 3))):
             what = rnd.randrange(9)
             if what == 0:
@@ -126,7 +128,7 @@ class Shapes:
                 packet += self.payloads.after(packet)[: rnd.choice((0, 4, 16, 100))]
             elif what == 6:
                 bits = bytearray(packet)
-                bits[rnd.randrange(min(len(bits), start + 20))] ^= 1 << rnd.randrange(8)
+                bits[rnd.randrange(min(len(bits), headers))] ^= 1 << rnd.randrange(8)
                 packet = bytes(bits)
             elif what == 7:
                 # No more than the header of the network, and of the transport.
