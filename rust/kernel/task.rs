@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
+use crate::sync::bh;
 use wg_bindings as bindings;
 
 /// Lets another task run if one is due (`cond_resched()`). For loops that may be long, in process
@@ -12,4 +13,16 @@ use wg_bindings as bindings;
 pub fn cond_resched() {
     // SAFETY: An FFI call that may sleep, as documented.
     unsafe { bindings::cond_resched() };
+}
+
+/// Returns whether more than half of the current task's stack is in use, so that what needs much of it had
+/// better be left to a worker, whose stack is empty.
+///
+/// That is so if a task has got deep into a file system or a protocol, and also if a softirq has interrupted
+/// it where softirqs have no stack of their own: with `PREEMPT_RT`, and on architectures without
+/// `SOFTIRQ_ON_OWN_STACK`. Where they have one, it is empty when a softirq begins, and is not looked at.
+#[inline]
+pub fn is_stack_short(_bh: &bh::Guard) -> bool {
+    // SAFETY: May be called from any context.
+    unsafe { bindings::wg_task_stack_is_short() }
 }

@@ -31,7 +31,7 @@ use wg_proto::{
 pub(crate) struct Sealing<K> {
     keypair: K,
     /// For a GSO packet, its messages. Otherwise each packet becomes one.
-    bundle: Option<Bundle>,
+    bundle: Option<KBox<Bundle>>,
     nonces: Nonces,
 }
 
@@ -48,7 +48,7 @@ impl<'g> Sealing<Borrow<'g, Keypair>> {
 
     /// Returns how a GSO packet becomes the planned messages, unless the session has too few nonces left.
     #[inline]
-    pub(crate) fn bundle(keypair: Borrow<'g, Keypair>, bundle: Bundle) -> Option<Self> {
+    pub(crate) fn bundle(keypair: Borrow<'g, Keypair>, bundle: KBox<Bundle>) -> Option<Self> {
         Some(Self {
             keypair,
             nonces: keypair.take_nonces(bundle.count() as u64)?,
@@ -96,7 +96,7 @@ impl<K: Deref<Target = Keypair>> Sealing<K> {
     #[inline]
     pub(crate) fn seal(&mut self, packets: SkBuffList) -> SkBuffList {
         self.keypair
-            .seal(packets, self.bundle.as_ref(), &mut self.nonces)
+            .seal(packets, self.bundle.as_deref(), &mut self.nonces)
     }
 }
 

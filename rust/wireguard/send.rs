@@ -23,7 +23,8 @@ use crate::{
 use kernel::cpu::CpuId;
 use wg_kernel::{
     compat::u32_as_usize,
-    prelude::*, //
+    prelude::*,
+    task, //
 };
 use wg_proto::{
     ip,
@@ -259,6 +260,7 @@ impl Peer {
         let count = sealing.count();
         let inline = this.outbox.order().is_empty()
             && netdevice::transmission_depth(softirq.bh()) <= MAX_INLINE_DEPTH
+            && !task::is_stack_short(softirq.bh())
             && !parallel.wants_encryption(count, meter)
             && !this.outbox.is_for_task(&sealing, softirq.bh());
         if inline {
@@ -269,11 +271,22 @@ impl Peer {
             };
             Self::transmit(this, sealed, softirq);
         } else {
-            let session = *sealing.keypair();
-            if let Some(sealing) = sealing.hold() {
-                let task = Task::Encrypt { sealing, cpu };
-                Job::submit(device, this.outbox.order(), task, session, packets);
-            }
+            Self::leave_to_worker(this, packets, sealing, cpu);
+        }
+    }
+
+    /// Has packets that were sent on `cpu` encrypted and sent by a worker.
+    #[inline(never)]
+    fn leave_to_worker(
+        this: Borrow<'_, Self>,
+        packets: SkBuffList,
+        sealing: Sealing<Borrow<'_, Keypair>>,
+        cpu: usize,
+    ) {
+        let session = *sealing.keypair();
+        if let Some(sealing) = sealing.hold() {
+            let task = Task::Encrypt { sealing, cpu };
+            Job::submit(this.device(), this.outbox.order(), task, session, packets);
         }
     }
 

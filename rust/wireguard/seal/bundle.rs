@@ -52,8 +52,9 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Plans the messages of a packet whose MTU was noted.
     ///
-    /// Returns [`None`] if the kernel must segment it, or if it is not a GSO packet.
-    pub(crate) fn plan(skb: &SkBuff) -> Option<Self> {
+    /// Returns [`None`] if the kernel must segment it, or if it is not a GSO packet. In a box, as all that
+    /// has a plan is moved about on the stack, which is scarce.
+    pub(crate) fn plan(skb: &SkBuff) -> Option<KBox<Self>> {
         if !skb.is_gso() {
             return None;
         }
@@ -76,11 +77,15 @@ impl Bundle {
         let last_len = message_len_of_last(&plan, control::mtu(skb))?;
         let per_datagram = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
         let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_datagram > 1;
-        fits.then_some(Self {
+        if !fits {
+            return None;
+        }
+        let bundle = Self {
             plan,
             message_len,
             per_datagram,
-        })
+        };
+        KBox::new(bundle, GFP_ATOMIC).ok()
     }
 
     /// Returns the number of messages.
