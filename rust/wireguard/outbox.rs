@@ -16,6 +16,9 @@ use crate::{
 };
 use wg_kernel::prelude::*;
 
+/// How many datagrams are sent with bottom halves off: rings and backlogs below hold a few hundred.
+pub(crate) const MAX_AT_ONCE: usize = 128;
+
 /// The jobs of a peer that send packets. The CPU that finishes one sends the packets of those in turn.
 #[pin_data]
 pub(crate) struct Outbox {
@@ -51,7 +54,8 @@ impl Outbox {
     }
 
     /// Returns whether these messages are to be left to a task, as they would leave as many datagrams: the
-    /// device below may have a short ring, which is not emptied before the softirq that fills it returns.
+    /// device below may have a short ring, which is not emptied before the softirq that fills it returns, or
+    /// before a task that has been called with bottom halves off does.
     #[inline]
     pub(crate) fn is_for_task(
         &self,
@@ -59,7 +63,8 @@ impl Outbox {
         bh: &bh::Guard,
     ) -> bool {
         let leaves_whole = sealing.is_bundle() && !self.cut.load(Relaxed);
-        sealing.count() > 1 && !leaves_whole && bh::in_softirq(bh)
+        let count = sealing.count();
+        !leaves_whole && (count > MAX_AT_ONCE || count > 1 && bh::in_softirq(bh))
     }
 
     /// Sends the packets of all jobs at the front that are done. Process context only.
@@ -79,7 +84,7 @@ impl Outbox {
     /// Does nothing if another CPU is draining: the exchanges order its last check after our `finish`, or our
     /// exchange after its release of `draining`. No task preempts it before that check, as other CPUs leave
     /// their jobs to it.
-    fn drain_one(&self, bh: bh::Guard) -> bool {
+    fn drain_one(&self, mut bh: bh::Guard) -> bool {
         if self.draining.xchg(true, Full) {
             return false;
         }
@@ -87,20 +92,30 @@ impl Outbox {
         let taken = batch.is_some();
         if let Some(Batch {
             keypair,
-            packets,
+            mut packets,
             epoch,
         }) = batch
         {
-            let guard = rcu::read_lock();
-            let peer = keypair.peer();
-            if peer.is_active_in(epoch, &guard) {
-                Peer::transmit(peer.borrow(), packets, Softirq::new(&guard, &bh));
+            loop {
+                let some = take_some(&mut packets);
+                let guard = rcu::read_lock();
+                let peer = keypair.peer();
+                if peer.is_active_in(epoch, &guard) {
+                    Peer::transmit(peer.borrow(), some, Softirq::new(&guard, &bh));
+                }
+                drop(guard);
+                if packets.is_empty() {
+                    break;
+                }
+                let kept = bh::keep_cpu(&bh);
+                drop(bh);
+                bh = bh::disable();
+                drop(kept);
             }
-            drop(guard);
         }
         let kept = bh::keep_cpu(&bh);
         // The device below may be emptied by softirqs of this CPU: they are to run before other CPUs send the
-        // next packets, and before its ring is full.
+        // next packets, and before its ring is full. That is why it is done above, too.
         drop(bh);
         if taken {
             self.order.delivered();
@@ -110,6 +125,20 @@ impl Outbox {
         drop(kept);
         more
     }
+}
+
+/// Takes the first packets, which leave no more than [`MAX_AT_ONCE`] datagrams.
+pub(crate) fn take_some(packets: &mut SkBuffList) -> SkBuffList {
+    let mut some = SkBuffList::new();
+    while let Some(skb) = packets.pop_front() {
+        // A bundle may be cut into as many.
+        let is_bundle = skb.is_gso();
+        some.push_back(skb);
+        if is_bundle || some.len() >= MAX_AT_ONCE {
+            break;
+        }
+    }
+    some
 }
 
 impl WorkItem<DRAIN> for Peer {

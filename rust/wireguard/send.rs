@@ -7,6 +7,10 @@ use crate::{
     device::Device,
     inbox::Inbox,
     keypair::Keypair,
+    outbox::{
+        take_some,
+        MAX_AT_ONCE, //
+    },
     peer::{
         Peer,
         INITIATE, //
@@ -225,11 +229,35 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
+        if packets.len() > MAX_AT_ONCE {
+            return Self::try_send_many(this, keypair, packets);
+        }
         let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, packets.len()))
         else {
             return Err(packets);
         };
         Self::dispatch(this, packets, sealing, softirq);
+        Ok(())
+    }
+
+    /// As [`Self::try_send`], for more packets than are encrypted, or sent, at once: they become as many jobs
+    /// as it takes, so that whoever empties a ring, or wants the CPU, comes in between.
+    #[cold]
+    fn try_send_many(
+        this: Borrow<'_, Self>,
+        keypair: Option<Borrow<'_, Keypair>>,
+        mut packets: SkBuffList,
+    ) -> Result<(), SkBuffList> {
+        let cpu = u32_as_usize(CpuId::current().as_u32());
+        while !packets.is_empty() && !this.is_dead() {
+            let mut some = take_some(&mut packets);
+            let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, some.len()))
+            else {
+                some.append(&mut packets);
+                return Err(some);
+            };
+            Self::leave_to_worker(this, some, sealing, cpu);
+        }
         Ok(())
     }
 
