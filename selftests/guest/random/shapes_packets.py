@@ -16,6 +16,9 @@ ODD = [0, 1, 2, 7, 8, 19, 20, 27, 28, 40, 48, 100, 535, 1000, 1280, 1420, 1500, 
 MAGIC = b"\xc5shape\xa9"
 RECORD = 16
 LONGEST = 64000
+# These bits are set in the numbers of payloads and of records, so that no datagram that is cut out of a
+# payload looks like a data message, whose nonce would be looked at.
+NUMBER, PLACE = 0x80, 0x80000000
 
 
 class Payloads:
@@ -29,19 +32,19 @@ class Payloads:
         self.all = [self.make(number) for number in range(self.COUNT)]
 
     def make(self, number):
-        head = MAGIC + bytes((number,))
-        return b"".join(
-            head + struct.pack("!I", place) + noise.mac(self.seed, head, struct.pack("!I", place))[:4]
-            for place in range(LONGEST // RECORD)
-        )
+        head = MAGIC + bytes((number | NUMBER,))
+        places = (struct.pack("<I", place | PLACE) for place in range(LONGEST // RECORD))
+        return b"".join(head + place + noise.mac(self.seed, head, place)[:4] for place in places)
 
     def after(self, packet):
         """What continues the payload of a packet."""
-        place = packet.rfind(MAGIC)
-        if place < 0 or place + RECORD > len(packet) or packet[place + len(MAGIC)] >= self.COUNT:
+        # The last one whose numbers are there.
+        at = packet.rfind(MAGIC, 0, max(len(packet) - 5, 0))
+        if at < 0:
             return b""
-        (record,) = struct.unpack_from("!I", packet, place + len(MAGIC) + 1)
-        return self.all[packet[place + len(MAGIC)]][record * RECORD + len(packet) - place :]
+        number, place = struct.unpack_from("<BI", packet, at + len(MAGIC))
+        payload = self.all[number % self.COUNT]
+        return payload[(place & ~PLACE) * RECORD + len(packet) - at :]
 
     def judge(self, packet):
         """Whether what is in a packet went in: None if it has no record."""
@@ -50,7 +53,7 @@ class Payloads:
             return None
         number = packet[place + len(MAGIC)]
         # One that was cut off, and then padded, has the padding in it.
-        return number < self.COUNT and packet[place:].rstrip(b"\0") in self.all[number]
+        return packet[place:].rstrip(b"\0") in self.all[number % self.COUNT]
 
 
 class Shapes:
