@@ -3,7 +3,8 @@
 #
 # rust-metadata.sh HEADERS SOURCE DIRECTORY [ARG...]: makes the metadata of the kernel's own Rust crates,
 # which Debian's linux-headers lack, and with it DIRECTORY, a KDIR that modules are built against.
-# rust-metadata.sh --check HEADERS SOURCE: says whether it can.
+# rust-metadata.sh --check HEADERS [SOURCE]: says whether it can.
+# rust-metadata.sh --version HEADERS: prints which version SOURCE has to have.
 #
 # HEADERS is the directory of an installed or unpacked linux-headers-RELEASE, with its -common and
 # linux-kbuild beside it as they are packaged. SOURCE is what rust-source.sh copies, of the same
@@ -17,7 +18,7 @@
 set -euo pipefail
 
 usage() {
-	echo "usage: $0 HEADERS SOURCE DIRECTORY [ARG...] | --check HEADERS SOURCE" >&2
+	echo "usage: $0 HEADERS SOURCE DIRECTORY [ARG...] | --check HEADERS [SOURCE] | --version HEADERS" >&2
 	exit 1
 }
 
@@ -57,11 +58,16 @@ check_kernel() {
 	[ "$(setting CONFIG_RUST)" = y ] || cannot "kernel $release is built without Rust"
 }
 
+# The version of the package that the headers are from, or nothing.
+package_version() {
+	sed -n 's/^#define LINUX_PACKAGE_ID " .* \(.*\)"$/\1/p' "$headers/include/generated/package.h" \
+		2>/dev/null || true
+}
+
 check_source() {
 	local theirs ours
 	[ -e "$source/rust/Makefile" ] || cannot "rust/ of the source of kernel $release is not there ($source)"
-	theirs=$(sed -n 's/^#define LINUX_PACKAGE_ID " .* \(.*\)"$/\1/p' "$headers/include/generated/package.h" \
-		2>/dev/null) || true
+	theirs=$(package_version)
 	ours=$(cat "$source/version" 2>/dev/null) || true
 	if [ -z "$theirs" ] || [ -z "$ours" ]; then
 		theirs=$(upstream "$common/Makefile")
@@ -155,18 +161,25 @@ shrink() {
 	strip --strip-unneeded "$directory"/rust/*.so
 }
 
-check=
-[ "${1-}" != --check ] || { check=y; shift; }
-[ $# -ge 2 ] || usage
+mode=metadata
+case ${1-} in --check | --version) mode=${1#--}; shift ;; esac
+[ $# -ge 1 ] || usage
 headers=$(readlink -e "$1") || cannot "no such directory: $1"
-source=$(readlink -m "$2")
 find_headers
+if [ "$mode" = version ]; then
+	version=$(package_version)
+	echo "${version:-$(upstream "$common/Makefile")}"
+	exit
+fi
 check_kernel
-check_source
+if [ $# -ge 2 ]; then
+	source=$(readlink -m "$2")
+	check_source
+fi
 check_tool rustc CONFIG_RUSTC_VERSION_TEXT
 check_tool bindgen CONFIG_BINDGEN_VERSION_TEXT
 find_library
-[ -z "$check" ] || exit 0
+[ "$mode" = metadata ] || exit 0
 
 [ $# -ge 3 ] || usage
 directory=$(readlink -m "$3")

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# dkms.sh check|build RELEASE KDIR: says whether the module can be built for a kernel on this machine, or
+# builds it. If the kernel or the machine lacks something, the status is 77, and one line says what.
+
+set -euo pipefail
+
+# What one run of rustc takes, and what metadata does on disk.
+MEMORY=1100
+DISK=400
+
+top=$(dirname "$(readlink -f "$0")")/..
+
+cannot() {
+	echo "wireguard-rust: $*; kernel $release keeps its own driver" >&2
+	exit 77
+}
+
+# The line of a command that may find that something is missing. That it fails is another matter.
+try() {
+	local output status=0
+	output=$("$@" 2>&1) || status=$?
+	case $status in
+	0) ;;
+	77) cannot "${output#*: }" ;;
+	*) echo "$output" >&2; exit "$status" ;;
+	esac
+}
+
+check_machine() {
+	local memory disk
+	memory=$(awk '/^(MemAvailable|SwapFree):/ { kb += $2 } END { print int(kb / 1024) }' /proc/meminfo)
+	[ "$memory" -ge "$MEMORY" ] || cannot "the build needs $MEMORY MB of memory, and $memory MB are free"
+	disk=$(df --output=avail --block-size=1M "$top" | tail -n 1)
+	[ "$disk" -ge "$DISK" ] || cannot "the build needs $DISK MB on disk, and $disk MB are free"
+}
+
+# Headers with metadata: all there is to ask is whether the compiler is the same.
+check_rustc() {
+	local want
+	want=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$kdir/include/config/auto.conf")
+	[ "$want" = "$(rustc --version)" ] || cannot "it was built with $want, and this is $(rustc --version)"
+}
+
+# Sets where the kernel's rust/ comes from: what was packaged, or linux-source if that is installed.
+find_source() {
+	local series tarball
+	version=$("$top/scripts/rust-metadata.sh" --version "$kdir")
+	! grep -qxF "$version" "$top/linux-rust.versions" || { from=$top/linux-rust.tar.xz; return; }
+	series=$(cut -d . -f 1,2 <<<"$version")
+	for tarball in "/usr/src/linux-source-$series".tar.*; do
+		[ -e "$tarball" ] || continue
+		[ "$(dpkg-query --show --showformat '${Version}' "linux-source-$series" 2>/dev/null)" != "$version" ] ||
+			{ from=$tarball; return; }
+	done
+	cannot "rust/ of its source, version $version, is neither in this package nor in an installed linux-source-$series"
+}
+
+check() {
+	[ -e "$kdir/.config" ] || [ -e "$kdir/include/config/auto.conf" ] || cannot "there are no headers in $kdir"
+	if [ -e "$kdir/rust/libkernel.rmeta" ]; then
+		check_rustc
+	else
+		try "$top/scripts/rust-metadata.sh" --check "$kdir"
+		find_source
+	fi
+	case $release in
+	7.2[.-]* | 7.3[.-]*) ;;
+	*) cannot "only Linux 7.2 and 7.3 are supported" ;;
+	esac
+	check_machine
+}
+
+build() {
+	local source=$PWD/linux-rust metadata=$PWD/kdir
+	check
+	if [ ! -e "$kdir/rust/libkernel.rmeta" ]; then
+		rm -rf "$source" "$metadata"
+		if [ "$from" = "$top/linux-rust.tar.xz" ]; then
+			tar -xf "$from" "linux-rust/$version"
+		else
+			"$top/scripts/rust-source.sh" "$from" "$version" "$source/$version"
+		fi
+		"$top/scripts/rust-metadata.sh" "$kdir" "$source/$version" "$metadata"
+		kdir=$metadata
+	fi
+	make KDIR="$kdir" modules
+}
+
+[ $# -eq 3 ] || { echo "usage: $0 check|build RELEASE KDIR" >&2; exit 1; }
+release=$2 kdir=$3
+case $1 in
+check | build) "$1" ;;
+*) echo "$0: check or build, not $1" >&2; exit 1 ;;
+esac

@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make-packages.sh [KERNEL...]: makes Debian packages in build-deb/: wireguard-rust-dkms,
+# wireguard-rust-tools, and for each KERNEL (stock, stock-SERIES; default: stock and stock-7.2)
+# wireguard-rust-modules-RELEASE with the module that it takes. wireguard-rust-modules-FLAVOUR follows
+# the first. Checks them with lintian.
+#
+# MODULE_KEY and MODULE_CERT name a private key (PEM) and its certificate (DER) that modules are signed
+# with.
+
+. "$(dirname "$0")/../lib.sh"
+
+cd "$WG_TOP" || exit
+[ $# -gt 0 ] || set -- stock stock-7.2
+[ -z "${MODULE_KEY-}" ] || [ -e "${MODULE_KEY-}" ] || die "no such key: $MODULE_KEY"
+[ -z "${MODULE_KEY-}" ] || [ -e "${MODULE_CERT-}" ] || die "MODULE_KEY needs MODULE_CERT, its certificate"
+
+here=scripts/debian
+packaging_root=$("$here/root.sh")
+out=$WG_TOP/build-deb
+tree=$out/wireguard-rust
+git=(git -c "safe.directory=*")
+our_version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$here/changelog")
+
+# Sources of the module, and what builds it.
+copy_sources() {
+	"${git[@]}" ls-files --cached --others --exclude-standard -- Makefile Kbuild rust \
+		scripts/rust-metadata.sh scripts/rust-source.sh |
+		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
+	cp "$here/dkms.sh" "$tree/scripts/"
+	cp "$here/wg-rust" "$tree/"
+	mkdir "$tree/debian"
+	cp -a "$here"/{control,rules,changelog,copyright,source,*.dkms} "$tree/debian/"
+}
+
+# version_of_debian DIRECTORY: the version of the packages that a prepared kernel is from.
+version_of_kernel() {
+	sed -n 's/^#define LINUX_PACKAGE_ID " Debian \(.*\)"$/\1/p' \
+		"$(dirname "$(readlink -f "$1/kdir/source")")"/usr/src/linux-headers-*/include/generated/package.h
+}
+
+# add_source DIRECTORY: what metadata is made of, for the package that builds on the user's machine.
+add_source() {
+	local version
+	version=$(version_of_kernel "$1")
+	scripts/rust-source.sh "$1/kdir/source" "$version" "$out/linux-rust/$version"
+	echo "$version" >>"$tree/linux-rust.versions"
+}
+
+# sign MODULE KDIR: in place, after everything else that changes it but compression.
+sign() {
+	[ -n "${MODULE_KEY-}" ] || return 0
+	"$2/scripts/sign-file" sha256 "$MODULE_KEY" "$MODULE_CERT" "$1"
+}
+
+# add_module KERNEL: its package.
+add_module() {
+	local kernel=$1 version module package
+	find_kernel "$kernel"
+	version=$(version_of_kernel "${kdir%/kdir}")
+	scripts/kbuild.sh "$kernel" modules >&2
+	package=wireguard-rust-modules-$release
+	module=$tree/modules/$package/usr/lib/modules/$release/updates/wireguard.ko
+	mkdir -p "${module%/*}"
+	in_root "$root" objcopy --strip-debug "$objects/wireguard.ko" "$module"
+	sign "$module" "$kdir"
+	xz --check=crc32 --lzma2=dict=1MiB "$module"
+	cat >>"$tree/debian/control" <<-END
+
+		Package: $package
+		Architecture: amd64
+		Depends: linux-modules-$release (= $version), \${misc:Depends}
+		Recommends: wireguard-rust-tools
+		Provides: wireguard-modules (= 1.0.0)
+		Description: WireGuard kernel module in Rust for Linux $release
+		 WireGuard is a VPN in the kernel. This is its driver written in Rust, built
+		 for this kernel, which takes the place of the one that is part of it: tools,
+		 configurations and peers are the same. It is used from the next boot on, or
+		 after wg-rust switch.
+	END
+	echo "$package $our_version" >>"$tree/debian/versions"
+	add_meta "$release" "$version"
+}
+
+# add_meta RELEASE VERSION: the package that follows a flavour's newest kernel.
+add_meta() {
+	local flavour=${1#*+*-} package
+	package=wireguard-rust-modules-$flavour
+	! grep -q "^$package " "$tree/debian/versions" || return 0
+	cat >>"$tree/debian/control" <<-END
+
+		Package: $package
+		Section: metapackages
+		Architecture: amd64
+		Depends: wireguard-rust-modules-$1 (= $our_version), \${misc:Depends}
+		Enhances: linux-image-$flavour
+		Description: WireGuard kernel module in Rust for the newest kernel, $flavour
+		 This package depends on the WireGuard driver in Rust for the newest kernel
+		 that linux-image-$flavour depends on. While there is none for a kernel, that
+		 kernel has its own driver.
+	END
+	echo "$package ${2%%-*}+$our_version" >>"$tree/debian/versions"
+}
+
+build() {
+	# Warnings are shown, errors end it.
+	in_root "$packaging_root" sh -euc 'cd "$1" && dpkg-buildpackage --build=binary --no-sign' sh "$tree"
+}
+
+check() {
+	in_root "$packaging_root" sh -euc 'cd "$1" && lintian --allow-root --fail-on error *.changes' sh "$out"
+}
+
+rm -rf "$out"
+mkdir -p "$tree"
+copy_sources
+for kernel; do
+	directory=$(scripts/prepare-kernel.sh "$kernel") || exit "$WG_FAILURE"
+	add_source "$directory"
+	add_module "$kernel"
+done
+tar -C "$out" --sort=name --owner=0 --group=0 --mtime=@0 -cf - linux-rust | xz -9e >"$tree/linux-rust.tar.xz"
+rm -r "$out/linux-rust"
+step "packages" build
+check
+ls "$out"/*.deb
