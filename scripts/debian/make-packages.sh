@@ -51,7 +51,7 @@ add_source() {
 # sign MODULE KDIR: in place, after everything else that changes it but compression.
 sign() {
 	[ -n "${MODULE_KEY-}" ] || return 0
-	"$2/scripts/sign-file" sha256 "$MODULE_KEY" "$MODULE_CERT" "$1"
+	WG_BINDS="$(dirname "$MODULE_KEY") $(dirname "$MODULE_CERT")" in_root "$root" "$2/scripts/sign-file" sha256 "$MODULE_KEY" "$MODULE_CERT" "$1"
 }
 
 # add_module KERNEL: its package.
