@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# dkms.sh check|build RELEASE KDIR: says whether the module can be built for a kernel on this machine, or
-# builds it. If the kernel or the machine lacks something, the status is 77, and one line says what.
+# dkms.sh check RELEASE KDIR [DIRECTORY]: says whether the module can be built, in DIRECTORY, for a kernel on
+# this machine. If the kernel or the machine lacks something, the status is 77, and one line says what.
+# dkms.sh build RELEASE KDIR: builds it, in the directory that this script is in.
 
 set -euo pipefail
 
@@ -32,8 +33,8 @@ check_machine() {
 	local memory disk
 	memory=$(awk '/^(MemAvailable|SwapFree):/ { kb += $2 } END { print int(kb / 1024) }' /proc/meminfo)
 	[ "$memory" -ge "$MEMORY" ] || cannot "the build needs $MEMORY MB of memory, and $memory MB are free"
-	disk=$(df --output=avail --block-size=1M "$top" | tail -n 1)
-	[ "$disk" -ge "$DISK" ] || cannot "the build needs $DISK MB on disk, and $disk MB are free"
+	disk=$(df --output=avail --block-size=1M "$place" | tail -n 1)
+	[ "$disk" -ge "$DISK" ] || cannot "the build needs $DISK MB in $place, and $disk MB are free"
 }
 
 # Headers with metadata: all there is to ask is whether the compiler is the same.
@@ -88,8 +89,8 @@ build() {
 	make KDIR="$kdir" modules
 }
 
-[ $# -eq 3 ] || { echo "usage: $0 check|build RELEASE KDIR" >&2; exit 1; }
-release=$2 kdir=$3
+[ $# -ge 3 ] || { echo "usage: $0 check|build RELEASE KDIR [DIRECTORY]" >&2; exit 1; }
+release=$2 kdir=$3 place=${4:-$top}
 case $1 in
 check | build) "$1" ;;
 *) echo "$0: check or build, not $1" >&2; exit 1 ;;

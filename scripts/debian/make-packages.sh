@@ -7,34 +7,52 @@
 # the first. Checks them with lintian.
 #
 # MODULE_KEY and MODULE_CERT name a private key (PEM) and its certificate (DER) that modules are signed
-# with.
+# with. DEBFULLNAME and DEBEMAIL say who makes the packages.
 
 . "$(dirname "$0")/../lib.sh"
 
 cd "$WG_TOP" || exit
 [ $# -gt 0 ] || set -- stock stock-7.2
-[ -z "${MODULE_KEY-}" ] || [ -e "${MODULE_KEY-}" ] || die "no such key: $MODULE_KEY"
-[ -z "${MODULE_KEY-}" ] || [ -e "${MODULE_CERT-}" ] || die "MODULE_KEY needs MODULE_CERT, its certificate"
+if [ -n "${MODULE_KEY-}" ]; then
+	key=$(realpath -e "$MODULE_KEY") || die "no such key: $MODULE_KEY"
+	certificate=$(realpath -e "${MODULE_CERT-}") || die "MODULE_KEY needs MODULE_CERT, its certificate"
+fi
+
+# Without an address of somebody's, one that is reserved to be nobody's.
+maintainer="${DEBFULLNAME:-who made these packages} <${DEBEMAIL:-nobody@example.org}>"
+[[ $maintainer =~ ^[^'<>'$'\n']+' <'[^'<>,'[:space:]]+@[^'<>,'[:space:]]+'>'$ ]] ||
+	die "DEBFULLNAME and DEBEMAIL are not a name and an address: $maintainer"
 
 here=scripts/debian
-packaging_root=$("$here/root.sh")
+packaging_root=$("$here/root.sh") || exit "$WG_FAILURE"
 out=$WG_TOP/build-deb
 tree=$out/wireguard-rust
 git=(git -c "safe.directory=*")
+
+# That of the changelog, or, between releases, one before it that grows with commits.
 our_version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$here/changelog")
+"${git[@]}" describe --exact-match --match 'v*' >/dev/null 2>&1 ||
+	our_version+=$("${git[@]}" log -1 --date=format:%Y%m%d%H%M%S --format='~git%cd.%h')
 
 # Sources of the module, and what builds it.
 copy_sources() {
+	local file text
 	"${git[@]}" ls-files --cached --others --exclude-standard -- Makefile Kbuild rust \
 		scripts/rust-metadata.sh scripts/rust-source.sh |
 		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
 	cp "$here/dkms.sh" "$tree/scripts/"
 	cp "$here/wg-rust" "$tree/"
 	mkdir "$tree/debian"
-	cp -a "$here"/{control,rules,changelog,copyright,source,*.dkms} "$tree/debian/"
+	cp -a "$here"/{rules,copyright,source,*.dkms} "$tree/debian/"
+	for file in control changelog; do
+		text=$(cat "$here/$file")
+		text=${text/@MAINTAINER@/"$maintainer"}
+		printf '%s\n' "$text" >"$tree/debian/$file"
+	done
+	sed -i "1s/(.*)/($our_version)/" "$tree/debian/changelog"
 }
 
-# version_of_debian DIRECTORY: the version of the packages that a prepared kernel is from.
+# version_of_kernel DIRECTORY: the version of the packages that a prepared kernel is from.
 version_of_kernel() {
 	sed -n 's/^#define LINUX_PACKAGE_ID " Debian \(.*\)"$/\1/p' \
 		"$(dirname "$(readlink -f "$1/kdir/source")")"/usr/src/linux-headers-*/include/generated/package.h
@@ -51,7 +69,11 @@ add_source() {
 # sign MODULE KDIR: in place, after everything else that changes it but compression.
 sign() {
 	[ -n "${MODULE_KEY-}" ] || return 0
-	WG_BINDS="$(dirname "$MODULE_KEY") $(dirname "$MODULE_CERT")" in_root "$root" "$2/scripts/sign-file" sha256 "$MODULE_KEY" "$MODULE_CERT" "$1"
+	mkdir "$out/key"
+	cp "$key" "$out/key/private"
+	cp "$certificate" "$out/key/certificate"
+	in_root "$root" "$2/scripts/sign-file" sha256 "$out/key/private" "$out/key/certificate" "$1" || status=$?
+	rm -r "$out/key"
 }
 
 # add_module KERNEL: its package.
@@ -70,7 +92,7 @@ add_module() {
 
 		Package: $package
 		Architecture: amd64
-		Depends: linux-modules-$release (= $version), \${misc:Depends}
+		Depends: kmod, linux-modules-$release (= $version), \${misc:Depends}
 		Recommends: wireguard-rust-tools
 		Provides: wireguard-modules (= 1.0.0)
 		Description: WireGuard kernel module in Rust for Linux $release
@@ -80,6 +102,19 @@ add_module() {
 		 after wg-rust switch.
 	END
 	echo "$package $our_version" >>"$tree/debian/versions"
+	# Nothing is loaded: what runs goes on until the next boot.
+	cat >"$tree/debian/$package.postinst" <<-END
+		#!/bin/sh
+		set -e
+		[ "\$1" != configure ] || depmod $release
+		#DEBHELPER#
+	END
+	cat >"$tree/debian/$package.postrm" <<-END
+		#!/bin/sh
+		set -e
+		[ "\$1" != remove ] || [ ! -e /usr/lib/modules/$release/modules.order ] || depmod $release
+		#DEBHELPER#
+	END
 	add_meta "$release" "$version"
 }
 
@@ -112,7 +147,10 @@ check() {
 	in_root "$packaging_root" sh -euc 'cd "$1" && lintian --allow-root --fail-on error *.changes' sh "$out"
 }
 
-rm -rf "$out"
+mkdir -p "$out"
+exec 8>"$out/.lock"
+flock --nonblock 8 || die "packages are being made already in $out"
+rm -rf --one-file-system "${out:?}"/*
 mkdir -p "$tree"
 copy_sources
 for kernel; do

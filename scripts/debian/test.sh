@@ -1,26 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh [--slow]: installs what make-packages.sh made, in a copy of the packaging root, as a user would, and
-# removes it. Kernels that it cannot be built for must leave dpkg content; with --slow it is also
-# built by DKMS. Prints TAP.
+# test.sh [--slow]: makes the packages, installs them in a copy of the packaging root, and removes them.
+# Kernels that the module cannot be built for must leave dpkg content, and a fault of ours must not. With
+# --slow, DKMS builds it, twice at once, and packages are upgraded, too. Prints TAP.
 
 . "$(dirname "$0")/../lib.sh"
 
+# Mounts end with this process.
+if [ "${WG_TEST_PID-}" != $$ ]; then
+	need_root
+	WG_TEST_PID=$$ exec unshare --mount --propagation private "$BASH" "$0" "$@"
+fi
+unset WG_TEST_PID
+
 cd "$WG_TOP" || exit
 slow=${1-}
+packaging_root=$(scripts/debian/root.sh) || exit "$WG_FAILURE"
 out=$WG_TOP/build-deb
-packaging_root=$(scripts/debian/root.sh)
 release=$(cat "$(scripts/prepare-kernel.sh stock)/release")
-module=wireguard-rust-modules-$release
 failed=0 count=0
-[ -e "$out/wireguard-rust-dkms_1.0.0_all.deb" ] || scripts/debian/make-packages.sh stock >&2
+DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock >&2
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/wg-packages.XXXXXX")
+trap 'umount --recursive "$work"; rm -rf --one-file-system "$work"' EXIT
+mount -t tmpfs tmpfs "$work"
+mkdir "$work"/{upper,work,root}
+mount -t overlay -o "lowerdir=$packaging_root,upperdir=$work/upper,workdir=$work/work" overlay "$work/root"
 
 # test_that TITLE SCRIPT: runs SCRIPT in the copy.
 test_that() {
-	local title=$1 status=0
+	local title=$1 status=0 start=$SECONDS
 	count=$((count + 1))
-	in_root "$copy" env DEBIAN_FRONTEND=noninteractive RELEASE="$release" OUT="$out" MODULE="$module" \
+	in_root "$work/root" env DEBIAN_FRONTEND=noninteractive INITRD=No RELEASE="$release" OUT="$out" \
 		bash -euo pipefail -c "$FUNCTIONS
 $2" >"$work/log" 2>&1 || status=$?
 	if [ "$status" -eq 0 ]; then
@@ -30,11 +42,14 @@ $2" >"$work/log" 2>&1 || status=$?
 		echo "not ok $count - $title"
 		tail -n 40 "$work/log" | sed 's/^/# /'
 	fi
+	echo "# took $((SECONDS - start)) s"
 }
 
 FUNCTIONS='
-src=/usr/src/wireguard-rust-1.0.0
+src=$(echo /usr/src/wireguard-rust-*)
+version=${src#*-rust-}
 log=/var/tmp/log
+state=/var/lib/dkms/wireguard-rust/$version
 
 install() {
 	apt-get install --yes --target-release trixie-backports "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
@@ -48,6 +63,8 @@ skipped() {
 	[ "$(wc -l <<<"$lines")" -eq "$(grep -c "^Autoinstall of module" "$log")" ] ||
 		{ echo "too many lines"; return 1; }
 	[[ $lines == *"$1"* ]] || { echo "not because of $1: $lines"; return 1; }
+	# Whoever asks dpkg finds nothing half installed.
+	[ -z "$(dpkg --audit)" ]
 }
 
 autoinstall() {
@@ -69,18 +86,13 @@ clean() {
 }
 '
 
-work=$out/test
-mkdir -p "$out"
-umount "$work/root" 2>/dev/null || true
-rm -rf --one-file-system "$work"
-mkdir -p "$work"/{upper,work,root}
-mount -t overlay -o "lowerdir=$packaging_root,upperdir=$work/upper,workdir=$work/work" overlay "$work/root"
-trap 'umount "$work/root" && rm -rf --one-file-system "$work"' EXIT
-copy=$work/root
-
-test_that "the package installs where there is no kernel" '
-	install "$OUT"/wireguard-rust-dkms_1.0.0_all.deb "$OUT"/wireguard-rust-tools_1.0.0_all.deb
-	wg-rust status'
+test_that "the packages install where there is no kernel" '
+	install "$OUT"/wireguard-rust-{dkms,tools}_*_all.deb
+	wg-rust status
+	! runuser -u nobody -- wg-rust switch
+	runuser -u nobody -- wg-rust status >"$log" 2>&1
+	cat "$log"
+	[ "$(wc -l <"$log")" -eq 7 ]'
 
 test_that "headers of a kernel without Rust install" '
 	install "$(cd /var/cache/apt/archives && ls linux-headers-6.*-cloud-amd64_*.deb | sed "s/_.*//;q")"
@@ -100,42 +112,78 @@ test_that "a compiler of another version is no failure" '
 	autoinstall
 	skipped "and this is rustc 1.84.0"'
 
+test_that "no compiler is no failure" '
+	printf "#!/bin/sh\nexit 127\n" >/var/tmp/rustc
+	mount --bind /var/tmp/rustc "$(readlink -e /usr/bin/rustc)"
+	autoinstall
+	skipped "rustc is missing"'
+
 test_that "short memory is no failure" '
 	printf "MemAvailable: 900000 kB\nSwapFree: 100000 kB\n" >/var/tmp/meminfo
 	mount --bind /var/tmp/meminfo /proc/meminfo
 	autoinstall
 	skipped "MB of memory"'
 
+test_that "nor is a full disk" '
+	mkdir /var/tmp/lib
+	cp -a /var/lib/dkms/. /var/tmp/lib/
+	mount -t tmpfs -o size=20M tmpfs /var/lib/dkms
+	cp -a /var/tmp/lib/. /var/lib/dkms/
+	autoinstall
+	skipped "MB in /var/lib/dkms"'
+
 test_that "an error of the package is a failure" '
 	cp -p $src/scripts/rust-metadata.sh /var/tmp/
 	printf "#!/bin/sh\necho planted >&2\nexit 1\n" >$src/scripts/rust-metadata.sh
 	! autoinstall || { echo "nothing failed"; exit 1; }
 	mv /var/tmp/rust-metadata.sh $src/scripts/
-	grep planted "$log" || grep planted /var/lib/dkms/wireguard-rust/1.0.0/build/make.log'
+	grep planted "$log" || grep planted $state/build/make.log'
 
 test_that "the module made for a kernel installs, and is what modprobe takes" '
 	install "linux-modules-$RELEASE"
 	taken 1.0.0
-	install "$OUT/${MODULE}"_*.deb "$OUT"/wireguard-rust-modules-cloud-amd64_*.deb
-	depmod "$RELEASE"
+	install "$OUT"/wireguard-rust-modules-{"$RELEASE",cloud-amd64}_*.deb
 	taken 1.0.0-rust
 	wg-rust status'
 
-test_that "and with it gone modprobe takes the kernel's own" '
+test_that "and with it gone modprobe takes the kernel'\''s own" '
 	apt-get purge --yes "wireguard-rust-modules-*"
-	depmod "$RELEASE"
 	taken 1.0.0'
 
 if [ "$slow" = --slow ]; then
 	test_that "headers of a kernel that is known have DKMS build and install the module" '
 		install --reinstall "linux-headers-$RELEASE"
-		dkms status | grep "wireguard-rust/1.0.0, $RELEASE.*installed"
+		dkms status | grep "wireguard-rust/$version, $RELEASE.*installed"
 		taken 1.0.0-rust
 		modinfo -k "$RELEASE" -F filename wireguard | grep updates/dkms
 		modinfo -k "$RELEASE" -F signer wireguard | grep .'
 
 	test_that "the package can be installed again" '
-		apt-get install --yes --reinstall "$OUT"/wireguard-rust-dkms_1.0.0_all.deb
+		apt-get install --yes --reinstall "$OUT"/wireguard-rust-dkms_*_all.deb
+		taken 1.0.0-rust'
+
+	test_that "a newer one takes its place, and the older one takes it back" '
+		dpkg-deb -R "$OUT"/wireguard-rust-dkms_*_all.deb /var/tmp/newer
+		cd /var/tmp/newer
+		sed -i "s/$version/9.0/" DEBIAN/* usr/src/*/dkms.conf
+		sed -i "s/wireguard-rust-[^ ]*\/dkms.conf/X/" DEBIAN/md5sums
+		mv usr/src/wireguard-rust-{*,9.0}
+		dpkg-deb -b . /var/tmp/newer.deb
+		install /var/tmp/newer.deb
+		dkms status | grep "wireguard-rust/9.0, $RELEASE.*installed"
+		! dkms status | grep "/$version"
+		taken 1.0.0-rust
+		install --allow-downgrades "$OUT"/wireguard-rust-dkms_*_all.deb
+		dkms status | grep "wireguard-rust/$version, $RELEASE.*installed"
+		! dkms status | grep "/9.0"
+		taken 1.0.0-rust'
+
+	test_that "a build that is interrupted is done by the next one" '
+		dkms uninstall "wireguard-rust/$version" -k "$RELEASE"
+		dkms unbuild "wireguard-rust/$version" -k "$RELEASE"
+		taken 1.0.0
+		timeout --signal=KILL 20 dkms autoinstall -k "$RELEASE" || true
+		autoinstall
 		taken 1.0.0-rust'
 
 	test_that "headers can be removed" '
@@ -145,7 +193,6 @@ fi
 test_that "removed or purged, the packages leave nothing" '
 	apt-get remove --yes wireguard-rust-tools
 	apt-get purge --yes wireguard-rust-dkms
-	depmod "$RELEASE"
 	taken 1.0.0
 	clean'
 
