@@ -35,7 +35,8 @@ at a ip address add fd00:7::1/64 dev wg0 nodad noprefixroute
 at a ip -6 route add fd00:9::/64 dev wg0
 at a ip route add 10.9.0.0/16 dev wg0 metric 77
 at a ip route add 10.8.0.0/16 dev wg0 table 123
-at a ip link set wg0 mtu 1333
+at a ip link set wg0 mtu 1333 group 7
+at a sysctl --quiet --write net.ipv4.conf.wg0.rp_filter=2 net.ipv4.conf.wg0.log_martians=1 net.ipv6.conf.wg0.accept_ra=0
 
 everything() {
 	local side
@@ -45,6 +46,9 @@ everything() {
 		at "$side" ip address show dev wg0 | grep inet
 		at "$side" ip route show table all dev wg0
 		at "$side" ip -6 route show table all dev wg0
+		at "$side" ip route show table all type unreachable
+		at "$side" ip -6 route show table all type unreachable
+		at "$side" grep -rs . /proc/sys/net/ipv{4,6}/conf/wg0 || true
 	done
 	ports a
 	at c wg showconf wg1
@@ -92,5 +96,52 @@ kill -KILL "$caller"
 check 'without who called it, the driver in Rust is loaded' eventually driver_is '.-rust$'
 check 'and it gets to its end' eventually test ! -e /run/wg-rust
 check 'with interfaces as they were' same
+
+# What takes the tunnel's routes is there before they are gone.
+at a ip -oneline monitor route >"$TMP/routes" &
+monitor=$!
+sleep 1
+check 'wg-rust back succeeds' wg_rust back
+sleep 1
+kill "$monitor"
+first() {
+	grep -n -m 1 "$1" "$TMP/routes" | cut -d : -f 1
+}
+check 'traffic of a tunnel is not sent another way' \
+	test "$(first '^unreachable 10.8.0.0/16 .*table 123')" -lt "$(first '^\(Deleted \)\?10.8.0.0/16 dev wg0.*table 123')"
+
+# One is enough.
+exec 8>/run/wg-rust.lock
+flock 8
+refuses 'two changes at once are not' '*a change is going on*' wg_rust switch
+exec 8>&-
+check 'the driver is the one before' driver_is '^[0-9.]*$'
+
+# Killed when interfaces are gone.
+mkdir "$TMP/bin"
+cat >"$TMP/bin/modprobe" <<-'END'
+	#!/bin/sh
+	kill -KILL $PPID
+END
+chmod +x "$TMP/bin/modprobe"
+PATH=$TMP/bin:$PATH wg_rust switch || true
+check 'a change that is killed leaves what it has to do' test -e /run/wg-rust/had
+check 'and status says so' grep -q 'wg-rust restore' <(wg_rust status)
+check 'wg-rust restore succeeds' wg_rust restore
+check 'interfaces are what they were' same
+check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
+check 'nothing is left' test ! -e /run/wg-rust
+cat >"$TMP/bin/ip" <<-'END'
+	#!/bin/sh
+	case "$*" in *'address add'*) kill -KILL $PPID; exit 1 ;; esac
+	exec /usr/sbin/ip "$@"
+END
+rm "$TMP/bin/modprobe"
+chmod +x "$TMP/bin/ip"
+PATH=$TMP/bin:$PATH wg_rust switch || true
+check 'one that is killed at half an interface does, too' test -e /run/wg-rust/had
+check 'the next change begins with that' wg_rust back
+check 'interfaces are what they were' same
+check 'nothing is left' test ! -e /run/wg-rust
 modprobe -r wireguard
 finish
