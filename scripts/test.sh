@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Crates on the host, fuzzers, checks and guests, as far as they are quick; with --slow, what takes long.
-# Options are those of selftests/run. The last line says how many passed and failed.
+# Crates on the host, fuzzers, checks, packages and guests, as far as they are quick; with --slow, what
+# takes long. Options are those of selftests/run. The last line says how many passed and failed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -58,6 +58,7 @@ quick() {
 	fi
 	suite fuzzers cat selftests/fuzz/run --fresh --seconds 7
 	suite checks cat scripts/check.sh
+	suite packages cat scripts/debian/test.sh
 }
 
 slow() {
@@ -66,12 +67,15 @@ slow() {
 	suite 'faults planted for the models' cat selftests/models/planted
 	suite 'faults planted for the fuzzers' cat selftests/fuzz/plant
 	suite mutants cat scripts/mutants.sh mac.rs nonce.rs
+	suite "metadata from headers" cat scripts/checks/headers.sh
+	suite packages cat scripts/debian/test.sh --slow
 }
 
 # What takes time to make is made first, where its progress is seen.
 scripts/prepare-kernel.sh stock >/dev/null
 scripts/prepare-kernel.sh uml >/dev/null
 scripts/prepare-kernel.sh debug >/dev/null
+scripts/debian/root.sh >/dev/null
 
 case " $* " in
 *' --slow '*)

@@ -19,7 +19,11 @@ machine="e2fsprogs initramfs-tools iproute2 iputils-ping kmod openssl procps sys
 
 releases=
 for name in stock stock-7.2; do
-	directory=$("$WG_TOP/scripts/prepare-kernel.sh" "$name") || exit "$WG_FAILURE"
+	status=0
+	directory=$("$WG_TOP/scripts/prepare-kernel.sh" "$name") || status=$?
+	# The archive need not have an older series any more.
+	[ "$status" -ne 3 ] || [ "$name" = stock ] || continue
+	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
 	releases+=" $(cat "$directory/release")"
 done
 

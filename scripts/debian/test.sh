@@ -146,7 +146,7 @@ test_that "the module made for a kernel installs, and is what modprobe takes" '
 	taken 1.0.0-rust
 	wg-rust status'
 
-test_that "and with it gone modprobe takes the kernel'\''s own" '
+test_that "and with it gone modprobe takes the kernel's own" '
 	apt-get purge --yes "wireguard-rust-modules-*"
 	taken 1.0.0'
 
