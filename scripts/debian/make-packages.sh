@@ -41,7 +41,7 @@ copy_sources() {
 		scripts/rust-metadata.sh scripts/rust-source.sh |
 		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
 	cp "$here/dkms.sh" "$tree/scripts/"
-	cp "$here/wg-rust" "$tree/"
+	cp "$here"/wg-rust{,.8} "$tree/"
 	mkdir "$tree/debian"
 	cp -a "$here"/{rules,copyright,source,*.dkms} "$tree/debian/"
 	for file in control changelog; do
