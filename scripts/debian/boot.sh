@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # boot.sh: takes a machine through what its user does with the packages, and boots it each time: Debian with
-# its kernel of series 7.2 gets the module by DKMS, then a kernel of 7.3, to which DKMS follows, loses
-# the package, and gets the module that is built already. After each boot, wg-quick brings up a
-# tunnel that has to pass traffic, with the driver that is expected. Takes half an hour. Prints TAP.
+# its kernel of series 7.3 gets the module that is built already, and changes to and fro; one of 7.2 gets
+# it by DKMS, is upgraded to 7.3, and goes back. After each boot, wg-quick brings up a tunnel that has to
+# pass traffic, with the driver that is expected. Takes half an hour. Prints TAP.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -132,26 +132,13 @@ mount -o loop "$work/disk" "$work/root"
 furnish "$work/root"
 umount "$work/root"
 
-user "a machine with Linux $old" '
+user "a machine with Linux $new" '
 	systemctl enable wg-test
+	systemctl mask serial-getty@ttyS0
 	printf "%s\n" virtio_blk virtio_pci ext4 >>/etc/initramfs-tools/modules
-	install "linux-image-$OLD"'
-boots "$old" 1.0.0
-user "DKMS builds the module for it" '
-	install "linux-headers-$OLD" "$DEB"/wireguard-rust-{dkms,tools}_*.deb
-	dkms status | grep "$OLD.*installed"'
-boots "$old" 1.0.0-rust
-user "and for the kernel that it is upgraded to" '
-	install "linux-image-$NEW" "linux-headers-$NEW"
-	dkms status | grep "$NEW.*installed"'
-boots "$new" 1.0.0-rust
-boots "$old" 1.0.0-rust
-user "without the package" '
-	apt-get purge --yes wireguard-rust-dkms
-	[ -z "$(dpkg --audit)" ]'
-boots "$new" 1.0.0
+	install "linux-image-$NEW"'
 user "with the module as it was built" '
-	install "$DEB"/wireguard-rust-modules-{"$NEW",cloud-amd64}_*.deb'
+	install "$DEB"/wireguard-rust-{tools,modules-"$NEW",modules-cloud-amd64}_*.deb'
 boots "$new" 1.0.0-rust
 boots "$new" 1.0.0 back
 boots "$new" 1.0.0-rust switch
@@ -159,6 +146,22 @@ user "and without it again" '
 	apt-get purge --yes "wireguard-rust-*"
 	[ -z "$(dpkg --audit)" ]'
 boots "$new" 1.0.0
+user "a machine with Linux $old, and with DKMS" '
+	apt-get purge --yes "linux-*-$NEW"
+	install "linux-image-$OLD" "linux-headers-$OLD" "$DEB"/wireguard-rust-{dkms,tools}_*.deb
+	dkms status | grep "$OLD.*installed"'
+boots "$old" 1.0.0-rust
+user "that builds for the kernel that it is upgraded to" '
+	install "linux-image-$NEW" "linux-headers-$NEW"
+	dkms status | grep "$NEW.*installed"'
+boots "$new" 1.0.0-rust
+user "and goes back to the one before" '
+	apt-get purge --yes "linux-*-$NEW"'
+boots "$old" 1.0.0-rust
+user "without the package" '
+	apt-get purge --yes "wireguard-rust-*"
+	[ -z "$(dpkg --audit)" ]'
+boots "$old" 1.0.0
 
 echo "1..$count"
 [ "$failed" -eq 0 ]
