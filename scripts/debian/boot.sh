@@ -148,6 +148,8 @@ user "and without it again" '
 boots "$new" 1.0.0
 user "a machine with Linux $old, and with DKMS" '
 	apt-get purge --yes "linux-*-$NEW"
+	# Not those of backports, which are newer than what the kernel was built with.
+	apt-get install --yes bindgen clang dkms rust-src rustc
 	install "linux-image-$OLD" "linux-headers-$OLD" "$DEB"/wireguard-rust-{dkms,tools}_*.deb
 	dkms status | grep "$OLD.*installed"'
 boots "$old" 1.0.0-rust

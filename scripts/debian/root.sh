@@ -69,8 +69,9 @@ make_user_root() {
 	step "package lists" in_root "$part" apt-get update
 	# shellcheck disable=SC2086
 	install $machine
+	# The compilers are the suite's: those of backports are newer than what kernels are built with.
 	# shellcheck disable=SC2086
-	get $dependencies
+	step "download: compilers" in_root "$part" apt-get install --yes --download-only $dependencies
 	for release in $releases; do
 		get "linux-image-$release" "linux-headers-$release"
 	done
