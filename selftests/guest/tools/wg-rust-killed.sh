@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# wg-rust: what comes between a change and its end: a driver that does not load, who called it going away,
+# SIGKILL. Interfaces are what they were in the end, and nothing is sent another way meanwhile.
+# kernels: uml
+# drivers: rust
+# timeout: 600
+# slow: yes
+
+# shellcheck source-path=SCRIPTDIR
+. "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+# shellcheck source=../../lib/change.sh
+. "$LIB/change.sh"
+
+both_installed
+furnished_pair
+
+# A driver that does not load.
+check 'wg-rust back succeeds' wg_rust back
+sed -i 's/vermagic=[0-9]/vermagic=5/' "$OURS"
+refuses 'a driver that cannot be loaded is a failure' '*cannot be loaded*' wg_rust switch
+check 'the one before is loaded' driver_is '^[0-9.]*$'
+check 'and has its interfaces' same
+check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
+
+# Who called it is gone before it has done its work.
+cp "$WG_MODULE" "$OURS"
+rm -f /run/wg-rust.log
+"$TOP/scripts/debian/wg-rust" switch &
+caller=$!
+eventually test -e /run/wg-rust.log
+kill -KILL "$caller"
+check 'without who called it, the driver in Rust is loaded' eventually driver_is '.-rust$'
+check 'and it gets to its end' eventually test ! -e /run/wg-rust
+check 'with interfaces as they were' same
+
+# What takes the tunnel's routes is there before they are gone.
+at a ip -oneline monitor route >"$TMP/routes" &
+monitor=$!
+sleep 1
+check 'wg-rust back succeeds' wg_rust back
+sleep 1
+kill "$monitor"
+first() {
+	grep -n -m 1 "$1" "$TMP/routes" | cut -d : -f 1
+}
+check 'traffic of a tunnel is not sent another way' \
+	test "$(first '^unreachable 10.8.0.0/16 .*table 123')" -lt "$(first '^\(Deleted \)\?10.8.0.0/16 dev wg0.*table 123')"
+
+# Killed when interfaces are gone.
+mkdir "$TMP/bin"
+cat >"$TMP/bin/modprobe" <<-'END'
+	#!/bin/sh
+	kill -KILL $PPID
+END
+chmod +x "$TMP/bin/modprobe"
+PATH=$TMP/bin:$PATH wg_rust switch || true
+check 'a change that is killed leaves what it has to do' test -e /run/wg-rust/had
+check 'and status says so' grep -q 'wg-rust restore' <(wg_rust status)
+check 'wg-rust restore succeeds' wg_rust restore
+check 'interfaces are what they were' same
+check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
+check 'nothing is left' test ! -e /run/wg-rust
+cat >"$TMP/bin/ip" <<-'END'
+	#!/bin/sh
+	case "$*" in *'address add'*) kill -KILL $PPID; exit 1 ;; esac
+	exec /usr/sbin/ip "$@"
+END
+rm "$TMP/bin/modprobe"
+chmod +x "$TMP/bin/ip"
+PATH=$TMP/bin:$PATH wg_rust switch || true
+check 'one that is killed at half an interface does, too' test -e /run/wg-rust/had
+check 'the next change begins with that' wg_rust back
+check 'interfaces are what they were' same
+check 'nothing is left' test ! -e /run/wg-rust
+modprobe -r wireguard
+finish
