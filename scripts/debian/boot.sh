@@ -4,7 +4,7 @@
 # boot.sh: takes a machine through what its user does with the packages, and boots it each time: Debian with
 # its kernel of series 7.3 gets the module that is built already, and changes to and fro; one of 7.2 gets
 # it by DKMS, is upgraded to 7.3, and goes back. After each boot, wg-quick brings up a tunnel that has to
-# pass traffic, with the driver that is expected. Takes half an hour. Prints TAP.
+# pass traffic, with the driver that is expected. Takes half an hour or more. Prints TAP.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -21,7 +21,7 @@ build_root=$(scripts/build-root.sh)
 old=$(cat "$(scripts/prepare-kernel.sh stock-7.2)/release")
 new=$(cat "$(scripts/prepare-kernel.sh stock)/release")
 deb=$WG_TOP/build-deb
-[ -e "$(echo "$deb"/wireguard-rust-modules-"$old"_*.deb)" ] || scripts/debian/make-packages.sh stock stock-7.2 >&2
+DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock stock-7.2 >&2
 
 work=$(mktemp -d "$WG_CACHE/boot.XXXXXX")
 trap 'umount --recursive "$work/root" 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
