@@ -17,6 +17,11 @@ both_installed() {
 	modprobe wireguard
 }
 
+# prefers RELEASE: prints the version of the driver that modprobe would load there.
+prefers() {
+	modinfo -k "$1" -F version wireguard
+}
+
 wg_rust() {
 	"$TOP/scripts/debian/wg-rust" "$@"
 }

@@ -13,6 +13,13 @@
 . "$LIB/change.sh"
 
 both_installed
+# A kernel for the next boot.
+next=/lib/modules/9.9-next
+mkdir -p "$next"/{updates,kernel/drivers/net/wireguard}
+cp "$OURS" "$next/updates/"
+cp "/lib/modules/$release/kernel/drivers/net/wireguard"/wireguard.ko* "$next/kernel/drivers/net/wireguard/"
+touch "$next"/modules.{order,builtin}
+depmod 9.9-next
 check 'the driver in Rust is loaded' driver_is '.-rust$'
 check 'and status says so' grep -q 'loaded:.*Rust' <(wg_rust status)
 furnished_pair
@@ -23,6 +30,7 @@ for step in back switch; do
 	back) check 'the in-tree driver is loaded' driver_is '^[0-9.]*$' ;;
 	switch) check 'the driver in Rust is loaded again' driver_is '.-rust$' ;;
 	esac
+	is 'it will be by other kernels' "$(prefers 9.9-next)" "$(cat /sys/module/wireguard/version)"
 	check 'interfaces are what they were' same
 	check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
 	check 'nothing is left' test ! -e /run/wg-rust
