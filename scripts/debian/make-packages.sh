@@ -43,7 +43,7 @@ copy_sources() {
 	cp "$here/dkms.sh" "$tree/scripts/"
 	cp "$here"/wg-rust{,.8} "$tree/"
 	mkdir "$tree/debian"
-	cp -a "$here"/{rules,copyright,source,*.dkms} "$tree/debian/"
+	cp -a "$here"/{rules,copyright,source,*.dkms,*.postrm} "$tree/debian/"
 	for file in control changelog; do
 		text=$(cat "$here/$file")
 		text=${text/@MAINTAINER@/"$maintainer"}
