@@ -51,17 +51,18 @@ user() {
 	result "$status" "$title" $((SECONDS - start))
 }
 
-# boots RELEASE VERSION [COMMAND...]: the machine boots that kernel, and has a tunnel with that driver.
+# boots RELEASE VERSION [COMMAND [PARAMETERS]]: the machine boots that kernel, with these parameters, and
+# has a tunnel with that driver, after wg-rust COMMAND.
 boots() {
 	local release=$1 version=$2 status=0 start=$SECONDS
 	in_root "$build_root" timeout 600 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 		-accel tcg,thread=multi -cpu max -smp 2 -m 1024 -machine q35 -serial stdio \
 		-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \
 		-kernel "$work/vmlinuz-$release" -initrd "$work/initrd.img-$release" \
-		-append "root=/dev/vda rw console=ttyS0 net.ifnames=0 no_timer_check tsc=unstable lpj=10000000 panic=-1 systemd.show_status=0 expect=$version${3:+ also=$3}" \
+		-append "root=/dev/vda rw console=ttyS0 net.ifnames=0 no_timer_check tsc=unstable lpj=10000000 panic=-1 systemd.show_status=0 expect=$version${3:+ also=$3}${4:+ $4}" \
 		>"$work/log" 2>&1 </dev/null || status=$?
 	[ "$status" -eq 0 ] && grep -q '^wg-test: ok' "$work/log" || status=1
-	result "$status" "$release boots and has a tunnel with $version${3:+, after wg-rust $3}" $((SECONDS - start))
+	result "$status" "$release boots and has a tunnel with $version${3:+, after wg-rust $3}${4:+, with $4}" $((SECONDS - start))
 }
 
 # Of the machine: a tunnel to a peer in a namespace, configured by wg-quick's service.
@@ -95,7 +96,7 @@ furnish() {
 		word() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 		trap 'systemctl poweroff --force' EXIT
 		set -ex
-		[ "$(modinfo -F version wireguard)" = "$(word expect)" ] || [ -n "$(word also)" ]
+		[ "$(modinfo -F version wireguard)" = "$(word expect)" ] || [ -n "$(word also)$(word module.sig_enforce)" ]
 		ip netns add b
 		ip link add v0 type veth peer name v1 netns b
 		ip address add 10.1.0.1/24 dev v0
@@ -140,6 +141,8 @@ user "a machine with Linux $new" '
 user "with the module as it was built" '
 	install "$DEB"/wireguard-rust-{tools,modules-"$NEW",modules-cloud-amd64}_*.deb'
 boots "$new" 1.0.0-rust
+# As with Secure Boot: the module is not signed.
+boots "$new" 1.0.0 "" module.sig_enforce=1
 boots "$new" 1.0.0 back
 boots "$new" 1.0.0-rust switch
 user "and without it again" '

@@ -41,7 +41,7 @@ copy_sources() {
 		scripts/rust-metadata.sh scripts/rust-source.sh |
 		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
 	cp "$here/dkms.sh" "$tree/scripts/"
-	cp "$here"/wg-rust{,.8} "$tree/"
+	cp "$here"/wg-rust{,.8,.modprobe} "$tree/"
 	mkdir "$tree/debian"
 	cp -a "$here"/{rules,copyright,source,*.dkms,*.postrm} "$tree/debian/"
 	for file in control changelog; do
@@ -92,8 +92,7 @@ add_module() {
 
 		Package: $package
 		Architecture: amd64
-		Depends: kmod, linux-modules-$release (= $version), \${misc:Depends}
-		Recommends: wireguard-rust-tools
+		Depends: kmod, linux-modules-$release (= $version), wireguard-rust-tools, \${misc:Depends}
 		Provides: wireguard-modules (= 1.0.0)
 		Description: WireGuard kernel module in Rust for Linux $release
 		 WireGuard is a VPN in the kernel. This is its driver written in Rust, built

@@ -24,6 +24,21 @@ check 'the one before is loaded' driver_is '^[0-9.]*$'
 check 'and has its interfaces' same
 check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
 
+# Nor at boot, when the kernel asks for it: as packages are installed, it has its own then.
+rm /etc/depmod.d/wg-rust.conf
+depmod "$release"
+like 'modprobe would load ours' "$(prefers "$release")" '*-rust'
+for name in a b; do at "$name" ip link delete wg0; done
+at c ip link delete wg1
+rmmod wireguard
+sed "s|/usr/sbin/wg-rust|$TOP/scripts/debian/wg-rust|" "$TOP/scripts/debian/wg-rust.modprobe" >/etc/modprobe.d/zz-wireguard-rust.conf
+tunnel
+check 'a kernel that refuses ours has its own' driver_is '^[0-9.]*$'
+check 'and says so' grep -q 'wg-rust: the driver in Rust cannot be loaded' <(dmesg)
+check 'it has a tunnel' at b ping -c 1 -W 10 192.168.241.1
+ns_del a b c
+furnished_pair
+
 # Who called it is gone before it has done its work.
 cp "$WG_MODULE" "$OURS"
 rm -f /run/wg-rust.log
