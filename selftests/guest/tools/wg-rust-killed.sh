@@ -79,7 +79,7 @@ check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
 check 'nothing is left' test ! -e /run/wg-rust
 cat >"$TMP/bin/ip" <<-'END'
 	#!/bin/sh
-	case "$*" in *'address add'*) kill -KILL $PPID; exit 1 ;; esac
+	case "$*" in *'address replace'*) kill -KILL $PPID; exit 1 ;; esac
 	exec /usr/sbin/ip "$@"
 END
 rm "$TMP/bin/modprobe"
