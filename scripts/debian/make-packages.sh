@@ -12,7 +12,21 @@
 . "$(dirname "$0")/../lib.sh"
 
 cd "$WG_TOP" || exit
+named=$#
 [ $# -gt 0 ] || set -- stock stock-7.2
+# Before anything is made or removed. The archive need not have an older series any more.
+kernels=()
+for kernel; do
+	status=0
+	case $kernel in
+	stock | stock-*) scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$? ;;
+	*) die "packages are for Debian's kernels, stock or stock-SERIES, and not for $kernel" ;;
+	esac
+	[ "$status" -ne 3 ] || [ "$named" -gt 0 ] || continue
+	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
+	kernels+=("$kernel")
+done
+[ ${#kernels[@]} -gt 0 ] || die "the archive has none of: $*"
 if [ -n "${MODULE_KEY-}" ]; then
 	key=$(realpath -e "$MODULE_KEY") || die "no such key: $MODULE_KEY"
 	certificate=$(realpath -e "${MODULE_CERT-}") || die "MODULE_KEY needs MODULE_CERT, its certificate"
@@ -152,7 +166,7 @@ flock --nonblock 8 || die "packages are being made already in $out"
 rm -rf --one-file-system "${out:?}"/*
 mkdir -p "$tree"
 copy_sources
-for kernel; do
+for kernel in "${kernels[@]}"; do
 	directory=$(scripts/prepare-kernel.sh "$kernel") || exit "$WG_FAILURE"
 	add_source "$directory"
 	add_module "$kernel"
