@@ -55,7 +55,7 @@ user() {
 # has a tunnel with that driver, after wg-rust COMMAND.
 boots() {
 	local release=$1 version=$2 status=0 start=$SECONDS
-	in_root "$build_root" timeout 600 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+	in_root "$build_root" timeout 1800 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 		-accel tcg,thread=multi -cpu max -smp 2 -m 1024 -machine q35 -serial stdio \
 		-drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" \
 		-kernel "$work/vmlinuz-$release" -initrd "$work/initrd.img-$release" \
