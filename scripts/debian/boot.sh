@@ -24,7 +24,7 @@ deb=$WG_TOP/build-deb
 DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock stock-7.2 >&2
 
 work=$(mktemp -d "$WG_CACHE/boot.XXXXXX")
-trap 'umount --recursive "$work/root" 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+trap 'umount --recursive "$work/root" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 mkdir "$work/root"
 failed=0 count=0
 
