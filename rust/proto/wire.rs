@@ -290,8 +290,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Assembles a message, or a structure of C. If the lengths of `fields` do not add up to `N`, zeros follow.
-pub fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
+/// Assembles a message. The lengths of `fields` must add up to `N`.
+fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
     let mut message = [0; N];
 
     for (to, from) in message.iter_mut().zip(fields.into_iter().flatten()) {

@@ -99,9 +99,8 @@ impl Queues {
 
 /// An interface.
 ///
-/// Fields that protect themselves, whatever is done with them, are open to the rest of the driver: tables,
-/// slots, locks, counters, settings. The others have accessors: what is never written again, such as a number
-/// or a key, goes with another field, such as a lock of its own, or is read and written in a certain order.
+/// Tables, slots, locks, counters and settings are open to the rest of the driver. Accessors have what is never
+/// written again, what goes with another field, and what is read and written in a certain order.
 #[pin_data]
 pub(crate) struct Device {
     /// A number that no other interface of this boot has.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a device has on each CPU: messages that wait to be decrypted, jobs that wait to be begun or to be
-//! delivered, and the meters of the time that goes into cryptography.
+//! What a device has on each CPU: messages to be decrypted, jobs to be begun or delivered, and meters.
 
 use crate::{
     backlog::Backlog,
@@ -50,9 +49,8 @@ pub(crate) struct Inbox {
     full: Atomic<bool>,
     #[pin]
     order: Ordered,
-    /// Of decryption.
     meter: Meter,
-    /// Of encryption: here, as it is written for each packet, and a cache line should be one CPU's.
+    /// Here, as it is written for each packet, and a cache line should be one CPU's.
     encryption: Meter,
     backlog: Arc<Backlog>,
 }

@@ -37,8 +37,7 @@ use wg_proto::{
         Addr,
         Prefix, //
     },
-    uapi,
-    wire, //
+    uapi, //
 };
 
 /// The position of a dump.
@@ -169,7 +168,7 @@ fn put_peer(
         drop(keying);
 
         let (seconds, nanoseconds) = peer.latest_handshake();
-        let time: [u8; 16] = wire::concat([&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);
+        let time: [u8; 16] = concat(&[&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);
         let (rx_bytes, tx_bytes) = peer.transfer();
         let pad = uapi::WGPEER_A_UNSPEC;
 
@@ -217,7 +216,7 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
     match endpoint {
         SocketAddr::V4 { addr, port } => {
             let family = uapi::AF_INET.to_ne_bytes();
-            let bytes: [u8; 16] = wire::concat([&family, &port.to_be_bytes(), &addr]);
+            let bytes: [u8; 16] = concat(&[&family, &port.to_be_bytes(), &addr]);
             message.put(uapi::WGPEER_A_ENDPOINT, &bytes)
         }
         SocketAddr::V6 {
@@ -226,7 +225,7 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
             flowinfo,
             scope_id,
         } => {
-            let bytes: [u8; 28] = wire::concat([
+            let bytes: [u8; 28] = concat(&[
                 &uapi::AF_INET6.to_ne_bytes(),
                 &port.to_be_bytes(),
                 &flowinfo.to_ne_bytes(),
@@ -236,6 +235,14 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
             message.put(uapi::WGPEER_A_ENDPOINT, &bytes)
         }
     }
+}
+
+/// Returns the concatenation of all parts, with zeros behind it up to the length that is wanted.
+fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut all = [0; N];
+    let bytes = parts.iter().copied().flatten();
+    all.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    all
 }
 
 /// Adds an allowed IP.
