@@ -24,10 +24,20 @@ hog_rules() {
 	done
 }
 
-# hog [CPU...]: takes these CPUs, or the last one.
+# hog_cpu: prints the last CPU that can be taken: not the one that has the interrupt of the guest's file
+# system, as nothing can be read then.
+hog_cpu() {
+	local cpu=$(($(nproc --all) - 1)) file
+	for file in /proc/irq/*/virtio*requests*; do
+		[[ ! -e $file || $(< "${file%/*}/effective_affinity_list") != "$cpu" ]] || cpu=$((cpu - 1))
+	done
+	echo "$cpu"
+}
+
+# hog [CPU...]: takes these CPUs, or that one.
 hog() {
 	local one policy
-	for one in "${@:-$(($(nproc --all) - 1))}"; do
+	for one in "${@:-$(hog_cpu)}"; do
 		chrt -f 50 taskset -c "$one" sh -c 'while :; do :; done' > /dev/null 2>&1 &
 		hogs+=($!)
 	done

@@ -6,9 +6,12 @@
 # when the task came. Other CPUs are to do what it does not get to, and nothing is to wait for it.
 # The in-tree driver waits, which is not counted against it.
 #
-# kernels: uml
-# timeout: 240
-# slow: uml/c
+# On stock, which preempts, the task may come between the end of a job and what is to be done after it: one
+# time in eight or so, if nothing kept it from that. Uml has no such place.
+#
+# kernels: uml stock
+# timeout: 480
+# slow: uml/c stock
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
@@ -72,9 +75,13 @@ come_through 'echoes after them' "$echoes >= 48"
 check 'the tunnel is as ever' reaches a 192.168.241.2
 
 note 'what a CPU was about to do'
+# The senders have another one.
+free=$(($(hog_cpu) == 0))
+arrivals=$((2 * rounds))
+[[ ${WG_KERNEL-} != stock* ]] || arrivals=$((6 * rounds))
 at a ethtool -K wg0 tx-udp-segmentation on > /dev/null
-for ((round = 1; round <= 2 * rounds; round++)); do
-	spawn a taskset -c 0 "$LIB/datagrams.py" send 192.168.241.2 900 0.6
+for ((round = 1; round <= arrivals; round++)); do
+	spawn a taskset -c "$free" "$LIB/datagrams.py" send 192.168.241.2 900 0.6
 	sleep 0.3
 	hog
 	wait "$job"
