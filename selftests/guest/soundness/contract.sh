@@ -32,7 +32,7 @@ results() {
 	is 'all results are there' "$found" "$1"
 }
 
-ns a
+ns a b
 at a ip link set lo up
 note 'objects, timers and packets'
 log_mark
@@ -40,12 +40,14 @@ insmod "$MODULE"
 results 47
 
 note 'packets on their way'
+at b ip link add elsewhere0 type contract
+at b ip link set elsewhere0 up
 at a ip link add contract0 type contract
 addr a contract0 10.9.9.1/24
 at a ip link set contract0 up
 log_mark
 adopt at a python3 "$HERE/contract_packets.py"
-results 5
+results 6
 read -r dropped < <(at_sys a cat /sys/class/net/contract0/statistics/tx_dropped)
 is 'what is sent, and is not whole, is dropped' "$dropped" 3
 
@@ -55,8 +57,8 @@ adopt at a python3 "$HERE/contract.py"
 note 'the end'
 log_mark
 check 'it is unloaded when nothing is left' rmmod contract
-# Of both namespaces.
-results 2
+# Of all namespaces.
+results 3
 log_mark
 insmod "$MODULE" keep=4
 start=$SECONDS

@@ -91,6 +91,9 @@ pub(crate) struct Open {
     cache: DstCache<Inet>,
 }
 
+/// What the first device that is up has: it is in another namespace than the one that breaks the rules.
+static ELSEWHERE: Slot<Open> = Slot::empty();
+
 rcu_object!(Open);
 impl Release for Open {}
 
@@ -155,6 +158,12 @@ impl Data {
             "a route in the cache",
             cache.get(&sender, &mut flow, bh).is_some(),
         );
+        let elsewhere = ELSEWHERE.load(rcu).ok_or(ENODEV)?.into_ref();
+        let foreign = elsewhere.socket.sender(rcu).ok_or(ENODEV)?;
+        check(
+            "but not for another namespace",
+            cache.get(&foreign, &mut discard(), bh).is_none(),
+        );
         cache.close();
         check(
             "nothing in a closed cache",
@@ -204,7 +213,11 @@ impl Operations for Contract {
             socket: Socket::<_, Inet>::bind(&net, 0, false, data.clone())?,
             cache: DstCache::new()?,
         };
-        drop(data.open.swap(Some(RcuArc::pin_init(open, GFP_KERNEL)?)));
+        let open = RcuArc::pin_init(open, GFP_KERNEL)?;
+        if ELSEWHERE.load(&rcu::read_lock()).is_none() {
+            drop(ELSEWHERE.swap(Some(open.clone())));
+        }
+        drop(data.open.swap(Some(open)));
         Ok(())
     }
 
@@ -213,6 +226,7 @@ impl Operations for Contract {
             open.socket.close();
             open.cache.release();
         }
+        drop(ELSEWHERE.swap(None));
     }
 
     fn start_xmit(
