@@ -134,7 +134,8 @@ impl Share {
     /// Returns the share of a job with these packets, unless the limit is reached.
     pub(crate) fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
         let (direction, size, limit) = match task {
-            // Packets that are sent at once are, or were, one GSO packet, unless they waited for a session.
+            // Packets that are sent at once are, or were, one GSO packet or a part of it, unless they waited for
+            // a session.
             Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
             Task::Decrypt { .. } => (
                 Direction::In,

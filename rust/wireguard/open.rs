@@ -154,7 +154,7 @@ impl Opening<'_> {
 
     /// Decrypts the message of `len` bytes from `offset` on into pages.
     ///
-    /// Returns `false`, having done nothing, if there is no memory for them.
+    /// Returns `false`, and has not looked at the message, if there is no memory for them.
     #[inline]
     fn open_into_pages(&mut self, skb: &SkBuff, offset: usize, len: usize) -> bool {
         let Some(at) = self.make_room(len.saturating_sub(wire::DATA_HEADER_LEN)) else {

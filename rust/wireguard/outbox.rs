@@ -64,7 +64,7 @@ impl Outbox {
     ) -> bool {
         let leaves_whole = sealing.is_bundle() && !self.cut.load(Relaxed);
         let count = sealing.count();
-        !leaves_whole && (count > MAX_AT_ONCE || count > 1 && bh::in_softirq(bh))
+        count > MAX_AT_ONCE || !leaves_whole && count > 1 && bh::in_softirq(bh)
     }
 
     /// Sends the packets of all jobs at the front that are done. Process context only.
@@ -127,16 +127,18 @@ impl Outbox {
     }
 }
 
-/// Takes the first packets, which leave no more than [`MAX_AT_ONCE`] datagrams.
+/// Takes the first packets, up to that with which they may leave [`MAX_AT_ONCE`] datagrams or more.
 pub(crate) fn take_some(packets: &mut SkBuffList) -> SkBuffList {
     let mut some = SkBuffList::new();
-    while let Some(skb) = packets.pop_front() {
-        // A bundle may be cut into as many.
-        let is_bundle = skb.is_gso();
-        some.push_back(skb);
-        if is_bundle || some.len() >= MAX_AT_ONCE {
+    let mut room = MAX_AT_ONCE;
+    while room > 0 {
+        let Some(skb) = packets.pop_front() else {
             break;
-        }
+        };
+        let len = skb.len() as usize;
+        let size = skb.datagram_size().map_or(len, |size| size as usize);
+        room = room.saturating_sub(len.div_ceil(size.max(1)));
+        some.push_back(skb);
     }
     some
 }

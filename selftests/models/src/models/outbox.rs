@@ -39,18 +39,18 @@ fn send(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
     if world.peer.outbox.order().is_empty() {
         world.peer.log(vec![number]);
     } else {
-        submit(world, keypair, number);
+        submit(world, keypair, &[number]);
     }
 }
 
-/// Gives a packet to another CPU.
-fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
+/// Gives packets to another CPU.
+fn submit(world: &World, keypair: &RcuArc<Keypair>, numbers: &[u32]) {
     let task = Task::Encrypt {
         sealing: Sealing(keypair.clone()),
         cpu: 0,
     };
     let order = world.peer.outbox.order();
-    let packets = SkBuffList::of(&[number]);
+    let packets = SkBuffList::of(numbers);
     let _guard = read_lock();
     assert!(Job::submit(
         &world.device,
@@ -74,13 +74,13 @@ fn end(world: World, count: u32, may_drop: bool) {
 fn jobs_done_at_once_are_sent() {
     check(|| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
-        submit(&world, &keypair, 1);
+        submit(&world, &keypair, &[0, 1]);
+        submit(&world, &keypair, &[2]);
         drop(keypair);
         let other = thread::spawn(|| assert!(work()));
         assert!(work());
         other.join().expect("no failure");
-        end(world, 2, false);
+        end(world, 3, false);
     });
 }
 
@@ -89,11 +89,11 @@ fn jobs_done_at_once_are_sent() {
 fn packets_do_not_overtake_jobs() {
     check_both(0, |pair| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
+        submit(&world, &keypair, &[0, 1]);
         let sender = world.handle();
-        pair.run(move || send(&sender, &keypair, 1), || while work() {});
+        pair.run(move || send(&sender, &keypair, 2), || while work() {});
         while work() {}
-        end(world, 2, false);
+        end(world, 3, false);
     });
 }
 
@@ -102,11 +102,11 @@ fn packets_do_not_overtake_jobs() {
 fn jobs_of_a_session_that_ends_go() {
     check(|| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
+        submit(&world, &keypair, &[0]);
         let worker = thread::spawn(|| while work() {});
         let peer = world.peer.clone();
         let ender = thread::spawn(move || peer.sessions.clear());
-        submit(&world, &keypair, 1);
+        submit(&world, &keypair, &[1]);
         drop(keypair);
         worker.join().expect("no failure");
         ender.join().expect("no failure");
@@ -123,7 +123,7 @@ fn jobs_that_are_never_begun_go() {
         let (world, keypair) = World::with_session();
         let (sender, ender) = (world.handle(), world.handle());
         pair.run(
-            move || submit(&sender, &keypair, 0),
+            move || submit(&sender, &keypair, &[0]),
             move || ender.peer.sessions.clear(),
         );
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
@@ -137,11 +137,14 @@ fn jobs_that_are_never_begun_go() {
 fn jobs_of_a_stuck_cpu_are_done_by_others() {
     check_both(0, |pair| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
+        submit(&world, &keypair, &[0]);
         let inbox = world.device.inbox(0).expect("an inbox");
         inbox.backlog().stuck.set(true);
         let sender = world.handle();
-        pair.run(move || submit(&sender, &keypair, 1), || while rescue() {});
+        pair.run(
+            move || submit(&sender, &keypair, &[1]),
+            || while rescue() {},
+        );
         while rescue() {}
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
         end(world, 2, false);
@@ -153,7 +156,7 @@ fn jobs_of_a_stuck_cpu_are_done_by_others() {
 fn jobs_are_begun_once() {
     check_both(0, |pair| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
+        submit(&world, &keypair, &[0]);
         drop(keypair);
         let inbox = world.device.inbox(0).expect("an inbox");
         inbox.backlog().stuck.set(true);
@@ -170,8 +173,8 @@ fn jobs_are_begun_once() {
 fn nothing_is_sent_once_the_interface_was_down() {
     check_both(0, |pair| {
         let (world, keypair) = World::with_session();
-        submit(&world, &keypair, 0);
-        submit(&world, &keypair, 1);
+        submit(&world, &keypair, &[0, 1]);
+        submit(&world, &keypair, &[2]);
         drop(keypair);
         let other = world.handle();
         let down = move || {
@@ -184,6 +187,6 @@ fn nothing_is_sent_once_the_interface_was_down() {
         let (sent, ()) = pair.run(down, || while work() {});
         settle();
         assert_eq!(world.peer.sent(), sent, "sent in another epoch");
-        end(world, 2, true);
+        end(world, 3, true);
     });
 }
