@@ -238,7 +238,7 @@ class Batches(Base):
         # The namespace has a /sys of its own.
         subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=False)
         if not os.path.isdir(FAULTS):
-            tap.note("the kernel has none fail")
+            tap.ok("a kernel that can has none", os.environ.get("WG_KERNEL") != "debug")
             return
         device = f"--net={sys.argv[1]}", "ethtool", "-K", "eth0", "tx-udp-segmentation"
         for what, whole in (("whole", "on"), ("apart", "off")):
@@ -251,8 +251,9 @@ class Batches(Base):
                 with open(f"{FAULTS}/times") as file:
                     left = int(file.read())
                 self.stream("the same with gaps", [(1200 * n, 1000) for n in range(40) if n % 8])
-            if ours:
-                tap.ok(f"{what}: there were none", left < 1000, f"{1000 - left} times")
+            if os.environ["WG_DRIVER"] == "rust":
+                refused = ours and left < 1000
+                tap.ok(f"{what}: there were none", refused, f"{1000 - left} times")
             self.stream(f"{what}: with pages again", [(1000 * n, 1000) for n in range(40)])
 
     def stream(self, what, pieces):
