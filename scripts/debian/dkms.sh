@@ -70,7 +70,6 @@ check() {
 	7.2[.-]* | 7.3[.-]*) ;;
 	*) cannot "only Linux 7.2 and 7.3 are supported" ;;
 	esac
-	check_machine
 }
 
 build() {
@@ -92,6 +91,8 @@ build() {
 [ $# -ge 3 ] || { echo "usage: $0 check|build RELEASE KDIR [DIRECTORY]" >&2; exit 1; }
 release=$2 kdir=$3 place=${4:-$top}
 case $1 in
-check | build) "$1" ;;
+# What is free is asked once: DKMS takes a build that cannot go on for one that has failed.
+check) check && check_machine ;;
+build) build ;;
 *) echo "$0: check or build, not $1" >&2; exit 1 ;;
 esac

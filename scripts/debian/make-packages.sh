@@ -82,12 +82,14 @@ add_source() {
 
 # sign MODULE KDIR: in place, after everything else that changes it but compression.
 sign() {
+	local status=0
 	[ -n "${MODULE_KEY-}" ] || return 0
 	mkdir "$out/key"
 	cp "$key" "$out/key/private"
 	cp "$certificate" "$out/key/certificate"
 	in_root "$root" "$2/scripts/sign-file" sha256 "$out/key/private" "$out/key/certificate" "$1" || status=$?
 	rm -r "$out/key"
+	[ "$status" -eq 0 ] || die "$1 could not be signed"
 }
 
 # add_module KERNEL: its package.

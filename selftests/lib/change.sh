@@ -39,7 +39,11 @@ furnished_pair() {
 	at a ip -6 route add fd00:9::/64 dev wg0
 	at a ip route add 10.9.0.0/16 dev wg0 metric 77
 	at a ip route add 10.8.0.0/16 dev wg0 table 123
-	at a ip link set wg0 mtu 1333 group 7
+	at a ip route add 10.8.0.0/16 dev wg0 table 2550
+	# What is listed before that through which it goes.
+	at a ip route add 10.5.0.9 dev wg0
+	at a ip route add 10.0.5.0/24 via 10.5.0.9 dev wg0
+	at a ip link set wg0 mtu 1333 group 7 txqueuelen 0
 	at a sysctl --quiet --write net.ipv4.conf.wg0.rp_filter=2 net.ipv4.conf.wg0.log_martians=1 net.ipv6.conf.wg0.accept_ra=0
 	ns c
 	at a ip link add wg1 type wireguard

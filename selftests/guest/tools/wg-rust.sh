@@ -36,6 +36,33 @@ for step in back switch; do
 	check 'nothing is left' test ! -e /run/wg-rust
 done
 
+# Whatever is refused is so before anything is changed.
+check 'modules of others can be looked at by all' test -z "$(find "$next" -name 'modules.*' ! -perm -444)"
+unshare --net sleep 600 &
+nameless=$!
+elsewhere() {
+	[[ ! /proc/$nameless/ns/net -ef /proc/self/ns/net ]]
+}
+eventually elsewhere
+nsenter --net="/proc/$nameless/ns/net" ip link add wg7 type wireguard
+refuses 'an interface in a namespace without a name' '*wg7 is in a network namespace without a name*' wg_rust back
+kill "$nameless"
+wait "$nameless" || true
+if try at a ip route add 10.77.0.0/16 nexthop dev wg0 nexthop dev eth0; then
+	refuses 'a route over several' '*wg0 has a part in a route of several*' wg_rust back
+	at a ip route del 10.77.0.0/16
+else
+	skip 'a route over several' 'the kernel has none'
+fi
+if try at a ip link add vx0 type vxlan id 7 remote 192.168.241.2 dstport 4789 dev wg0; then
+	refuses 'an interface upon it' '*another interface is on top of wg0*' wg_rust back
+	at a ip link del vx0
+else
+	skip 'an interface upon it' 'the kernel has no VXLAN'
+fi
+check 'interfaces are what they were' same
+check 'nothing is left' test ! -e /run/wg-rust
+
 # One is enough.
 exec 8>/run/wg-rust.lock
 flock 8
