@@ -42,8 +42,7 @@ use wg_kernel::{
             Net,
             WeakNet, //
         },
-        napi::Napi,
-        udp_tunnel::Receive, //
+        napi::Napi, //
     },
     prelude::*,
     sync::rcu::hash::HashTable,
@@ -379,10 +378,9 @@ impl netdevice::Operations for WireGuard {
         data: &Arc<Device>,
         dev: &netdevice::Device,
         skb: OutgoingSkBuff<'_>,
-        rcu: &Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result {
-        data.start_xmit(dev, skb, Softirq::new(rcu, bh))
+        data.start_xmit(dev, skb, softirq)
     }
 
     #[inline]
@@ -401,12 +399,5 @@ impl netdevice::Operations for WireGuard {
         // Setting none cannot fail.
         let _ = data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
-    }
-}
-
-impl Receive for Device {
-    #[inline]
-    fn receive(data: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard) {
-        data.receive(skb, Softirq::new(rcu, bh));
     }
 }

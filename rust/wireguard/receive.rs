@@ -20,7 +20,10 @@ use crate::{
     }, //
 };
 use wg_kernel::{
-    net::napi::Napi,
+    net::{
+        napi::Napi,
+        udp_tunnel::Receive, //
+    },
     prelude::*, //
 };
 use wg_proto::{
@@ -29,20 +32,22 @@ use wg_proto::{
     wire, //
 };
 
-impl Device {
+impl Receive for Device {
     /// Processes a datagram that one of the sockets has received. Anything that is not a WireGuard message is
     /// dropped silently.
     #[inline]
-    pub(crate) fn receive(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
+    fn receive(this: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
         if skb.pull_udp().is_err() {
             return;
         }
         match skb.datagram_size() {
-            Some(size) => self.receive_many(skb, size as usize, softirq),
-            None => self.receive_one(skb, softirq),
+            Some(size) => this.receive_many(skb, size as usize, softirq),
+            None => this.receive_one(skb, softirq),
         }
     }
+}
 
+impl Device {
     /// Processes the payload of a datagram, whose headers are in the headroom.
     #[inline]
     fn receive_one(self: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
@@ -124,7 +129,7 @@ impl Device {
             inbox.clear();
             return 0;
         }
-        let softirq = Softirq::new(napi.rcu(), napi.bh());
+        let softirq = napi.softirq();
         let Some(netdev) = self.link.get(softirq.rcu()) else {
             return 0;
         };

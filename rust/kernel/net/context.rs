@@ -8,7 +8,10 @@
 
 use crate::{
     net::rtnetlink,
-    sync::bh, //
+    sync::bh::{
+        self,
+        Softirq, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -16,31 +19,22 @@ use kernel::{
     sync::rcu, //
 };
 
-/// Returns evidence of an RCU read-side critical section.
+/// Returns evidence that bottom halves are disabled, and of an RCU read-side critical section, which
+/// any section with bottom halves disabled is.
 ///
 /// # Safety
 ///
-/// For `'a` the caller must be in a section that `synchronize_rcu()` waits for. Any section with
-/// bottom halves disabled is one.
+/// For `'a` bottom halves, or all interrupts, must be disabled.
 #[inline]
-pub(crate) unsafe fn rcu<'a>() -> &'a rcu::Guard {
-    static_assert!(size_of::<rcu::Guard>() == 0);
+pub(crate) unsafe fn softirq<'a>() -> Softirq<'a> {
+    static_assert!(size_of::<rcu::Guard>() == 0 && size_of::<bh::Guard>() == 0);
     // SAFETY: The pointer is non-null and aligned, which makes it valid for a type without bytes.
-    // What the type is evidence of holds by the safety requirements of this function.
-    unsafe { NonNull::dangling().as_ref() }
-}
-
-/// Returns evidence that bottom halves are disabled.
-///
-/// # Safety
-///
-/// For `'a` bottom halves must be disabled.
-#[inline]
-pub(crate) unsafe fn bh<'a>() -> &'a bh::Guard {
-    static_assert!(size_of::<bh::Guard>() == 0);
-    // SAFETY: The pointer is non-null and aligned, which makes it valid for a type without bytes.
-    // What the type is evidence of holds by the safety requirements of this function.
-    unsafe { NonNull::dangling().as_ref() }
+    // What the type is evidence of holds by the safety requirements of this function:
+    // `synchronize_rcu()` waits for such a section.
+    let rcu = unsafe { NonNull::dangling().as_ref() };
+    // SAFETY: As above.
+    let bh = unsafe { NonNull::dangling().as_ref() };
+    Softirq::new(rcu, bh)
 }
 
 /// Returns evidence that RTNL is held.

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     compat::u32_as_usize,
-    sync::bh, //
+    sync::bh::{
+        self,
+        Softirq, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -29,7 +32,6 @@ use kernel::{
         c_ulong, //
     },
     prelude::*,
-    sync::rcu,
     types::{
         NotThreadSafe,
         Opaque, //
@@ -57,20 +59,12 @@ impl Napi<'_> {
         unsafe { bindings::wg_gro_receive(self.instance.as_raw(), skb.into_raw()) };
     }
 
-    /// Returns evidence that polling is an RCU read-side critical section.
+    /// Returns evidence that polling is an RCU read-side critical section with bottom halves disabled.
     #[inline]
-    pub fn rcu(&self) -> &rcu::Guard {
+    pub fn softirq(&self) -> Softirq<'_> {
         // SAFETY: The networking core has disabled bottom halves while it polls, which lasts as
         // long as `self`.
-        unsafe { context::rcu() }
-    }
-
-    /// Returns evidence that bottom halves are disabled while polling.
-    #[inline]
-    pub fn bh(&self) -> &bh::Guard {
-        // SAFETY: The networking core has disabled bottom halves while it polls, which lasts as
-        // long as `self`.
-        unsafe { context::bh() }
+        unsafe { context::softirq() }
     }
 }
 

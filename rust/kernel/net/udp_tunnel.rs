@@ -22,7 +22,7 @@ use crate::{
         SkBuff, //
     },
     sync::{
-        bh,
+        bh::Softirq,
         rcu::{
             self,
             Guard, //
@@ -57,7 +57,7 @@ use wg_bindings as bindings;
 /// The handler of packets that an owner's sockets receive.
 pub trait Receive: Send + Sync + Sized + 'static {
     /// Takes a packet whose data begin with its UDP header; with bottom halves off.
-    fn receive(this: &Arc<Self>, skb: SkBuff, rcu: &Guard, bh: &bh::Guard);
+    fn receive(this: &Arc<Self>, skb: SkBuff, softirq: Softirq<'_>);
 }
 
 /// Returns whether the kernel supports IPv6.
@@ -366,15 +366,13 @@ unsafe extern "C" fn receive_callback<T: Receive>(
         return 0;
     }
     // SAFETY: By the safety requirements, bottom halves are off.
-    let rcu = unsafe { context::rcu() };
-    // SAFETY: As above.
-    let bh = unsafe { context::bh() };
+    let softirq = unsafe { context::softirq() };
     // SAFETY: By the safety requirements, the socket is valid, and this is under RCU.
     let data = unsafe { bindings::rcu_dereference_sk_user_data(sk) };
     if !data.is_null() {
         // SAFETY: The socket's reference lasts for a grace period after its data became null.
         let this = ManuallyDrop::new(unsafe { Arc::<T>::from_raw(data.cast()) });
-        T::receive(&this, skb, rcu, bh);
+        T::receive(&this, skb, softirq);
     }
     0
 }

@@ -55,7 +55,7 @@ use wg_kernel::{
     new_spinlock_bh,
     rcu_object,
     sync::{
-        bh,
+        bh::Softirq,
         rcu::{
             self,
             RcuArc,
@@ -98,13 +98,13 @@ rcu_object!(Open);
 impl Release for Open {}
 
 impl Receive for Data {
-    fn receive(this: &Arc<Self>, mut skb: SkBuff, rcu: &rcu::Guard, bh: &bh::Guard) {
+    fn receive(this: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
         // Its headers are in the room before it from now on, which is shared with whoever has seen it
         // on its way.
         if skb.pull_udp().is_ok() {
             skb.orphan();
             skb.scrub(false);
-            let _ = this.forward(skb, rcu, bh);
+            let _ = this.forward(skb, softirq);
         }
     }
 }
@@ -122,7 +122,8 @@ fn discard() -> Flow<Inet> {
 
 impl Data {
     /// Sends a packet to port 9 of this host.
-    fn forward(&self, skb: SkBuff, rcu: &rcu::Guard, bh: &bh::Guard) -> Result {
+    fn forward(&self, skb: SkBuff, softirq: Softirq<'_>) -> Result {
+        let (rcu, bh) = (softirq.rcu(), softirq.bh());
         let open = self.open.load(rcu).ok_or(ENODEV)?.into_ref();
         let sender = open.socket.sender(rcu).ok_or(ENODEV)?;
         let mut flow = discard();
@@ -132,7 +133,8 @@ impl Data {
 
     /// Sends to port 9 of this host: two datagrams, two that are three by now, one the checksum of which
     /// is not in it, one that has no room for headers, and one whose headers would be too far off.
-    fn send(&self, dev: &Device, rcu: &rcu::Guard, bh: &bh::Guard) -> Result {
+    fn send(&self, dev: &Device, softirq: Softirq<'_>) -> Result {
+        let (rcu, bh) = (softirq.rcu(), softirq.bh());
         let open = self.open.load(rcu).ok_or(ENODEV)?.into_ref();
         let sender = open.socket.sender(rcu).ok_or(ENODEV)?;
         let mut flow = discard();
@@ -233,8 +235,7 @@ impl Operations for Contract {
         data: &Arc<Data>,
         dev: &Device,
         skb: OutgoingSkBuff<'_>,
-        rcu: &rcu::Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result {
         // The kernel sends packets of IPv6 on its own.
         if skb.protocol() != IPV4 {
@@ -243,7 +244,7 @@ impl Operations for Contract {
         if packets::is_segment(&skb) {
             check("whoever has seen a packet shares it", skb.is_cloned());
             *data.kept.lock() = packets::flow_of_shared(skb.detach());
-            data.link.schedule_napi(0, bh);
+            data.link.schedule_napi(0, softirq.bh());
             return Ok(());
         }
         // Once is enough.
@@ -252,9 +253,9 @@ impl Operations for Contract {
         }
         data.wrong.store(true, Relaxed);
         *data.kept.lock() = packets::flow(&mut skb.detach());
-        data.link.schedule_napi(0, bh);
-        netlink::sent(dev, rcu)?;
-        data.send(dev, rcu, bh)
+        data.link.schedule_napi(0, softirq.bh());
+        netlink::sent(dev, softirq.rcu())?;
+        data.send(dev, softirq)
     }
 
     /// Delivers packets of which some are merged; and, the first time, one that is whole and some that

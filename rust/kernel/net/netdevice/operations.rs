@@ -16,14 +16,11 @@ use crate::{
         rtnetlink,
         skbuff::OutgoingSkBuff, //
     },
-    sync::bh, //
+    sync::bh::Softirq, //
 };
 use kernel::{
     prelude::*,
-    sync::{
-        rcu,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// The operations that a driver implements for a kind of devices.
@@ -72,8 +69,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
         data: &Arc<Self::Data>,
         dev: &Device,
         skb: OutgoingSkBuff<'_>,
-        rcu: &rcu::Guard,
-        bh: &bh::Guard,
+        softirq: Softirq<'_>,
     ) -> Result;
 
     /// Receives packets for an instance, and returns how much of the budget was used.

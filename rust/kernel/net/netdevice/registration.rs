@@ -392,10 +392,8 @@ impl<T: Operations> Adapter<T> {
         };
         // SAFETY: Bottom halves are off for the call: otherwise there would be no packet, for C has
         // either those off or all interrupts.
-        let rcu = unsafe { context::rcu() };
-        // SAFETY: As above.
-        let bh = unsafe { context::bh() };
-        match T::start_xmit(&private.data, dev, skb, rcu, bh) {
+        let softirq = unsafe { context::softirq() };
+        match T::start_xmit(&private.data, dev, skb, softirq) {
             Ok(()) => bindings::netdev_tx_NETDEV_TX_OK,
             Err(error) => error.to_errno(),
         }
