@@ -93,35 +93,24 @@ impl<K: Deref<Target = Keypair>> Sealing<K> {
     }
 
     /// Encrypts packets. If that fails, they are all dropped.
-    #[inline]
-    pub(crate) fn seal(&mut self, packets: SkBuffList) -> SkBuffList {
-        self.keypair
-            .seal(packets, self.bundle.as_deref(), &mut self.nonces)
-    }
-}
-
-impl Keypair {
-    /// Encrypts packets. If that fails, they are all dropped.
-    fn seal(
-        &self,
-        mut packets: SkBuffList,
-        bundle: Option<&Bundle>,
-        nonces: &mut Nonces,
-    ) -> SkBuffList {
+    pub(crate) fn seal(&mut self, mut packets: SkBuffList) -> SkBuffList {
+        let (keypair, nonces) = (&*self.keypair, &mut self.nonces);
         let mut sealed = SkBuffList::new();
-        let done = match bundle {
+        let done = match &self.bundle {
             Some(bundle) => match packets.pop_front() {
-                Some(skb) => bundle.seal(self, skb, nonces, &mut sealed),
+                Some(skb) => bundle.seal(keypair, skb, nonces, &mut sealed),
                 None => true,
             },
-            None => self.seal_each(packets, nonces, &mut sealed),
+            None => keypair.seal_each(packets, nonces, &mut sealed),
         };
         match done {
             true => sealed,
             false => SkBuffList::new(),
         }
     }
+}
 
+impl Keypair {
     /// Encrypts packets in place, and returns whether that worked for all.
     pub(crate) fn seal_each(
         &self,

@@ -52,12 +52,9 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Plans the messages of a packet whose MTU was noted.
     ///
-    /// Returns [`None`] if the kernel must segment it, or if it is not a GSO packet. In a box, as all that
-    /// has a plan is moved about on the stack, which is scarce.
+    /// Returns [`None`] if the kernel must segment it. In a box, as all that has a plan is moved about on the
+    /// stack, which is scarce.
     pub(crate) fn plan(skb: &SkBuff) -> Option<KBox<Self>> {
-        if !skb.is_gso() {
-            return None;
-        }
         let gso = skb.plain_gso()?;
         let mut head = [0; MAX_HEADERS];
         let len = skb.len() as usize;
@@ -73,8 +70,8 @@ impl Bundle {
         };
         let plan = Plan::new(head, len, how)?;
 
+        let last_len = message_len(&plan, plan.count().wrapping_sub(1), control::mtu(skb))?;
         let message_len = message_len(&plan, 0, control::mtu(skb))?;
-        let last_len = message_len_of_last(&plan, control::mtu(skb))?;
         let per_datagram = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
         let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_datagram > 1;
         if !fits {
@@ -237,9 +234,4 @@ fn message_len(plan: &Plan, index: usize, mtu: u32) -> Option<usize> {
     let len = u32::try_from(len).ok()?;
     let padded = len.wrapping_add(wire::padding(len, mtu));
     Some(wire::DATA_MIN_LEN.wrapping_add(padded as usize))
-}
-
-/// Returns the length of the message that the last segment becomes.
-fn message_len_of_last(plan: &Plan, mtu: u32) -> Option<usize> {
-    message_len(plan, plan.count().wrapping_sub(1), mtu)
 }
