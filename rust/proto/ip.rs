@@ -31,33 +31,23 @@ pub enum Refusal {
     Type,
     /// Its header has a length that is not possible.
     Size,
+    /// Its source is not an allowed IP of the peer that it is from.
+    Source(Addr),
 }
 
 /// The header fields that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Header {
-    /// IPv4.
-    V4 {
-        /// Source.
-        src: [u8; 4],
-        /// Destination.
-        dst: [u8; 4],
-        /// Length of the packet, header included, as the header tells it.
-        total_len: u32,
-        /// DS field.
-        tos: u8,
-    },
-    /// IPv6.
-    V6 {
-        /// Source.
-        src: [u8; 16],
-        /// Destination.
-        dst: [u8; 16],
-        /// Length of the packet, header included, as the header tells it.
-        total_len: u32,
-        /// DS field.
-        tos: u8,
-    },
+pub struct Header {
+    /// Source.
+    pub source: Addr,
+    /// Destination.
+    pub destination: Addr,
+    /// Length of the packet, header included, as the header tells it.
+    pub total_len: u32,
+    /// Length of the header itself, without options or extensions.
+    pub fixed_len: u32,
+    /// DS field.
+    pub tos: u8,
 }
 
 impl Header {
@@ -80,7 +70,7 @@ impl Header {
     #[inline]
     pub fn parse(head: &[u8], len: usize) -> Result<Self, Refusal> {
         let header = Self::read(head).ok_or(Refusal::Type)?;
-        let claimed = usize::try_from(header.total_len()).map_err(|_| Refusal::Size)?;
+        let claimed = usize::try_from(header.total_len).map_err(|_| Refusal::Size)?;
 
         // The length in an IPv6 header does not include the header, so it cannot be too short.
         if claimed < V4_HEADER_LEN || claimed > len {
@@ -89,58 +79,16 @@ impl Header {
         Ok(header)
     }
 
-    /// Returns the source.
-    #[inline]
-    pub const fn source(&self) -> Addr {
-        match *self {
-            Self::V4 { src, .. } => Addr::V4(src),
-            Self::V6 { src, .. } => Addr::V6(src),
-        }
-    }
-
-    /// Returns the destination.
-    #[inline]
-    pub const fn destination(&self) -> Addr {
-        match *self {
-            Self::V4 { dst, .. } => Addr::V4(dst),
-            Self::V6 { dst, .. } => Addr::V6(dst),
-        }
-    }
-
-    /// Returns the length of the packet, header included, as the header tells it.
-    #[inline]
-    pub const fn total_len(&self) -> u32 {
-        match *self {
-            Self::V4 { total_len, .. } | Self::V6 { total_len, .. } => total_len,
-        }
-    }
-
-    /// Returns the length of the header itself, without options or extensions.
-    #[inline]
-    pub const fn fixed_len(&self) -> u32 {
-        match *self {
-            Self::V4 { .. } => 20,
-            Self::V6 { .. } => 40,
-        }
-    }
-
-    /// Returns the DS field.
-    #[inline]
-    pub const fn tos(&self) -> u8 {
-        match *self {
-            Self::V4 { tos, .. } | Self::V6 { tos, .. } => tos,
-        }
-    }
-
     /// Reads an IPv4 header.
     #[inline]
     fn read_v4(head: &[u8; V4_HEADER_LEN]) -> Self {
         let [_, tos, len0, len1, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *head;
 
-        Self::V4 {
-            src: [s0, s1, s2, s3],
-            dst: [d0, d1, d2, d3],
+        Self {
+            source: Addr::V4([s0, s1, s2, s3]),
+            destination: Addr::V4([d0, d1, d2, d3]),
             total_len: u32::from(u16::from_be_bytes([len0, len1])),
+            fixed_len: 20,
             tos,
         }
     }
@@ -149,13 +97,14 @@ impl Header {
     #[inline]
     fn read_v6(head: &[u8; V6_HEADER_LEN]) -> Option<Self> {
         let [first, second, _, _, len0, len1, _, _, addrs @ ..] = head;
-        let (&src, addrs) = addrs.split_first_chunk()?;
-        let (&dst, _) = addrs.split_first_chunk()?;
+        let (&source, addrs) = addrs.split_first_chunk()?;
+        let (&destination, _) = addrs.split_first_chunk()?;
 
-        Some(Self::V6 {
-            src,
-            dst,
+        Some(Self {
+            source: Addr::V6(source),
+            destination: Addr::V6(destination),
             total_len: u32::from(u16::from_be_bytes([*len0, *len1])).wrapping_add(40),
+            fixed_len: 40,
             tos: first << 4 | second >> 4,
         })
     }
@@ -264,18 +213,18 @@ mod tests {
     fn reads_what_matters() {
         let header = parse(&v4(0xb9, 100, 112)).unwrap();
 
-        assert_eq!(header.source(), Addr::V4([10, 0, 0, 1]));
-        assert_eq!(header.destination(), Addr::V4([10, 0, 0, 2]));
-        assert_eq!(header.total_len(), 100);
-        assert_eq!(header.tos(), 0xb9);
+        assert_eq!(header.source, Addr::V4([10, 0, 0, 1]));
+        assert_eq!(header.destination, Addr::V4([10, 0, 0, 2]));
+        assert_eq!(header.total_len, 100);
+        assert_eq!(header.tos, 0xb9);
         assert_eq!(Header::read(&v4(0xb9, 100, 112)), Some(header));
 
         let header = parse(&v6(0xb9, 60, 112)).unwrap();
 
-        assert_eq!(header.source(), Addr::V6([1; 16]));
-        assert_eq!(header.destination(), Addr::V6([2; 16]));
-        assert_eq!(header.total_len(), 100);
-        assert_eq!(header.tos(), 0xb9);
+        assert_eq!(header.source, Addr::V6([1; 16]));
+        assert_eq!(header.destination, Addr::V6([2; 16]));
+        assert_eq!(header.total_len, 100);
+        assert_eq!(header.tos, 0xb9);
         assert_eq!(Header::read(&v6(0xb9, 60, 112)), Some(header));
     }
 

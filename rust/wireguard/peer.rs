@@ -307,6 +307,7 @@ impl Peer {
     }
 
     /// Has packets wait for a session, and counts those that are dropped to make room.
+    #[cold]
     pub(crate) fn append_staged(&self, packets: SkBuffList) {
         self.drop_staged(self.staged.append(packets));
     }

@@ -3,7 +3,10 @@
 //! A datagram's way in: receive, decrypt, deliver.
 
 use crate::{
-    allowed_ips::AllowedIps,
+    allowed_ips::{
+        AddrForLog,
+        AllowedIps, //
+    },
     backlog::Share,
     control,
     device::Device,
@@ -27,7 +30,10 @@ use wg_kernel::{
     prelude::*, //
 };
 use wg_proto::{
-    ip,
+    ip::{
+        self,
+        Refusal, //
+    },
     timers::Occasion,
     wire, //
 };
@@ -230,12 +236,11 @@ impl<'a> Delivery<'a> {
             if keypair.peer().is_dead() {
                 continue;
             }
-            let mut run = SkBuffList::new();
-            run.push_back(first);
-            while is_for(packets.front(), index) {
-                match packets.pop_front() {
-                    Some(skb) => run.push_back(skb),
-                    None => break,
+            let of_session = |skb: &SkBuff| header(skb).is_some_and(|next| next.receiver == index);
+            let mut run = SkBuffList::from(first);
+            while packets.front().is_some_and(of_session) {
+                if let Some(skb) = packets.pop_front() {
+                    run.push_back(skb);
                 }
             }
             return Some((keypair.borrow(), run));
@@ -334,31 +339,26 @@ impl<'a> Delivery<'a> {
         if !skb.pull_linear(head_len as u32) || !skb.copy_bits(0, head) {
             return Err(Refusal::Type);
         }
-        let header =
-            ip::Header::parse(head, skb.len() as usize).map_err(|refusal| match refusal {
-                ip::Refusal::Type => Refusal::Type,
-                ip::Refusal::Size => Refusal::Size,
-            })?;
+        let header = ip::Header::parse(head, skb.len() as usize)?;
 
         if !skb.is_gso() {
             skb.mark_checksum_verified();
-        } else if !skb.set_tcp_partial(header.fixed_len()) {
+        } else if !skb.set_tcp_partial(header.fixed_len) {
             return Ok(false);
         }
         skb.set_protocol(skb.real_protocol());
-        if let Some(ds) = ip::ecn_decap(outer_ds, header.tos()) {
-            if let Some(head) = skb.own_linear_mut(header.fixed_len()) {
+        if let Some(ds) = ip::ecn_decap(outer_ds, header.tos) {
+            if let Some(head) = skb.own_linear_mut(header.fixed_len) {
                 ip::set_dsfield(head, ds);
             }
         }
-        if !skb.trim(header.total_len()) {
+        if !skb.trim(header.total_len) {
             return Ok(false);
         }
-        let source = header.source();
-        let owner = table.and_then(|table| table.into_ref().lookup(&source));
+        let owner = table.and_then(|table| table.into_ref().lookup(&header.source));
         match owner {
             Some(owner) if core::ptr::eq(&**owner, peer) => Ok(true),
-            _ => Err(Refusal::Source(source)),
+            _ => Err(Refusal::Source(header.source)),
         }
     }
 
@@ -371,30 +371,21 @@ impl<'a> Delivery<'a> {
         self.netdev.rx_errors_add(messages);
         match refusal {
             Refusal::Source(source) => {
+                let source = AddrForLog(source);
                 pr_debug_ratelimited!(
-                    "{}: Packet has unallowed src IP ({}) from peer {} ({})\n",
-                    name,
-                    crate::allowed_ips::AddrForLog(source),
-                    id,
-                    endpoint
+                    "{name}: Packet has unallowed src IP ({source}) from peer {id} ({endpoint})\n"
                 );
                 self.netdev.rx_frame_errors_add(messages);
             }
             Refusal::Type => {
                 pr_debug_ratelimited!(
-                    "{}: Packet is neither ipv4 nor ipv6 from peer {} ({})\n",
-                    name,
-                    id,
-                    endpoint
+                    "{name}: Packet is neither ipv4 nor ipv6 from peer {id} ({endpoint})\n"
                 );
                 self.netdev.rx_frame_errors_add(messages);
             }
             Refusal::Size => {
                 pr_debug_ratelimited!(
-                    "{}: Packet has incorrect size from peer {} ({})\n",
-                    name,
-                    id,
-                    endpoint
+                    "{name}: Packet has incorrect size from peer {id} ({endpoint})\n"
                 );
                 self.netdev.rx_length_errors_add(messages);
             }
@@ -419,27 +410,10 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Why a packet from a peer is refused.
-enum Refusal {
-    /// It is not an IP packet.
-    Type,
-    /// It is not as long as its header says.
-    Size,
-    /// Its source is not an allowed IP of the peer.
-    Source(wg_proto::allowed_ips::Addr),
-}
-
 /// Returns the header of a data message.
 #[inline]
 fn header(skb: &SkBuff) -> Option<wire::DataHeader> {
     wire::DataHeader::from_bytes(&skb.head()?)
-}
-
-/// Returns whether there is a message, and it belongs to the session with `index`.
-#[inline]
-fn is_for(skb: Option<&SkBuff>, index: wire::Index) -> bool {
-    skb.and_then(header)
-        .is_some_and(|header| header.receiver == index)
 }
 
 /// Returns whether the datagrams of the UDP GRO packet `skb` are all data messages of one session.

@@ -3,6 +3,7 @@
 //! A packet's way out: stage, encrypt, transmit.
 
 use crate::{
+    allowed_ips::AddrForLog,
     control,
     device::Device,
     inbox::Inbox,
@@ -44,13 +45,6 @@ const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 /// transmissions is not used up.
 const MAX_INLINE_DEPTH: u32 = 1;
 
-/// The error that a packet is refused with, and whether its sender is told by ICMP.
-struct Refusal<'a> {
-    error: Error,
-    skb: OutgoingSkBuff<'a>,
-    unreachable: bool,
-}
-
 impl Device {
     /// Sends a packet that the stack transmits through the tunnel.
     ///
@@ -65,38 +59,29 @@ impl Device {
         skb: OutgoingSkBuff<'_>,
         softirq: Softirq<'_>,
     ) -> Result {
-        self.route(netdev, skb, softirq).map_err(|refusal| {
-            let Refusal {
-                error,
-                mut skb,
-                unreachable,
-            } = refusal;
-            if unreachable {
-                skb.icmp_unreachable();
-            }
+        let protocol = skb.protocol();
+        if protocol == 0 || protocol != skb.real_protocol() {
+            pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
             netdev.tx_errors_inc();
-            error
-        })
+            return Err(EPROTONOSUPPORT);
+        }
+        self.route(netdev, skb, softirq)
+            .map_err(|(mut skb, error)| {
+                skb.icmp_unreachable();
+                netdev.tx_errors_inc();
+                error
+            })
     }
 
-    /// Finds the peer a packet is for, and hands it on.
+    /// Finds the peer a packet is for, and hands it on. Gives it back with an error, which its sender is to be
+    /// told by ICMP.
     #[inline]
     fn route<'a>(
         &self,
         netdev: &netdevice::Device,
         skb: OutgoingSkBuff<'a>,
         softirq: Softirq<'_>,
-    ) -> Result<(), Refusal<'a>> {
-        let protocol = skb.protocol();
-        if protocol == 0 || protocol != skb.real_protocol() {
-            pr_debug_ratelimited!("{}: Invalid IP packet\n", self.name());
-            return Err(Refusal {
-                error: EPROTONOSUPPORT,
-                skb,
-                unreachable: false,
-            });
-        }
-
+    ) -> Result<(), (OutgoingSkBuff<'a>, Error)> {
         let mut head = [0; HEAD_LEN];
         let head = head
             .get_mut(..HEAD_LEN.min(skb.len() as usize))
@@ -105,23 +90,18 @@ impl Device {
             true => ip::Header::read(head),
             false => None,
         };
-        let refused = |error, skb| Refusal {
-            error,
-            skb,
-            unreachable: true,
-        };
         let table = self.allowed_ips.load(softirq.rcu());
         let Some(header) = header else {
-            return Err(refused(ENOKEY, skb));
+            return Err((skb, ENOKEY));
         };
-        let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination()))
+        let Some(peer) = table.and_then(|table| table.into_ref().lookup(&header.destination))
         else {
             pr_debug_ratelimited!(
                 "{}: No peer has allowed IPs matching {:#}\n",
                 self.name(),
-                crate::allowed_ips::AddrForLog(header.destination())
+                AddrForLog(header.destination)
             );
-            return Err(refused(ENOKEY, skb));
+            return Err((skb, ENOKEY));
         };
         if peer.endpoint(softirq.rcu()).is_none() {
             pr_debug_ratelimited!(
@@ -129,14 +109,14 @@ impl Device {
                 self.name(),
                 peer.id()
             );
-            return Err(refused(EDESTADDRREQ, skb));
+            return Err((skb, EDESTADDRREQ));
         }
 
         let mtu = skb.valid_dst_mtu().unwrap_or(netdev.mtu());
         let Err(skb) = Peer::send_large(peer.borrow(), skb, mtu, softirq) else {
             return Ok(());
         };
-        let mut packets = skb.segment().map_err(|(skb, error)| refused(error, skb))?;
+        let mut packets = skb.segment()?;
         packets.for_each_mut(|skb| control::set_mtu(skb.cb_mut(), mtu));
         Peer::send_or_stage(peer.borrow(), packets, softirq);
         Ok(())
@@ -160,13 +140,6 @@ impl Peer {
         if !this.is_active(softirq.rcu()) {
             return this.device().count_tx_dropped(packets.len() as u64);
         }
-        Self::stage(this, packets);
-    }
-
-    /// Adds packets to those that wait for a session, of which the oldest are dropped if there are too many,
-    /// and begins a handshake if there is still no session.
-    #[cold]
-    fn stage(this: Borrow<'_, Self>, packets: SkBuffList) {
         this.append_staged(packets);
         Self::send_staged(this);
     }

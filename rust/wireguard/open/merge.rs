@@ -68,7 +68,7 @@ impl Opening<'_> {
         let plain = self.pages.as_mut()?.spare().get_mut(at..)?.get_mut(..len)?;
         let head = plain.get(..ip::V6_HEADER_LEN.min(len))?;
         let total_len = match ip::Header::parse(head, len) {
-            Ok(header) => header.total_len() as usize,
+            Ok(header) => header.total_len as usize,
             // A keepalive, or an invalid packet that will be counted when it is delivered.
             Err(_) => {
                 let at = self.flush_before(at);

@@ -45,10 +45,10 @@ fn reference(packet: &[u8]) -> Option<Fields> {
 
 fn fields(header: &Header) -> Fields {
     (
-        header.source(),
-        header.destination(),
-        header.total_len(),
-        header.tos(),
+        header.source,
+        header.destination,
+        header.total_len,
+        header.tos,
     )
 }
 

@@ -224,7 +224,7 @@ impl Device {
 
         match self.deliver(peer, datagram.ds, packet) {
             Ok(()) => self.peers[peer].rx_bytes += (len + DATA_MIN_LEN) as u64,
-            Err(Refusal::Type) => self.counters.rx_frame_errors += 1,
+            Err(Refusal::Type | Refusal::Source(_)) => self.counters.rx_frame_errors += 1,
             Err(Refusal::Size) => self.counters.rx_length_errors += 1,
         }
     }
@@ -234,12 +234,12 @@ impl Device {
         let head = &mut packet[..];
         let header = Header::parse(head, head.len())?;
 
-        if let Some(tos) = ecn_decap(outer, header.tos()) {
+        if let Some(tos) = ecn_decap(outer, header.tos) {
             set_dsfield(head, tos);
         }
-        packet.truncate(header.total_len() as usize);
-        if self.table.lookup(&header.source()) != Some(&peer) {
-            return Err(Refusal::Type);
+        packet.truncate(header.total_len as usize);
+        if self.table.lookup(&header.source) != Some(&peer) {
+            return Err(Refusal::Source(header.source));
         }
         self.delivered.push(packet);
         Ok(())

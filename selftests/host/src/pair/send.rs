@@ -83,7 +83,7 @@ impl Device {
     /// Sends a packet.
     pub fn transmit(&mut self, packet: Vec<u8>) -> Result<(), TransmitError> {
         let header = Header::read(&packet).ok_or(TransmitError::Protocol)?;
-        let peer = self.table.lookup(&header.destination());
+        let peer = self.table.lookup(&header.destination);
         let peer = *peer.ok_or(TransmitError::NoPeer)?;
         let state = &mut self.peers[peer];
 
@@ -130,7 +130,7 @@ impl Device {
         self.on(peer, Occasion::Sending);
         let mut data_sent = false;
         for (packet, nonce) in packets.into_iter().zip(nonces) {
-            let ds = Header::read(&packet).map_or(0, |header| ecn_encap(header.tos()));
+            let ds = Header::read(&packet).map_or(0, |header| ecn_encap(header.tos));
             let message = self.seal(&session, packet, nonce);
             let is_keepalive = message.len() == DATA_MIN_LEN;
 
