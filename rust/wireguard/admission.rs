@@ -16,7 +16,10 @@ use crate::{
         Device,
         Epoch, //
     },
-    globals::Globals, //
+    globals::{
+        self,
+        Globals, //
+    }, //
 };
 use wg_kernel::prelude::*;
 use wg_proto::{
@@ -205,7 +208,14 @@ impl Host for Arrival<'_> {
     }
 
     fn copy_checker(&mut self, copy: &mut Checker) -> bool {
-        self.device.copy_cookies(copy, self.now_ns)
+        let mut cookies = self.device.cookies.lock();
+        // Set before this lock is taken to wipe the secret: there is to be none then.
+        if globals::is_suspending() {
+            return false;
+        }
+        cookies.refresh(|secret| random::fill(secret), self.now_ns);
+        copy.copy_from(&cookies);
+        true
     }
 
     fn allows(&mut self) -> bool {

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much work is under way: the jobs of a device, which are limited, and those that wait on one CPU.
+//! The jobs that wait on one CPU, and whether that is stuck.
 
-use crate::{
-    control,
-    device::Device,
-    queue::Task, //
-};
 use wg_kernel::{
     prelude::*,
     workqueue::{
@@ -14,14 +9,6 @@ use wg_kernel::{
         OwnedQueue, //
     }, //
 };
-use wg_proto::limits;
-
-/// How many messages a device may have in jobs that decrypt.
-///
-/// If all are of one session, and the first job is held up, its counters must still be in the window once the
-/// others are delivered. The last job may exceed this by the messages of a poll and of a datagram.
-const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
-const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
 /// After how many nanoseconds a CPU that has not begun another job counts as stuck, that is, busy with
 /// something else: longer than any job takes, and than a tick.
@@ -106,77 +93,5 @@ impl Backlog {
     pub(crate) fn is_stuck(&self, now_ns: u64) -> bool {
         self.waiting.load(Relaxed) > 0
             && now_ns.saturating_sub(self.since_ns.load(Relaxed)) > STUCK_NS
-    }
-}
-
-/// A job's share of the work that a device may have under way at a time.
-pub(crate) struct Share {
-    device: Arc<Device>,
-    direction: Direction,
-    /// Zero once it was given back.
-    size: Atomic<u32>,
-}
-
-/// Which way the packets of a job go.
-#[derive(Clone, Copy)]
-enum Direction {
-    Out,
-    In,
-}
-
-impl Share {
-    /// Returns the device.
-    #[inline]
-    pub(crate) fn device(&self) -> &Arc<Device> {
-        &self.device
-    }
-
-    /// Returns the share of a job with these packets, unless the limit is reached.
-    pub(crate) fn take(device: &Arc<Device>, task: &Task, packets: &SkBuffList) -> Option<Self> {
-        let (direction, size, limit) = match task {
-            // Packets that are sent at once are, or were, one GSO packet or a part of it, unless they waited for
-            // a session.
-            Task::Encrypt { .. } => (Direction::Out, 1, limits::MAX_QUEUED_PACKETS),
-            Task::Decrypt { .. } => (
-                Direction::In,
-                control::count_messages(packets),
-                MAX_MESSAGES_IN,
-            ),
-        };
-        let share = Self {
-            device: device.clone(),
-            direction,
-            size: Atomic::new(u32::try_from(size).ok()?),
-        };
-        // Subtracted again when the share is given back.
-        let taken = share.total().fetch_add(share.size.load(Relaxed), Relaxed) as usize;
-        (taken < limit).then_some(share)
-    }
-
-    /// Returns whether there is a share left for incoming messages.
-    #[inline]
-    pub(crate) fn is_left_in(device: &Device) -> bool {
-        (device.load.messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
-    }
-
-    /// Returns the sum of all shares of this kind.
-    fn total(&self) -> &Atomic<u32> {
-        match self.direction {
-            Direction::Out => &self.device.load.jobs_out,
-            Direction::In => &self.device.load.messages_in,
-        }
-    }
-
-    /// Gives the share back, as the job is about to be delivered: a stuck CPU may hold a reference to the job
-    /// for long.
-    pub(crate) fn give_back(&self) {
-        let size = self.size.xchg(0, Relaxed);
-        self.total().fetch_sub(size, Relaxed);
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }

@@ -1,34 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An interface: its state, going up and down, and its end.
+//! An interface: its state, its end, and how much work it may have under way.
 
 mod epoch;
-mod notifiers;
+mod operations;
 
-pub(crate) use self::epoch::Epoch;
+pub(crate) use self::{
+    epoch::Epoch,
+    operations::WireGuard, //
+};
 
 use self::epoch::Epochs;
 use crate::{
     allowed_ips::AllowedIps,
     config::Config,
-    control,
     crypto::Identity,
     doorkeeper::Doorkeeper,
-    globals::{
-        self,
-        Globals, //
-    },
     inbox::Inbox,
     load::Load,
     lookup::{
         Indices,
         Peers, //
     },
-    peer::Peer,
     socket::Sockets, //
 };
 use kernel::{
     cpu::nr_cpu_ids,
+    rbtree::RBTreeNodeReservation,
     str::CString, //
 };
 use wg_kernel::{
@@ -37,12 +35,9 @@ use wg_kernel::{
         u32_as_usize, //
     },
     module,
-    net::{
-        namespace::{
-            Net,
-            WeakNet, //
-        },
-        napi::Napi, //
+    net::namespace::{
+        Net,
+        WeakNet, //
     },
     prelude::*,
     sync::rcu::hash::HashTable,
@@ -53,17 +48,15 @@ use wg_kernel::{
 };
 use wg_proto::{
     cookie::Checker,
-    wire, //
+    limits, //
 };
 
-/// What our headers and the outer ones add to a packet.
-const OVERHEAD: u32 = (wire::DATA_MIN_LEN + control::OUTER_HEADERS) as u32;
-
-/// MTU of Ethernet.
-const ETHERNET_MTU: u32 = 1500;
-
-/// The largest MTU: the padded length still fits a signed integer.
-const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_MULTIPLE - OVERHEAD;
+/// How many messages a device may have in jobs that decrypt.
+///
+/// If all are of one session, and the first job is held up, its counters must still be in the window once the
+/// others are delivered. The last job may exceed this by the messages of a poll and of a datagram.
+const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
+const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
 /// Number of interfaces of this boot.
 static COUNT: Atomic<u64> = Atomic::new(0);
@@ -111,7 +104,7 @@ pub(crate) struct Device {
     /// A place reserved in the list of devices, until it is used: once the interface is visible, it must not
     /// be missing there for want of memory.
     #[pin]
-    place: Mutex<Option<globals::Place>>,
+    place: Mutex<Option<RBTreeNodeReservation<u64, Arc<Self>>>>,
     #[pin]
     pub(crate) config: Mutex<Config>,
     /// Our static identity; users take a reference of their own first.
@@ -121,7 +114,7 @@ pub(crate) struct Device {
     pub(crate) doorkeeper: Slot<Doorkeeper>,
     /// Gives cookies; users take a copy first.
     #[pin]
-    cookies: SpinLockBh<Checker>,
+    pub(crate) cookies: SpinLockBh<Checker>,
 
     /// Peers by public key.
     #[pin]
@@ -158,7 +151,7 @@ impl Device {
             inboxes.push_within_capacity(inbox).map_err(|_| ENOMEM)?;
         }
         let transport_net = WeakNet::new(net);
-        let place = globals::Place::new(GFP_KERNEL)?;
+        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id: COUNT.fetch_add(1, Relaxed),
@@ -221,20 +214,6 @@ impl Device {
         drop(old);
         drop(self.doorkeeper.swap(doorkeeper));
         Ok(())
-    }
-
-    /// Copies the state that makes cookies to `copy`, with a secret that is not too old.
-    ///
-    /// Returns whether there is one: there is none while the machine is about to be suspended.
-    pub(crate) fn copy_cookies(&self, copy: &mut Checker, now_ns: u64) -> bool {
-        let mut checker = self.cookies.lock();
-        // Set before this lock is taken to wipe the secret.
-        if globals::is_suspending() {
-            return false;
-        }
-        checker.refresh(|secret| random::fill(secret), now_ns);
-        copy.copy_from(&checker);
-        true
     }
 
     /// Returns the mark of outgoing packets.
@@ -311,93 +290,72 @@ impl Device {
     }
 }
 
-/// The kind of interface that this module creates.
-pub(crate) struct WireGuard;
+/// A job's share of the work that a device may have under way at a time.
+pub(crate) struct Share {
+    device: Arc<Device>,
+    direction: Direction,
+    /// Zero once it was given back.
+    size: Atomic<u32>,
+}
 
-/// The rtnetlink operations, by which our interfaces are recognised.
-static LINK_OPS: netdevice::LinkOps<WireGuard> = netdevice::LinkOps::new();
+/// Which way the packets of a job go.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Out,
+    In,
+}
 
-#[vtable]
-impl netdevice::Operations for WireGuard {
-    const KIND: &'static CStr = c"wireguard";
-
-    type Data = Device;
-
-    fn link_ops() -> &'static netdevice::LinkOps<Self> {
-        &LINK_OPS
-    }
-
-    fn setup(setup: &mut netdevice::Setup<'_>) {
-        setup.ip_tunnel();
-        setup.room(control::HEADROOM as u16, control::TAILROOM as u16);
-        setup.mtu(ETHERNET_MTU - OVERHEAD, MAX_MTU);
-    }
-
-    fn new_link(link: netdevice::Link, net: &Net, name: netdevice::Name) -> Result<Arc<Device>> {
-        Device::new(link, net, name)
-    }
-
-    fn registered(data: &Arc<Device>, _rtnl: &rtnetlink::Guard) {
-        let place = data.place.lock().take();
-        if let (Some(globals), Some(place)) = (Globals::get(), place) {
-            globals.add_device(data.clone(), place);
-        }
-        pr_debug!("{}: Interface created\n", data.name());
-    }
-
-    fn open(data: &Arc<Device>, dev: &netdevice::Device, rtnl: &rtnetlink::Guard) -> Result {
-        dev.disable_redirects(rtnl);
-        dev.disable_address_generation(rtnl);
-
-        let mut config = data.config.lock();
-        let port = config.port();
-        data.open_sockets(&mut config, port)?;
-        data.begin_epoch();
-        for peer in config.peers() {
-            Peer::send_staged(peer.borrow());
-            if peer.persistent_keepalive() != 0 {
-                Peer::send_keepalive(peer.borrow());
-            }
-        }
-        Ok(())
-    }
-
-    fn stop(data: &Arc<Device>, _dev: &netdevice::Device, _rtnl: &rtnetlink::Guard) {
-        let config = data.config.lock();
-        data.end_epoch();
-        // No more datagrams are received. This also waits for readers that saw the interface up: from here on
-        // nothing is begun.
-        if !data.close_sockets() {
-            rcu::synchronize_net();
-        }
-        config.peers().for_each(|peer| peer.stop());
-    }
-
+impl Share {
+    /// Returns the device.
     #[inline]
-    fn start_xmit(
-        data: &Arc<Device>,
-        dev: &netdevice::Device,
-        skb: OutgoingSkBuff<'_>,
-        softirq: Softirq<'_>,
-    ) -> Result {
-        data.start_xmit(dev, skb, softirq)
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
     }
 
+    /// Returns the share of a job of that `size`: one job out, or as many messages in. There is none if the limit
+    /// is reached.
+    pub(crate) fn take(device: &Arc<Device>, direction: Direction, size: usize) -> Option<Self> {
+        let limit = match direction {
+            // Packets that are sent at once are, or were, one GSO packet or a part of it, unless they waited for
+            // a session.
+            Direction::Out => limits::MAX_QUEUED_PACKETS,
+            Direction::In => MAX_MESSAGES_IN,
+        };
+        let size = u32::try_from(size).ok()?;
+        let share = Self {
+            device: device.clone(),
+            direction,
+            size: Atomic::new(size),
+        };
+        // Subtracted again when the share is given back.
+        let taken = share.total().fetch_add(size, Relaxed) as usize;
+        (taken < limit).then_some(share)
+    }
+
+    /// Returns whether there is a share left for incoming messages.
     #[inline]
-    fn poll(data: &Arc<Device>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize {
-        data.poll(instance, napi, budget)
+    pub(crate) fn is_left_in(device: &Device) -> bool {
+        (device.load.messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
     }
 
-    fn destruct(data: Arc<Device>) {
-        // As long as it has sockets or routes in the transport namespace, the exit of that must find it.
-        data.close_sockets();
-        data.remove_peers_and_wait();
-        data.transport_net.clear();
-        if let Some(globals) = Globals::get() {
-            globals.remove_device(&data);
+    /// Returns the sum of all shares of this kind.
+    fn total(&self) -> &Atomic<u32> {
+        match self.direction {
+            Direction::Out => &self.device.load.jobs_out,
+            Direction::In => &self.device.load.messages_in,
         }
-        // Setting none cannot fail.
-        let _ = data.set_identity(None);
-        pr_debug!("{}: Interface destroyed\n", data.name());
+    }
+
+    /// Gives the share back, as the job is about to be delivered: a stuck CPU may hold a reference to the job
+    /// for long.
+    pub(crate) fn give_back(&self) {
+        let size = self.size.xchg(0, Relaxed);
+        self.total().fetch_sub(size, Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

@@ -28,9 +28,6 @@ static SUSPENDING: Atomic<bool> = Atomic::new(false);
 /// Whether it is about to hibernate.
 static HIBERNATING: Atomic<bool> = Atomic::new(false);
 
-/// Memory for a place in the list of devices.
-pub(crate) type Place = RBTreeNodeReservation<u64, Arc<Device>>;
-
 /// What all devices share.
 #[pin_data]
 pub(crate) struct Globals {
@@ -71,7 +68,11 @@ impl Globals {
     }
 
     /// Adds a device to the list of devices, at the reserved `place`.
-    pub(crate) fn add_device(&self, device: Arc<Device>, place: Place) {
+    pub(crate) fn add_device(
+        &self,
+        device: Arc<Device>,
+        place: RBTreeNodeReservation<u64, Arc<Device>>,
+    ) {
         let node = place.into_node(device.id(), device);
         // There is no other device of that number.
         drop(self.devices.lock().insert(node));

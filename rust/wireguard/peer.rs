@@ -20,8 +20,7 @@ use crate::{
     keying::Keying,
     keypair::Sessions,
     outbox::Outbox,
-    staged::Staged,
-    timers::TIMERS, //
+    staged::Staged, //
 };
 use kernel::alloc::Flags;
 use wg_kernel::{
@@ -29,10 +28,16 @@ use wg_kernel::{
     prelude::*,
     timer::Timers, //
 };
-use wg_proto::session;
+use wg_proto::{
+    session,
+    timers::Timer, //
+};
 
 /// Number of peers of this boot, for log messages and for the order of dumps.
 static COUNT: Atomic<u64> = Atomic::new(0);
+
+/// How many timers a peer has: those of the protocol, and one that watches its jobs.
+pub(crate) const TIMERS: usize = Timer::COUNT + 1;
 
 /// Work number of sending an initiation.
 pub(crate) const INITIATE: u64 = 0;

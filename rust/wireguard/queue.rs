@@ -12,13 +12,13 @@ mod ordered;
 pub(crate) use ordered::Ordered;
 
 use crate::{
-    backlog::{
-        Backlog,
-        Share, //
-    },
+    backlog::Backlog,
+    control,
     device::{
         Device,
-        Epoch, //
+        Direction,
+        Epoch,
+        Share, //
     },
     inbox::Inbox,
     keypair::Keypair,
@@ -150,7 +150,11 @@ impl Job {
             return false;
         };
         let now_ns = time::boottime_coarse_ns();
-        let Some(share) = Share::take(device, &task, &packets) else {
+        let (direction, size) = match task {
+            Task::Encrypt { .. } => (Direction::Out, 1),
+            Task::Decrypt { .. } => (Direction::In, control::count_messages(&packets)),
+        };
+        let Some(share) = Share::take(device, direction, size) else {
             // Jobs that wait for a stuck CPU may hold all of it.
             order.rescue_stuck(device, now_ns);
             return false;

@@ -7,9 +7,11 @@ use crate::{
         AddrForLog,
         AllowedIps, //
     },
-    backlog::Share,
     control,
-    device::Device,
+    device::{
+        Device,
+        Share, //
+    },
     endpoint,
     inbox::Inbox,
     keypair::Keypair,

@@ -6,6 +6,7 @@ use crate::peer::{
     Peer,
     DRAIN,
     INITIATE,
+    TIMERS,
     ZERO_KEYS, //
 };
 use kernel::alloc::flags::GFP_ATOMIC;
@@ -29,9 +30,6 @@ use wg_proto::{
 
 /// Number of a peer's timer, after those of the protocol, that checks for jobs that wait for a stuck CPU.
 const WATCH: usize = Timer::COUNT;
-
-/// How many timers a peer has.
-pub(crate) const TIMERS: usize = Timer::COUNT + 1;
 
 /// Its delay in jiffies, after which a CPU that has not begun a job is known to be stuck.
 const WATCH_JIFFIES: usize = time::HZ / 40 + 2;

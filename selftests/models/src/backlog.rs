@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much work is under way: never too much.
+//! The jobs that wait on one CPU.
 
-use crate::{
-    device::Device,
-    queue::Task, //
-};
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
 use wg_kernel::{
     cpu,
-    net::skbuff::SkBuffList,
     workqueue::OwnedQueue, //
 };
 
@@ -41,19 +36,4 @@ impl Backlog {
     pub(crate) fn is_stuck(&self, _now_ns: u64) -> bool {
         self.stuck.get()
     }
-}
-
-/// A job's share of the work.
-pub(crate) struct Share(Arc<Device>);
-
-impl Share {
-    pub(crate) fn device(&self) -> &Arc<Device> {
-        &self.0
-    }
-
-    pub(crate) fn take(device: &Arc<Device>, _: &Task, _: &SkBuffList) -> Option<Self> {
-        Some(Self(device.clone()))
-    }
-
-    pub(crate) fn give_back(&self) {}
 }
