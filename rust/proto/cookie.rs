@@ -27,6 +27,7 @@ use crate::{
     },
     secret::Secret,
     wire::{
+        concat,
         CookieReply,
         Index, //
     }, //
@@ -52,13 +53,10 @@ impl Source {
     }
 
     fn new(addr: &[u8], port: u16) -> Self {
-        let mut bytes = [0; 18];
         let port = port.to_be_bytes();
-        let all = [addr, &port].into_iter().flatten();
 
-        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
         Self {
-            bytes,
+            bytes: concat([addr, &port]),
             len: addr.len().saturating_add(port.len()),
         }
     }

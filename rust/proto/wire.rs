@@ -5,6 +5,8 @@
 //! A message begins with a byte for its type and three bytes of zero, which are read and compared as
 //! one little-endian number. All integers are little endian; there is no padding.
 
+use crate::segment::copy;
+
 /// Length of a handshake initiation.
 pub const INITIATION_LEN: usize = 148;
 /// Length of a handshake response.
@@ -290,14 +292,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Assembles a message. The lengths of `fields` must add up to `N`.
-fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
-    let mut message = [0; N];
-
-    for (to, from) in message.iter_mut().zip(fields.into_iter().flatten()) {
-        *to = *from;
+/// Returns all `fields`, one after the other, with zeros behind them up to the length that is wanted.
+pub fn concat<const N: usize, const M: usize>(fields: [&[u8]; M]) -> [u8; N] {
+    let mut all = [0; N];
+    let mut rest = all.as_mut_slice();
+    for field in &fields {
+        let Some((to, after)) = core::mem::take(&mut rest).split_at_mut_checked(field.len()) else {
+            break;
+        };
+        copy(to, field);
+        rest = after;
     }
-    message
+    all
 }
 
 #[cfg(test)]

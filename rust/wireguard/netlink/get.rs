@@ -37,7 +37,8 @@ use wg_proto::{
         Addr,
         Prefix, //
     },
-    uapi, //
+    uapi,
+    wire, //
 };
 
 /// The position of a dump.
@@ -56,14 +57,6 @@ struct Position {
     next: u64,
     /// The state of the table, without which the number means nothing.
     sequence: u64,
-}
-
-/// How much of a peer is in a message.
-enum Fit {
-    /// It is complete.
-    Complete,
-    /// It is cut: its allowed IPs continue from there in the next message.
-    Cut(Position),
 }
 
 impl genetlink::Dump for Dump {
@@ -134,16 +127,12 @@ fn put_peers(
             put_peer(message, sequence, peer, from)
         });
         match fit {
-            Ok(Fit::Complete) => {
+            Ok(None) => {
                 *last_peer = Some(id);
                 rest = cursor.move_next();
             }
-            Ok(Fit::Cut(position)) => {
-                *next_allowed_ip = Some(position);
-                return Progress::More;
-            }
-            Err(_) => {
-                *next_allowed_ip = from;
+            cut => {
+                *next_allowed_ip = cut.unwrap_or(from);
                 return Progress::More;
             }
         }
@@ -153,12 +142,14 @@ fn put_peers(
 
 /// Adds a peer or, if some of it is in the message before, the rest of it. `sequence` is the state of
 /// the table of allowed IPs.
+///
+/// Returns where its allowed IPs continue in the next message, if they do not all fit.
 fn put_peer(
     message: &mut Message<'_>,
     sequence: u64,
     peer_config: &mut PeerConfig,
     from: Option<Position>,
-) -> Result<Fit> {
+) -> Result<Option<Position>> {
     let peer = peer_config.peer();
     message.put(uapi::WGPEER_A_PUBLIC_KEY, peer.public_key())?;
 
@@ -168,7 +159,7 @@ fn put_peer(
         drop(keying);
 
         let (seconds, nanoseconds) = peer.latest_handshake();
-        let time: [u8; 16] = concat(&[&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);
+        let time: [u8; 16] = wire::concat([&seconds.to_ne_bytes(), &nanoseconds.to_ne_bytes()]);
         let (rx_bytes, tx_bytes) = peer.transfer();
         let pad = uapi::WGPEER_A_UNSPEC;
 
@@ -191,23 +182,23 @@ fn put_peer(
 
     let first = match from {
         // If the table has changed, the rest cannot be told from what was shown already.
-        Some(position) if position.sequence != sequence => return Ok(Fit::Complete),
+        Some(position) if position.sequence != sequence => return Ok(None),
         Some(position) => position.next,
         None => 0,
     };
     let Some(first) = peer_config.prefixes_from(first) else {
-        return Ok(Fit::Complete);
+        return Ok(None);
     };
     message.nest(uapi::WGPEER_A_ALLOWEDIPS, |message| {
         let mut rest = Some(first);
         while let Some(cursor) = rest {
             let (&next, prefix) = cursor.current();
             if put_allowed_ip(message, prefix).is_err() {
-                return Ok(Fit::Cut(Position { next, sequence }));
+                return Ok(Some(Position { next, sequence }));
             }
             rest = cursor.move_next();
         }
-        Ok(Fit::Complete)
+        Ok(None)
     })
 }
 
@@ -216,7 +207,7 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
     match endpoint {
         SocketAddr::V4 { addr, port } => {
             let family = uapi::AF_INET.to_ne_bytes();
-            let bytes: [u8; 16] = concat(&[&family, &port.to_be_bytes(), &addr]);
+            let bytes: [u8; 16] = wire::concat([&family, &port.to_be_bytes(), &addr]);
             message.put(uapi::WGPEER_A_ENDPOINT, &bytes)
         }
         SocketAddr::V6 {
@@ -225,7 +216,7 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
             flowinfo,
             scope_id,
         } => {
-            let bytes: [u8; 28] = concat(&[
+            let bytes: [u8; 28] = wire::concat([
                 &uapi::AF_INET6.to_ne_bytes(),
                 &port.to_be_bytes(),
                 &flowinfo.to_ne_bytes(),
@@ -237,27 +228,15 @@ fn put_endpoint(message: &mut Message<'_>, endpoint: SocketAddr) -> Result {
     }
 }
 
-/// Returns the concatenation of all parts, with zeros behind it up to the length that is wanted.
-fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
-    let mut all = [0; N];
-    let bytes = parts.iter().copied().flatten();
-    all.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-    all
-}
-
 /// Adds an allowed IP.
 fn put_allowed_ip(message: &mut Message<'_>, prefix: &Prefix) -> Result {
+    let (family, addr): (u16, &[u8]) = match &prefix.addr {
+        Addr::V4(addr) => (uapi::AF_INET, addr),
+        Addr::V6(addr) => (uapi::AF_INET6, addr),
+    };
     message.nest(0, |message| {
         message.put_u8(uapi::WGALLOWEDIP_A_CIDR_MASK, prefix.len)?;
-        match &prefix.addr {
-            Addr::V4(addr) => {
-                message.put_u16(uapi::WGALLOWEDIP_A_FAMILY, uapi::AF_INET)?;
-                message.put(uapi::WGALLOWEDIP_A_IPADDR, addr)
-            }
-            Addr::V6(addr) => {
-                message.put_u16(uapi::WGALLOWEDIP_A_FAMILY, uapi::AF_INET6)?;
-                message.put(uapi::WGALLOWEDIP_A_IPADDR, addr)
-            }
-        }
+        message.put_u16(uapi::WGALLOWEDIP_A_FAMILY, family)?;
+        message.put(uapi::WGALLOWEDIP_A_IPADDR, addr)
     })
 }
