@@ -225,15 +225,18 @@ impl Peer {
             this.endpoint_for_log()
         );
 
-        let Some(message) = Self::create_initiation(this, epoch) else {
-            return;
-        };
-        let guard = rcu::read_lock();
-        if !this.is_active_in(epoch, &guard) {
-            return;
+        if let Some(message) = Self::create_initiation(this, epoch) {
+            this.send_handshake(epoch, Occasion::Initiating, &message);
         }
-        this.on(Occasion::Initiating);
-        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
+    }
+
+    /// Sends a handshake message that was created in `epoch`, which is void if that is over.
+    fn send_handshake(&self, epoch: Epoch, occasion: Occasion, message: &[u8]) {
+        let guard = rcu::read_lock();
+        if self.is_active_in(epoch, &guard) {
+            self.on(occasion);
+            self.send_bytes(message, wire::HANDSHAKE_DSCP);
+        }
     }
 
     /// Begins a handshake, whose index replaces that of an earlier one.
@@ -286,15 +289,9 @@ impl Peer {
             this.endpoint_for_log()
         );
 
-        let Some(message) = Self::create_response(this, epoch) else {
-            return;
-        };
-        let guard = rcu::read_lock();
-        if !this.is_active_in(epoch, &guard) {
-            return;
+        if let Some(message) = Self::create_response(this, epoch) {
+            this.send_handshake(epoch, Occasion::Responding, &message);
         }
-        this.on(Occasion::Responding);
-        this.send_bytes(&message, wire::HANDSHAKE_DSCP);
     }
 
     /// Creates the response to an initiation, and the session that both lead to.

@@ -238,19 +238,15 @@ impl Peer {
         self.release_routes();
         self.timers.cancel_all_sync();
         self.purge_staged();
-        self.bury_keys();
-        // Finished jobs hold references to the peer until they are delivered.
-        self.outbox.drain(bh::disable());
+        self.wipe_keys(Keying::forget_all);
     }
 
-    /// Stops all activity, as when the interface goes down.
+    /// Stops all activity, and wipes all keys, as when the interface goes down.
     pub(crate) fn stop(&self) {
         // The timers first: their handlers may have a packet wait for a session.
         self.timers.cancel_all_sync();
         self.purge_staged();
-        self.stop_keys();
-        // Finished jobs hold references to the peer until they are delivered.
-        self.outbox.drain(bh::disable());
+        self.wipe_keys(|_| ());
     }
 
     /// Returns whether enough time has passed since the last handshake message.

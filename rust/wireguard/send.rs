@@ -356,9 +356,8 @@ impl Peer {
             return;
         }
         if let Some(peer) = this.get() {
-            let device = peer.device().clone();
             // If it is queued already, the reference is just dropped.
-            let _ = device.queues.send.enqueue::<_, INITIATE>(peer);
+            let _ = this.device().queues.send.enqueue::<_, INITIATE>(peer);
         }
     }
 }

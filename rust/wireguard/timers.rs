@@ -198,9 +198,8 @@ impl Expire<{ TIMERS }> for Peer {
                 let guard = rcu::read_lock();
                 if !this.is_dead() {
                     if let Some(peer) = this.get() {
-                        let device = peer.device().clone();
                         // If it is queued already, the reference is just dropped.
-                        let _ = device.queues.send.enqueue::<_, ZERO_KEYS>(peer);
+                        let _ = this.device().queues.send.enqueue::<_, ZERO_KEYS>(peer);
                     }
                 }
                 drop(guard);

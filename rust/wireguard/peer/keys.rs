@@ -78,38 +78,23 @@ impl Peer {
         }
     }
 
-    /// Wipes the handshake, and then all sessions, to which it may have led until then, as when the interface
-    /// goes down. When it comes up, the next packet begins a new handshake, at once.
-    pub(crate) fn stop_keys(&self) {
+    /// Wipes the handshake, and what `forget` forgets, and then all sessions, to which the handshake may have led
+    /// until then. If there is another packet to send, that begins a new handshake, at once.
+    pub(crate) fn wipe_keys(&self, forget: impl FnOnce(&mut Keying)) {
         let mut keying = self.keying.lock();
         self.abandon(&mut keying);
+        forget(&mut keying);
         self.allow_initiation(&keying);
         drop(keying);
         self.sessions.clear();
-    }
-
-    /// Wipes the handshake, and then all sessions, before the machine is suspended, and all else that can be
-    /// made again.
-    pub(crate) fn forget_keys(&self) {
-        let mut keying = self.keying.lock();
-        keying.forget_learned();
-        self.abandon(&mut keying);
-        self.allow_initiation(&keying);
-        drop(keying);
-        self.sessions.clear();
-        // Nothing is left to be wiped later.
-        self.timers.cancel(Timer::ZeroKeyMaterial.index());
-        // Finished jobs hold references to sessions until they are delivered.
+        // Finished jobs hold references to sessions, and to the peer, until they are delivered.
         self.outbox.drain(bh::disable());
     }
 
-    /// Wipes the handshake, and then all sessions, of a dead peer, and all other secrets: none are made
-    /// again.
-    pub(crate) fn bury_keys(&self) {
-        let mut keying = self.keying.lock();
-        self.abandon(&mut keying);
-        keying.forget_all();
-        drop(keying);
-        self.sessions.clear();
+    /// Wipes all keys before the machine is suspended, and all else that can be made again.
+    pub(crate) fn forget_keys(&self) {
+        self.wipe_keys(Keying::forget_learned);
+        // Nothing is left to be wiped later.
+        self.timers.cancel(Timer::ZeroKeyMaterial.index());
     }
 }
