@@ -48,7 +48,8 @@ use wg_kernel::{
 };
 use wg_proto::{
     cookie::Checker,
-    limits, //
+    limits,
+    wire, //
 };
 
 /// How many messages a device may have in jobs that decrypt.
@@ -241,10 +242,12 @@ impl Device {
         Some(inbox)
     }
 
-    /// Returns how many NAPI instances there are.
+    /// Returns the number of the inbox, and of the NAPI instance, of a session.
     #[inline]
-    pub(crate) fn instances(&self) -> usize {
-        self.inboxes.len()
+    pub(crate) fn instance_of(&self, wire::Index(index): wire::Index) -> usize {
+        (index as usize)
+            .checked_rem(self.inboxes.len())
+            .unwrap_or(0)
     }
 
     /// Notes that a peer was allocated.
@@ -278,7 +281,7 @@ impl Device {
         self.queues.rescue.flush();
         // The sessions are over, so no job waits to be begun. Only a job that a CPU was about to do may still
         // be held up, until the CPU is no longer kept from its work.
-        self.inboxes.iter().for_each(|inbox| inbox.backlog().stop());
+        self.inboxes.iter().for_each(|inbox| inbox.backlog.stop());
         self.queues.crypt.flush();
         // A search for stuck jobs may have enqueued one here that was cancelled meanwhile.
         self.queues.rescue.flush();

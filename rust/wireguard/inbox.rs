@@ -47,12 +47,16 @@ pub(crate) struct Inbox {
     waiting: SpinLockBh<Waiting>,
     /// Whether no more may wait; a copy to be read without the lock.
     full: Atomic<bool>,
+    /// The jobs under way.
     #[pin]
-    order: Ordered,
-    meter: Meter,
-    /// Here, as it is written for each packet, and a cache line should be one CPU's.
-    encryption: Meter,
-    backlog: Arc<Backlog>,
+    pub(crate) order: Ordered,
+    /// How much of the CPU's time goes into decryption.
+    pub(crate) meter: Meter,
+    /// How much goes into encryption of packets that are sent on it. Here, as it is written for each packet, and
+    /// a cache line should be one CPU's.
+    pub(crate) encryption: Meter,
+    /// The jobs that wait to be begun by the CPU.
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 impl Inbox {
@@ -70,30 +74,6 @@ impl Inbox {
             encryption: Meter::new(),
             backlog: Backlog::new()?,
         }? Error)
-    }
-
-    /// Returns the meter of the CPU's time that goes into decryption.
-    #[inline]
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.meter
-    }
-
-    /// Returns the meter of the CPU's time that goes into encryption of packets sent on it.
-    #[inline]
-    pub(crate) fn encryption(&self) -> &Meter {
-        &self.encryption
-    }
-
-    /// Returns the jobs that wait to be begun by the CPU.
-    #[inline]
-    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
-    }
-
-    /// Returns the jobs under way.
-    #[inline]
-    pub(crate) fn order(&self) -> &Ordered {
-        &self.order
     }
 
     /// Adds a datagram that holds `count` messages, unless there are too many.

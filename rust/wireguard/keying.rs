@@ -15,7 +15,7 @@ use wg_kernel::prelude::*;
 use wg_proto::{
     cookie::Maker,
     secret::Secret,
-    wire::Index, //
+    wire, //
 };
 
 /// The state of handshakes with a peer.
@@ -110,7 +110,7 @@ impl Keying {
     }
 
     /// Abandons the handshake in progress, and returns its index.
-    pub(crate) fn clear(&mut self) -> Option<Index> {
+    pub(crate) fn clear(&mut self) -> Option<wire::Index> {
         self.active.as_mut()?.handshake.clear()
     }
 

@@ -24,7 +24,7 @@ use wg_proto::{
     replay::Window,
     secret::Secret,
     session,
-    wire::Index, //
+    wire, //
 };
 
 /// Number of sessions of this boot, for log messages.
@@ -75,8 +75,8 @@ pub(crate) struct Keypair {
     peer: RcuArc<Peer>,
     born_ns: u64,
     id: u64,
-    local_index: Index,
-    remote_index: Index,
+    local_index: wire::Index,
+    remote_index: wire::Index,
     role: Role,
     /// Whether the peer has dropped it.
     over: Atomic<bool>,
@@ -154,13 +154,13 @@ impl Keypair {
 
     /// Returns the index by which the peer calls the session.
     #[inline]
-    pub(crate) fn local_index(&self) -> Index {
+    pub(crate) fn local_index(&self) -> wire::Index {
         self.local_index
     }
 
     /// Returns the index by which we call the session.
     #[inline]
-    pub(crate) fn remote_index(&self) -> Index {
+    pub(crate) fn remote_index(&self) -> wire::Index {
         self.remote_index
     }
 
@@ -380,7 +380,7 @@ impl Sessions {
     }
 
     /// Returns the local indices of those sessions that have jobs with received messages.
-    pub(crate) fn indices_with_jobs(&self) -> [Option<Index>; 3] {
+    pub(crate) fn indices_with_jobs(&self) -> [Option<wire::Index>; 3] {
         let all = self.all.lock();
         let index = |keypair: &Option<RcuArc<Keypair>>| {
             let keypair = keypair.as_ref().filter(|keypair| keypair.has_jobs())?;

@@ -13,7 +13,7 @@ use wg_kernel::{
         Reservation, //
     }, //
 };
-use wg_proto::wire::Index;
+use wg_proto::wire;
 
 /// What an index stands for.
 pub(crate) enum Entry {
@@ -65,11 +65,11 @@ impl Indices {
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for the entry.
-    pub(crate) fn insert(&self, peer: &RcuArc<Peer>) -> Result<Index> {
+    pub(crate) fn insert(&self, peer: &RcuArc<Peer>) -> Result<wire::Index> {
         loop {
             let index = random::u32();
             match self.table.insert(index, Entry::Handshake(peer.clone())) {
-                Ok(()) => return Ok(Index(index)),
+                Ok(()) => return Ok(wire::Index(index)),
                 Err(error) if error == EEXIST => (),
                 Err(error) => return Err(error),
             }
@@ -93,12 +93,12 @@ impl Indices {
 
     /// Returns what `index` stands for.
     #[inline]
-    pub(crate) fn get<'g>(&'g self, index: Index, guard: &'g Guard) -> Option<&'g Entry> {
+    pub(crate) fn get<'g>(&'g self, index: wire::Index, guard: &'g Guard) -> Option<&'g Entry> {
         self.table.get(&index.0, guard)
     }
 
     /// Forgets `index` if it stands for a handshake with `peer`.
-    pub(crate) fn remove_handshake(&self, index: Index, peer: &Peer) {
+    pub(crate) fn remove_handshake(&self, index: wire::Index, peer: &Peer) {
         self.table
             .remove(&index.0, |entry| entry.is_handshake_of(peer));
     }

@@ -22,8 +22,9 @@ pub(crate) const MAX_AT_ONCE: usize = 128;
 /// The jobs of a peer that send packets. The CPU that finishes one sends the packets of those in turn.
 #[pin_data]
 pub(crate) struct Outbox {
+    /// The list that jobs are put on.
     #[pin]
-    order: Ordered,
+    pub(crate) order: Ordered,
     draining: Atomic<bool>,
     /// Whether the last UDP GSO packet was segmented before it was sent.
     cut: Atomic<bool>,
@@ -37,12 +38,6 @@ impl Outbox {
             draining: Atomic::new(false),
             cut: Atomic::new(false),
         })
-    }
-
-    /// Returns the list that jobs are put on.
-    #[inline]
-    pub(crate) fn order(&self) -> &Ordered {
-        &self.order
     }
 
     /// Notes whether a UDP GSO packet was sent whole, or was segmented first.
@@ -88,42 +83,43 @@ impl Outbox {
         if self.draining.xchg(true, Full) {
             return false;
         }
-        let batch = self.order.pop_done();
+        let mut batch = self.order.pop_done();
         let taken = batch.is_some();
-        if let Some(Batch {
-            keypair,
-            mut packets,
-            epoch,
-        }) = batch
-        {
-            loop {
-                let some = take_some(&mut packets);
+        loop {
+            if let Some(Batch {
+                keypair,
+                packets,
+                epoch,
+            }) = &mut batch
+            {
+                let some = take_some(packets);
                 let guard = rcu::read_lock();
                 let peer = keypair.peer();
-                if peer.is_active_in(epoch, &guard) {
+                if peer.is_active_in(*epoch, &guard) {
                     Peer::transmit(peer.borrow(), some, Softirq::new(&guard, &bh));
                 }
-                drop(guard);
-                if packets.is_empty() {
-                    break;
-                }
-                let kept = bh::keep_cpu(&bh);
-                drop(bh);
+            }
+            // The device below may be emptied by softirqs of this CPU: they are to run before the next packets are
+            // sent, be it by other CPUs, and before its ring is full.
+            let kept = bh::keep_cpu(&bh);
+            drop(bh);
+            if batch
+                .as_ref()
+                .is_some_and(|batch| !batch.packets.is_empty())
+            {
                 bh = bh::disable();
                 drop(kept);
+                continue;
             }
+            drop(batch);
+            if taken {
+                self.order.delivered();
+            }
+            self.draining.xchg(false, Full);
+            let more = self.order.is_front_done();
+            drop(kept);
+            return more;
         }
-        let kept = bh::keep_cpu(&bh);
-        // The device below may be emptied by softirqs of this CPU: they are to run before other CPUs send the
-        // next packets, and before its ring is full. That is why it is done above, too.
-        drop(bh);
-        if taken {
-            self.order.delivered();
-        }
-        self.draining.xchg(false, Full);
-        let more = self.order.is_front_done();
-        drop(kept);
-        more
     }
 }
 

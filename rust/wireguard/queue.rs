@@ -20,7 +20,6 @@ use crate::{
         Epoch,
         Share, //
     },
-    inbox::Inbox,
     keypair::Keypair,
     peer::DRAIN,
     seal::Sealing, //
@@ -38,7 +37,7 @@ use wg_kernel::{
     prelude::*,
     workqueue, //
 };
-use wg_proto::wire::Index;
+use wg_proto::wire;
 
 /// Work number of a job that waits for the CPU it was given to.
 const OWN: u64 = 0;
@@ -113,7 +112,7 @@ pub(crate) struct Job {
     begun: Atomic<bool>,
     share: Share,
     /// The index of the session.
-    session: Index,
+    session: wire::Index,
     /// Nothing while it is worked on, and once it was delivered or cancelled.
     #[pin]
     state: SpinLockBh<Option<State>>,
@@ -259,7 +258,7 @@ impl Job {
         match task {
             Task::Encrypt { mut sealing, cpu } => {
                 let seal = || sealing.seal(packets);
-                let meter = device.inbox(cpu).map(Inbox::encryption);
+                let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
                 let mut packets = device.load.parallel.measure_encryption(meter, seal);
                 let keypair = sealing.into_keypair();
                 // All packets sent on a CPU take the same queue of a network card, that of the CPU, whichever
@@ -272,13 +271,13 @@ impl Job {
                     epoch,
                 });
                 peer.outbox.drain(bh);
-                peer.outbox.order().rescue_stuck(device, now_ns);
+                peer.outbox.order.rescue_stuck(device, now_ns);
             }
             Task::Decrypt { keypair, instance } => {
                 let merge = device.merges_packets();
                 let inbox = device.inbox(instance);
                 if let Some(inbox) = inbox {
-                    inbox.meter().measure(|| keypair.open(&mut packets, merge));
+                    inbox.meter.measure(|| keypair.open(&mut packets, merge));
                 }
                 self.finish(Batch {
                     keypair,
@@ -288,7 +287,7 @@ impl Job {
                 device.link.schedule_napi(instance, &bh);
                 drop(bh);
                 if let Some(inbox) = inbox {
-                    inbox.order().rescue_stuck(device, now_ns);
+                    inbox.order.rescue_stuck(device, now_ns);
                 }
             }
         }
@@ -357,21 +356,21 @@ impl Device {
     /// Returns the jobs that wait on a CPU.
     pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
         let inbox = self.inbox(cpu.as_raw() as usize)?;
-        Some(inbox.backlog())
+        Some(&inbox.backlog)
     }
 
     /// Cancels those jobs of `keypair`, which is over, that were not begun yet. Other jobs drop their
     /// references to it when they are delivered.
     pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
         let peer = keypair.peer();
-        if peer.outbox.order().cancel_if_over() {
+        if peer.outbox.order.cancel_if_over() {
             // For the jobs that wait behind the cancelled ones. There may be many, and this may be in
             // softirq.
             let _ = self.queues.rescue.enqueue::<_, DRAIN>(peer.clone());
         }
         let instance = self.instance_of(keypair.local_index());
         let inbox = self.inbox(instance);
-        if inbox.is_some_and(|inbox| inbox.order().cancel_if_over()) {
+        if inbox.is_some_and(|inbox| inbox.order.cancel_if_over()) {
             // For the jobs that wait behind the cancelled ones.
             self.link.schedule_napi(instance, &bh::disable());
         }

@@ -121,13 +121,6 @@ impl Device {
         }
     }
 
-    /// Returns the number of the inbox, and of the NAPI instance, of a session.
-    #[inline]
-    pub(crate) fn instance_of(&self, wire::Index(index): wire::Index) -> usize {
-        let count = self.instances();
-        (index as usize).checked_rem(count).unwrap_or(0)
-    }
-
     /// Decrypts and delivers up to `budget` packets, and returns how many that were.
     pub(crate) fn poll(self: &Arc<Self>, instance: usize, napi: &Napi<'_>, budget: usize) -> usize {
         let Some(inbox) = self.inbox(instance) else {
@@ -157,7 +150,7 @@ impl Device {
         let mut alone = self
             .load
             .parallel
-            .messages_decrypted_alone(left, inbox.meter());
+            .messages_decrypted_alone(left, &inbox.meter);
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
             let messages = control::count_messages(&run);
             // Later messages must not overtake those of their session that are under way. If there are none,
@@ -171,7 +164,7 @@ impl Device {
                         keypair: own,
                         instance,
                     };
-                    Job::submit(self, inbox.order(), task, keypair, run)
+                    Job::submit(self, &inbox.order, task, keypair, run)
                 });
                 if !submitted {
                     keypair.end_job();
@@ -182,7 +175,7 @@ impl Device {
                 // Timing a single message costs more than it tells.
                 match count {
                     1 => keypair.open(&mut run, merge),
-                    _ => inbox.meter().measure(|| keypair.open(&mut run, merge)),
+                    _ => inbox.meter.measure(|| keypair.open(&mut run, merge)),
                 }
                 delivery.deliver(keypair, run);
             }
@@ -205,7 +198,7 @@ impl<'a> Delivery<'a> {
     fn deliver_jobs(&self, inbox: &Inbox, budget: usize) -> usize {
         let mut done: usize = 0;
         while done < budget {
-            let Some(batch) = inbox.order().pop_done_of_session() else {
+            let Some(batch) = inbox.order.pop_done_of_session() else {
                 break;
             };
             let Batch {
@@ -219,7 +212,7 @@ impl<'a> Delivery<'a> {
             };
             done = done.saturating_add(count.max(1));
             keypair.end_job();
-            inbox.order().delivered();
+            inbox.order.delivered();
         }
         done
     }

@@ -6,7 +6,6 @@ use crate::{
     allowed_ips::AddrForLog,
     control,
     device::Device,
-    inbox::Inbox,
     keypair::Keypair,
     outbox::{
         take_some,
@@ -257,9 +256,9 @@ impl Peer {
         let device = this.device();
         let parallel = device.load.parallel;
         let cpu = u32_as_usize(CpuId::current().as_u32());
-        let meter = device.inbox(cpu).map(Inbox::encryption);
+        let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
         let count = sealing.count();
-        let inline = this.outbox.order().is_empty()
+        let inline = this.outbox.order.is_empty()
             && netdevice::transmission_depth(softirq.bh()) <= MAX_INLINE_DEPTH
             && !task::is_stack_short(softirq.bh())
             && !parallel.wants_encryption(count, meter)
@@ -287,7 +286,7 @@ impl Peer {
         let session = *sealing.keypair();
         if let Some(sealing) = sealing.hold() {
             let task = Task::Encrypt { sealing, cpu };
-            Job::submit(this.device(), this.outbox.order(), task, session, packets);
+            Job::submit(this.device(), &this.outbox.order, task, session, packets);
         }
     }
 

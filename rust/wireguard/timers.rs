@@ -135,7 +135,7 @@ impl Peer {
     fn rescue_jobs(this: Borrow<'_, Self>) {
         let device = this.device();
         let now_ns = time::boottime_coarse_ns();
-        let order = this.outbox.order();
+        let order = &this.outbox.order;
         let mut left = !order.is_empty();
         order.rescue_stuck(device, now_ns);
         if order.is_front_done() {
@@ -147,7 +147,7 @@ impl Peer {
         for index in this.sessions.indices_with_jobs().into_iter().flatten() {
             left = true;
             if let Some(inbox) = device.inbox(device.instance_of(index)) {
-                inbox.order().rescue_stuck(device, now_ns);
+                inbox.order.rescue_stuck(device, now_ns);
             }
         }
         if left {

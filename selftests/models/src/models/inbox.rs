@@ -42,7 +42,7 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
     keypair.begin_job();
     assert!(Job::submit(
         &world.device,
-        inbox.order(),
+        &inbox.order,
         task,
         keypair.borrow(),
         packets
@@ -51,7 +51,7 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
 
 /// Polls for as long as NAPI is scheduled. One poll delivers as `receive.rs` does.
 fn poll(world: &World) {
-    let order = world.device.inbox(0).expect("an inbox").order();
+    let order = &world.device.inbox(0).expect("an inbox").order;
     while world.device.link.begin_poll() {
         while let Some(batch) = order.pop_done_of_session() {
             let Batch {
@@ -75,7 +75,7 @@ fn poll(world: &World) {
 fn end(world: World, keypair: Option<RcuArc<Keypair>>, count: u32, may_drop: bool) {
     poll(&world);
     world.account(count, may_drop);
-    assert!(world.device.inbox(0).expect("an inbox").order().is_empty());
+    assert!(world.device.inbox(0).expect("an inbox").order.is_empty());
     if let Some(keypair) = keypair {
         assert!(!keypair.has_jobs());
     }

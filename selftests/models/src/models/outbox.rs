@@ -36,7 +36,7 @@ use wg_kernel::{
 
 /// Sends packets as `send.rs` does: at once if no job is under way.
 fn send(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
-    if world.peer.outbox.order().is_empty() {
+    if world.peer.outbox.order.is_empty() {
         world.peer.log(vec![number]);
     } else {
         submit(world, keypair, &[number]);
@@ -49,7 +49,7 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, numbers: &[u32]) {
         sealing: Sealing(keypair.clone()),
         cpu: 0,
     };
-    let order = world.peer.outbox.order();
+    let order = &world.peer.outbox.order;
     let packets = SkBuffList::of(numbers);
     let _guard = read_lock();
     assert!(Job::submit(
@@ -64,7 +64,7 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, numbers: &[u32]) {
 /// Ends a model: all packets were sent, or dropped because the session is over, and nothing is left.
 fn end(world: World, count: u32, may_drop: bool) {
     world.account(count, may_drop);
-    assert!(world.peer.outbox.order().is_empty());
+    assert!(world.peer.outbox.order.is_empty());
     world.peer.sessions.clear();
 }
 
@@ -139,7 +139,7 @@ fn jobs_of_a_stuck_cpu_are_done_by_others() {
         let (world, keypair) = World::with_session();
         submit(&world, &keypair, &[0]);
         let inbox = world.device.inbox(0).expect("an inbox");
-        inbox.backlog().stuck.set(true);
+        inbox.backlog.stuck.set(true);
         let sender = world.handle();
         pair.run(
             move || submit(&sender, &keypair, &[1]),
@@ -159,8 +159,8 @@ fn jobs_are_begun_once() {
         submit(&world, &keypair, &[0]);
         drop(keypair);
         let inbox = world.device.inbox(0).expect("an inbox");
-        inbox.backlog().stuck.set(true);
-        world.peer.outbox.order().rescue_stuck(&world.device, 0);
+        inbox.backlog.stuck.set(true);
+        world.peer.outbox.order.rescue_stuck(&world.device, 0);
         pair.run(|| while work() {}, || while rescue() {});
         assert_eq!(waiting(CRYPT), 0, "a job waits for nothing");
         end(world, 1, false);
