@@ -7,6 +7,7 @@ use crate::{
     limits::{
         expired,
         KEEPALIVE_TIMEOUT,
+        MAX_STAGED_PACKETS,
         NSEC_PER_SEC,
         REJECT_AFTER_MESSAGES,
         REJECT_AFTER_TIME,
@@ -43,11 +44,18 @@ pub fn is_too_old(born_ns: u64, now_ns: u64) -> bool {
     expired(born_ns, REJECT_AFTER_TIME, now_ns)
 }
 
-/// Returns whether a session has no counters left: `counter` is the next one to be used, or one more
-/// than the highest one received.
+/// Returns whether messages may be sent in a session, in which they still might when this was last asked: if
+/// not, it is for good. That it has nonces left is not asked here: see [`Counter`](crate::nonce::Counter).
 #[inline]
-pub fn is_exhausted(counter: u64) -> bool {
-    counter >= REJECT_AFTER_MESSAGES
+pub fn may_send(might: bool, born_ns: u64, now_ns: u64) -> bool {
+    might && !is_too_old(born_ns, now_ns)
+}
+
+/// Returns whether messages may be received in a session, in which they still might when this was last asked:
+/// if not, it is for good. `highest` is the number of counters up to the highest one received.
+#[inline]
+pub fn may_receive(might: bool, born_ns: u64, highest: u64, now_ns: u64) -> bool {
+    might && !is_too_old(born_ns, now_ns) && highest < REJECT_AFTER_MESSAGES
 }
 
 /// Returns whether another initiation may be sent, if the last handshake message was sent at
@@ -61,6 +69,12 @@ pub fn may_initiate(last_sent_ns: u64, now_ns: u64) -> bool {
 #[inline]
 pub fn sent_long_enough_ago(now_ns: u64) -> u64 {
     now_ns.wrapping_sub((REKEY_TIMEOUT + 1) * NSEC_PER_SEC)
+}
+
+/// Returns how many of the oldest packets that wait for a session are dropped before others are added, given
+/// how many wait. So a batch that is added is not cut short.
+pub const fn staged_excess(waiting: usize) -> usize {
+    waiting.saturating_sub(MAX_STAGED_PACKETS)
 }
 
 /// The session is not the next one.
@@ -81,15 +95,6 @@ pub struct Keypairs<K> {
 }
 
 impl<K> Keypairs<K> {
-    /// Returns no sessions.
-    pub const fn new() -> Self {
-        Self {
-            current: None,
-            previous: None,
-            next: None,
-        }
-    }
-
     /// Adds a session, and returns those that it displaces.
     ///
     /// The initiator has received the response and may use the session at once; the current one becomes
@@ -134,6 +139,12 @@ impl<K> Keypairs<K> {
             .any(|keypair| !is_too_old(born_ns(keypair), now_ns))
     }
 
+    /// Returns those in which messages are sent, now or once the peer has confirmed them. With another static
+    /// identity, none are any more.
+    pub fn for_sending(&self) -> impl Iterator<Item = &K> {
+        [&self.next, &self.current].into_iter().flatten()
+    }
+
     /// Removes all sessions and returns them.
     pub fn clear(&mut self) -> [Option<K>; 3] {
         [self.next.take(), self.previous.take(), self.current.take()]
@@ -142,7 +153,11 @@ impl<K> Keypairs<K> {
 
 impl<K> Default for Keypairs<K> {
     fn default() -> Self {
-        Self::new()
+        Self {
+            current: None,
+            previous: None,
+            next: None,
+        }
     }
 }
 
@@ -198,8 +213,39 @@ mod tests {
     fn sessions_end() {
         assert!(!is_too_old(7, 180 * SECOND + 6));
         assert!(is_too_old(7, 180 * SECOND + 7));
-        assert!(!is_exhausted(REJECT_AFTER_MESSAGES - 1));
-        assert!(is_exhausted(REJECT_AFTER_MESSAGES));
+        for age in [0, 180 * SECOND - 1, 180 * SECOND] {
+            let young = age < 180 * SECOND;
+
+            assert_eq!(may_send(true, 7, 7 + age), young);
+            assert!(!may_send(false, 7, 7 + age));
+            assert_eq!(may_receive(true, 7, 0, 7 + age), young);
+            assert_eq!(
+                may_receive(true, 7, REJECT_AFTER_MESSAGES - 1, 7 + age),
+                young
+            );
+            assert!(!may_receive(true, 7, REJECT_AFTER_MESSAGES, 7 + age));
+            assert!(!may_receive(false, 7, 0, 7 + age));
+        }
+    }
+
+    #[test]
+    fn more_than_128_packets_do_not_wait_for_more() {
+        for waiting in 0..=128 {
+            assert_eq!(staged_excess(waiting), 0);
+        }
+        assert_eq!(staged_excess(129), 1);
+        assert_eq!(staged_excess(1000), 872);
+    }
+
+    #[test]
+    fn nothing_is_sent_in_the_previous_session() {
+        for bits in 0..8 {
+            let sessions = keypairs(bits);
+
+            assert!(sessions
+                .for_sending()
+                .eq(sessions.next.iter().chain(&sessions.current)));
+        }
     }
 
     #[test]

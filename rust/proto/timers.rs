@@ -30,32 +30,23 @@ pub enum Timer {
 }
 
 impl Timer {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::RetransmitHandshake,
+        Self::SendKeepalive,
+        Self::NewHandshake,
+        Self::ZeroKeyMaterial,
+        Self::PersistentKeepalive,
+    ];
+
     /// Number of timers.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = Self::ALL.len();
 
     /// Returns the number of this timer, less than [`Self::COUNT`].
     #[inline]
+    #[expect(clippy::as_conversions, reason = "that is what its variants are")]
     pub const fn index(self) -> usize {
-        match self {
-            Self::RetransmitHandshake => 0,
-            Self::SendKeepalive => 1,
-            Self::NewHandshake => 2,
-            Self::ZeroKeyMaterial => 3,
-            Self::PersistentKeepalive => 4,
-        }
-    }
-
-    /// Returns the timer of that number.
-    #[inline]
-    pub const fn from_index(index: usize) -> Option<Self> {
-        match index {
-            0 => Some(Self::RetransmitHandshake),
-            1 => Some(Self::SendKeepalive),
-            2 => Some(Self::NewHandshake),
-            3 => Some(Self::ZeroKeyMaterial),
-            4 => Some(Self::PersistentKeepalive),
-            _ => None,
-        }
+        self as usize
     }
 }
 
@@ -167,6 +158,7 @@ impl Delay {
     const ZERO_KEY_MATERIAL: Self = Self::new(3 * REJECT_AFTER_TIME, false);
 
     /// Returns the time until a keepalive after any packet: 0 stands for none.
+    #[inline]
     fn persistent_keepalive(seconds: u16) -> Option<Self> {
         (seconds != 0).then(|| Self {
             seconds: seconds.into(),
@@ -206,7 +198,7 @@ impl Delay {
     }
 }
 
-/// What [`on`] needs to know of a peer.
+/// What [`on`] and [`expired`] need to know of a peer.
 pub trait View {
     /// Returns whether `timer` is armed and has not fired yet.
     fn is_pending(&self, timer: Timer) -> bool;
@@ -215,15 +207,18 @@ pub trait View {
     fn persistent_keepalive(&self) -> u16;
 }
 
-/// What is to be done for an event.
+/// What is to be done for an event, or before anything else when a timer fires, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// Timer to stop.
     pub cancel: Option<Timer>,
+    /// Whether to drop all packets that wait for a session.
+    pub purge_staged: bool,
+    /// Whether [`Timer::SendKeepalive`] is to be armed again when it fires, if that changes. So it is only
+    /// while the interface is up.
+    pub need_another_keepalive: Option<bool>,
     /// Timer to start, or to restart.
     pub arm: Option<(Timer, Delay)>,
-    /// Whether to remember that [`Timer::SendKeepalive`] is to be armed again when it fires.
-    pub need_another_keepalive: bool,
     /// Whether a handshake is complete: its time is to be recorded as that of the latest one, and the
     /// number of attempts and the last-minute initiation are to be reset.
     pub handshake_complete: bool,
@@ -231,28 +226,20 @@ pub struct Effects {
 
 impl Effects {
     /// Only stopping a timer.
-    const fn cancel(timer: Timer) -> Self {
+    #[inline]
+    fn cancel(timer: Timer) -> Self {
         Self {
             cancel: Some(timer),
-            ..Self::none()
+            ..Self::default()
         }
     }
 
     /// Only starting a timer.
-    const fn arm(timer: Timer, delay: Delay) -> Self {
+    #[inline]
+    fn arm(timer: Timer, delay: Delay) -> Self {
         Self {
             arm: Some((timer, delay)),
-            ..Self::none()
-        }
-    }
-
-    /// Nothing at all.
-    const fn none() -> Self {
-        Self {
-            cancel: None,
-            arm: None,
-            need_another_keepalive: false,
-            handshake_complete: false,
+            ..Self::default()
         }
     }
 }
@@ -264,13 +251,13 @@ pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
         Event::DataSent if !peer.is_pending(Timer::NewHandshake) => {
             Effects::arm(Timer::NewHandshake, Delay::NEW_HANDSHAKE)
         }
-        Event::DataSent => Effects::none(),
+        Event::DataSent => Effects::default(),
         Event::DataReceived if !peer.is_pending(Timer::SendKeepalive) => {
             Effects::arm(Timer::SendKeepalive, Delay::SEND_KEEPALIVE)
         }
         Event::DataReceived => Effects {
-            need_another_keepalive: true,
-            ..Effects::none()
+            need_another_keepalive: Some(true),
+            ..Effects::default()
         },
         Event::NoKeepalive => Effects::arm(Timer::SendKeepalive, Delay::SEND_KEEPALIVE),
         Event::AnyAuthenticatedPacketSent => Effects::cancel(Timer::SendKeepalive),
@@ -285,14 +272,14 @@ pub fn on<V: View + ?Sized>(event: Event, peer: &V) -> Effects {
         Event::SessionDerived => Effects::arm(Timer::ZeroKeyMaterial, Delay::ZERO_KEY_MATERIAL),
         Event::AnyAuthenticatedPacketTraversal => {
             match Delay::persistent_keepalive(peer.persistent_keepalive()) {
-                None => Effects::none(),
+                None => Effects::default(),
                 Some(delay) => Effects::arm(Timer::PersistentKeepalive, delay),
             }
         }
     }
 }
 
-/// What is to be done when a timer fires.
+/// What is to be done when a timer fires, besides its [`Effects`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expired {
     /// Store this number of attempts, forget the source address (it may be the cause of the failure),
@@ -301,19 +288,10 @@ pub enum Expired {
         /// Attempts at this handshake after the first.
         attempts: u32,
     },
-    /// Stop [`Timer::SendKeepalive`] and drop all packets that wait for a handshake.
-    GiveUp {
-        /// Delay with which to arm [`Timer::ZeroKeyMaterial`], which wipes what is left of the handshake;
-        /// none if it is pending.
-        zero_key_material: Option<Delay>,
-    },
+    /// Nothing: there are no more attempts at a handshake.
+    GiveUp,
     /// Send an empty packet.
-    SendKeepalive {
-        /// Before that, arm the same timer again, and for [`Timer::SendKeepalive`] reset the flag that
-        /// another one is needed: it stays armed if the packet is not sent, for want of a session or of
-        /// memory.
-        again: Option<Delay>,
-    },
+    SendKeepalive,
     /// Forget the source address, and send an initiation, the first of its series: the number of
     /// attempts is reset to 0.
     NewHandshake,
@@ -327,33 +305,49 @@ pub enum Expired {
 /// Returns what is to be done when `timer` fires.
 ///
 /// `attempts` is the number of attempts at this handshake after the first; `need_another_keepalive`
-/// is as an event has set it; `zero_pending` tells whether [`Timer::ZeroKeyMaterial`] is pending;
-/// `persistent_keepalive` is as in [`View`].
-pub fn expired(
+/// is as an event has set it.
+pub fn expired<V: View + ?Sized>(
     timer: Timer,
     attempts: u32,
     need_another_keepalive: bool,
-    zero_pending: bool,
-    persistent_keepalive: u16,
-) -> Expired {
+    peer: &V,
+) -> (Effects, Expired) {
     match timer {
-        Timer::RetransmitHandshake if attempts > MAX_TIMER_HANDSHAKES => Expired::GiveUp {
-            zero_key_material: (!zero_pending).then_some(Delay::ZERO_KEY_MATERIAL),
-        },
-        Timer::RetransmitHandshake => Expired::RetryHandshake {
-            attempts: attempts.saturating_add(1),
-        },
-        Timer::SendKeepalive => Expired::SendKeepalive {
-            again: need_another_keepalive.then_some(Delay::SEND_KEEPALIVE),
-        },
-        Timer::NewHandshake => Expired::NewHandshake,
-        Timer::ZeroKeyMaterial => Expired::ZeroKeyMaterial,
-        Timer::PersistentKeepalive => match Delay::persistent_keepalive(persistent_keepalive) {
-            None => Expired::Nothing,
-            Some(delay) => Expired::SendKeepalive {
-                again: Some(delay.max(Delay::KEEPALIVE_AGAIN)),
-            },
-        },
+        Timer::RetransmitHandshake if attempts > MAX_TIMER_HANDSHAKES => {
+            let zero_pending = peer.is_pending(Timer::ZeroKeyMaterial);
+            let effects = Effects {
+                purge_staged: true,
+                // For what is left of the handshake.
+                arm: (!zero_pending).then_some((Timer::ZeroKeyMaterial, Delay::ZERO_KEY_MATERIAL)),
+                ..Effects::cancel(Timer::SendKeepalive)
+            };
+            (effects, Expired::GiveUp)
+        }
+        Timer::RetransmitHandshake => {
+            let attempts = attempts.saturating_add(1);
+            (Effects::default(), Expired::RetryHandshake { attempts })
+        }
+        // A keepalive that is not sent, for want of a session or of memory, does not stop the timer that was
+        // armed again.
+        Timer::SendKeepalive if need_another_keepalive => {
+            let effects = Effects {
+                need_another_keepalive: Some(false),
+                ..Effects::arm(timer, Delay::SEND_KEEPALIVE)
+            };
+            (effects, Expired::SendKeepalive)
+        }
+        Timer::SendKeepalive => (Effects::default(), Expired::SendKeepalive),
+        Timer::NewHandshake => (Effects::default(), Expired::NewHandshake),
+        Timer::ZeroKeyMaterial => (Effects::default(), Expired::ZeroKeyMaterial),
+        Timer::PersistentKeepalive => {
+            match Delay::persistent_keepalive(peer.persistent_keepalive()) {
+                None => (Effects::default(), Expired::Nothing),
+                Some(delay) => {
+                    let delay = delay.max(Delay::KEEPALIVE_AGAIN);
+                    (Effects::arm(timer, delay), Expired::SendKeepalive)
+                }
+            }
+        }
     }
 }
 

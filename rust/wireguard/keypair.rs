@@ -195,14 +195,12 @@ impl Keypair {
     /// Returns whether the session is young enough to send messages, and forbids sending if not.
     #[inline]
     pub(crate) fn may_send(&self, now_ns: u64) -> bool {
-        if !self.sending.valid.load(Relaxed) {
-            return false;
-        }
-        let young = !session::is_too_old(self.born_ns, now_ns);
-        if !young {
+        let might = self.sending.valid.load(Relaxed);
+        let may = session::may_send(might, self.born_ns, now_ns);
+        if might && !may {
             self.stop_sending();
         }
-        young
+        may
     }
 
     /// Hands out nonces for `count` messages, unless too few are left, in which case nothing may be sent any
@@ -225,13 +223,15 @@ impl Keypair {
     #[inline]
     pub(crate) fn may_receive(&self, now_ns: u64) -> bool {
         let receiving = &self.receiving;
-        let ok = receiving.valid.load(Relaxed)
-            && !session::is_too_old(self.born_ns, now_ns)
-            && !session::is_exhausted(receiving.highest.load(Relaxed));
-        if !ok {
+        let (might, highest) = (
+            receiving.valid.load(Relaxed),
+            receiving.highest.load(Relaxed),
+        );
+        let may = session::may_receive(might, self.born_ns, highest, now_ns);
+        if !may {
             receiving.valid.store(false, Relaxed);
         }
-        ok
+        may
     }
 
     /// Returns whether received messages are in jobs, which later ones must not overtake. For reception, only
@@ -262,7 +262,7 @@ impl Keypair {
 
     /// Returns whether sending calls for a new handshake.
     #[inline]
-    fn is_stale_for_sending(&self, now_ns: u64) -> bool {
+    pub(crate) fn is_stale_for_sending(&self, now_ns: u64) -> bool {
         self.sending.valid.load(Relaxed)
             && session::keep_key_fresh_sending(
                 self.sending.counter.taken(),
@@ -274,7 +274,7 @@ impl Keypair {
 
     /// Returns whether receiving calls for a new handshake.
     #[inline]
-    fn is_stale_for_receiving(&self, now_ns: u64) -> bool {
+    pub(crate) fn is_stale_for_receiving(&self, now_ns: u64) -> bool {
         self.sending.valid.load(Relaxed)
             && session::keep_key_fresh_receiving(self.role, self.born_ns, now_ns)
     }
@@ -295,7 +295,7 @@ impl Sessions {
     /// Creates an initialiser for no sessions.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            all <- new_spinlock_bh!(session::Keypairs::new(), "Sessions::all"),
+            all <- new_spinlock_bh!(session::Keypairs::default(), "Sessions::all"),
             current: Slot::new(None),
             next: Slot::new(None),
         })
@@ -403,26 +403,10 @@ impl Sessions {
         old.into_iter().flatten().for_each(Keypair::end);
     }
 
-    /// Forbids sending with the next and the current session.
+    /// Forbids sending, until there is a new session.
     pub(crate) fn stop_sending(&self) {
         let all = self.all.lock();
-        for keypair in [&all.next, &all.current].into_iter().flatten() {
-            keypair.stop_sending();
-        }
-    }
-
-    /// Returns whether sending calls for a new handshake.
-    #[inline]
-    pub(crate) fn is_stale_for_sending(&self, now_ns: u64, guard: &Guard) -> bool {
-        self.current(guard)
-            .is_some_and(|keypair| keypair.is_stale_for_sending(now_ns))
-    }
-
-    /// Returns whether receiving calls for a new handshake.
-    #[inline]
-    pub(crate) fn is_stale_for_receiving(&self, now_ns: u64, guard: &Guard) -> bool {
-        self.current(guard)
-            .is_some_and(|keypair| keypair.is_stale_for_receiving(now_ns))
+        all.for_sending().for_each(|keypair| keypair.stop_sending());
     }
 
     /// Mirrors for readers what the lock protects.

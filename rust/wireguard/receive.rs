@@ -395,10 +395,8 @@ impl<'a> Delivery<'a> {
             return;
         }
         let now_ns = time::boottime_coarse_ns();
-        if peer
-            .sessions
-            .is_stale_for_receiving(now_ns, self.softirq.rcu())
-        {
+        let current = peer.sessions.current(self.softirq.rcu());
+        if current.is_some_and(|keypair| keypair.is_stale_for_receiving(now_ns)) {
             sent.store(true, Relaxed);
             Peer::queue_initiation(peer, false);
         }

@@ -308,7 +308,8 @@ impl Peer {
             this.on(Occasion::DataSent);
         }
         let now_ns = time::boottime_coarse_ns();
-        if this.sessions.is_stale_for_sending(now_ns, softirq.rcu()) {
+        let current = this.sessions.current(softirq.rcu());
+        if current.is_some_and(|keypair| keypair.is_stale_for_sending(now_ns)) {
             Self::queue_initiation(this, false);
         }
     }

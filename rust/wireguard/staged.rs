@@ -3,7 +3,7 @@
 //! Packets that wait for a session.
 
 use wg_kernel::prelude::*;
-use wg_proto::limits;
+use wg_proto::session;
 
 /// The packets of a peer that wait for a session.
 #[pin_data]
@@ -33,11 +33,9 @@ impl Staged {
     pub(crate) fn append(&self, mut packets: SkBuffList) -> SkBuffList {
         let mut excess = SkBuffList::new();
         let mut staged = self.packets.lock();
-        // Before the new packets are added, so that a batch is not cut short.
-        while staged.len() > limits::MAX_STAGED_PACKETS {
-            match staged.pop_front() {
-                Some(skb) => excess.push_back(skb),
-                None => break,
+        for _ in 0..session::staged_excess(staged.len()) {
+            if let Some(skb) = staged.pop_front() {
+                excess.push_back(skb);
             }
         }
         staged.append(&mut packets);

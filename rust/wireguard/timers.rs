@@ -20,7 +20,7 @@ use wg_proto::{
     timers::{
         self,
         Delay,
-        Event,
+        Effects,
         Expired,
         Occasion,
         Timer,
@@ -50,21 +50,25 @@ impl Peer {
     /// Applies to the timers the consequences of `occasion`.
     #[inline]
     pub(crate) fn on(&self, occasion: Occasion) {
-        occasion.each(|event| self.on_event(event));
+        occasion.each(|event| self.apply(timers::on(event, self)));
     }
 
-    /// Applies to the timers the consequences of `event`.
+    /// Applies `effects`.
     #[inline]
-    fn on_event(&self, event: Event) {
-        let effects = timers::on(event, self);
+    fn apply(&self, effects: Effects) {
         if let Some(timer) = effects.cancel {
             self.timers.cancel(timer.index());
         }
+        if effects.purge_staged {
+            self.purge_staged();
+        }
+        if let Some(need) = effects.need_another_keepalive {
+            if !need || self.device().is_running() {
+                self.timer_state.need_another_keepalive.store(need, Relaxed);
+            }
+        }
         if let Some((timer, delay)) = effects.arm {
             self.arm(timer, delay);
-        }
-        if effects.need_another_keepalive && self.device().is_running() {
-            self.timer_state.need_another_keepalive.store(true, Relaxed);
         }
         if effects.handshake_complete {
             self.timer_state.attempts.store(0, Relaxed);
@@ -101,24 +105,6 @@ impl Peer {
         Self::queue_initiation(this, true);
     }
 
-    /// Stops retrying the handshake, and drops the packets that wait for it.
-    fn give_up_handshake(&self, zero_key_material: Option<Delay>) {
-        pr_debug!(
-            "{}: Handshake for peer {} ({}) did not complete after {} attempts, giving up\n",
-            self.device().name(),
-            self.id(),
-            self.endpoint_for_log(),
-            limits::MAX_TIMER_HANDSHAKES.wrapping_add(2)
-        );
-        self.timers.cancel(Timer::SendKeepalive.index());
-        self.purge_staged();
-        if let Some(delay) = zero_key_material {
-            self.arm(Timer::ZeroKeyMaterial, delay);
-        }
-    }
-}
-
-impl Peer {
     /// Has jobs checked after a while.
     #[inline]
     pub(crate) fn watch_jobs(&self) {
@@ -158,31 +144,25 @@ impl Peer {
 
 impl Expire<{ TIMERS }> for Peer {
     fn expired(this: Borrow<'_, Self>, timer: usize) {
-        let Some(timer) = Timer::from_index(timer) else {
+        let Some(timer) = Timer::ALL.get(timer).copied() else {
             return Self::rescue_jobs(this);
         };
-        let state = &this.timer_state;
-        let expired = timers::expired(
-            timer,
-            state.attempts.load(Relaxed),
-            state.need_another_keepalive.load(Relaxed),
-            this.timers.is_pending(Timer::ZeroKeyMaterial.index()),
-            Peer::persistent_keepalive(&this),
-        );
+        let attempts = this.timer_state.attempts.load(Relaxed);
+        let need = this.timer_state.need_another_keepalive.load(Relaxed);
+        let (effects, expired) = timers::expired(timer, attempts, need, this.into_ref());
 
+        this.apply(effects);
         match expired {
             Expired::RetryHandshake { attempts } => this.retry_handshake(attempts, this),
-            Expired::GiveUp { zero_key_material } => this.give_up_handshake(zero_key_material),
-            Expired::SendKeepalive { again } => {
-                if let Some(delay) = again {
-                    if timer == Timer::SendKeepalive {
-                        state.need_another_keepalive.store(false, Relaxed);
-                    }
-                    this.arm(timer, delay);
-                }
-                // This disarms the one timer, and arms the other once more, unless it comes to nothing.
-                Self::send_keepalive(this);
-            }
+            Expired::GiveUp => pr_debug!(
+                "{}: Handshake for peer {} ({}) did not complete after {} attempts, giving up\n",
+                this.device().name(),
+                this.id(),
+                this.endpoint_for_log(),
+                limits::MAX_TIMER_HANDSHAKES.wrapping_add(2)
+            ),
+            // This disarms the one timer, and arms the other once more, unless it comes to nothing.
+            Expired::SendKeepalive => Self::send_keepalive(this),
             Expired::NewHandshake => {
                 pr_debug!(
                     "{}: Retrying handshake with peer {} ({}) because we stopped hearing back after {} seconds\n",

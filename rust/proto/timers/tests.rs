@@ -20,7 +20,7 @@ impl View for Peer {
 
 /// Returns every peer, as far as it is of interest.
 fn peers() -> impl Iterator<Item = Peer> {
-    [0, 1, 25, u16::MAX].into_iter().flat_map(|seconds| {
+    [0, 1, 6, 7, 25, u16::MAX].into_iter().flat_map(|seconds| {
         (0..1 << Timer::COUNT).map(move |bits: u32| Peer {
             pending: core::array::from_fn(|i| bits >> i & 1 != 0),
             persistent_keepalive: seconds,
@@ -44,10 +44,9 @@ fn jittery(seconds: u32) -> Delay {
 
 #[test]
 fn timers_have_places() {
-    for i in 0..Timer::COUNT {
-        assert_eq!(Timer::from_index(i).map(Timer::index), Some(i));
+    for (i, timer) in Timer::ALL.into_iter().enumerate() {
+        assert_eq!(timer.index(), i);
     }
-    assert_eq!(Timer::from_index(Timer::COUNT), None);
 }
 
 #[test]
@@ -129,7 +128,7 @@ fn received_data_is_answered() {
     for peer in peers() {
         let expected = if peer.pending[1] {
             Effects {
-                need_another_keepalive: true,
+                need_another_keepalive: Some(true),
                 ..Effects::default()
             }
         } else {
@@ -190,31 +189,33 @@ fn handshakes_are_retried_until_complete() {
 
 #[test]
 fn gives_up_after_twenty_initiations() {
-    let mut attempts = 0;
-    let mut initiations = 1;
+    for peer in peers() {
+        let mut attempts = 0;
+        let mut initiations = 1;
 
-    while let Expired::RetryHandshake { attempts: next } =
-        expired(Timer::RetransmitHandshake, attempts, true, false, 1)
-    {
-        assert_eq!(next, attempts + 1);
-        attempts = next;
-        initiations += 1;
-    }
-    assert_eq!(initiations, 20);
+        while let (effects, Expired::RetryHandshake { attempts: next }) =
+            expired(Timer::RetransmitHandshake, attempts, true, &peer)
+        {
+            assert_eq!(effects, Effects::default());
+            assert_eq!(next, attempts + 1);
+            attempts = next;
+            initiations += 1;
+        }
+        assert_eq!(initiations, 20);
 
-    for attempts in [attempts, u32::MAX] {
-        assert_eq!(
-            expired(Timer::RetransmitHandshake, attempts, false, false, 0),
-            Expired::GiveUp {
-                zero_key_material: Some(seconds(540))
-            }
-        );
-        assert_eq!(
-            expired(Timer::RetransmitHandshake, attempts, false, true, 0),
-            Expired::GiveUp {
-                zero_key_material: None
-            }
-        );
+        // What has waited for it goes with it, and is not to be followed by a keepalive.
+        let effects = Effects {
+            cancel: Some(Timer::SendKeepalive),
+            purge_staged: true,
+            arm: (!peer.pending[3]).then_some((Timer::ZeroKeyMaterial, seconds(540))),
+            ..Effects::default()
+        };
+        for attempts in [attempts, u32::MAX] {
+            assert_eq!(
+                expired(Timer::RetransmitHandshake, attempts, false, &peer),
+                (effects, Expired::GiveUp)
+            );
+        }
     }
 }
 
@@ -230,40 +231,49 @@ fn a_keepalive_that_could_not_be_made_is_tried_again() {
 
 #[test]
 fn answers_once_more_if_needed() {
-    assert_eq!(
-        expired(Timer::SendKeepalive, 0, false, false, 0),
-        Expired::SendKeepalive { again: None }
-    );
-    assert_eq!(
-        expired(Timer::SendKeepalive, 0, true, false, 0),
-        Expired::SendKeepalive {
-            again: Some(seconds(10))
-        }
-    );
+    for peer in peers() {
+        assert_eq!(
+            expired(Timer::SendKeepalive, 0, false, &peer),
+            (Effects::default(), Expired::SendKeepalive)
+        );
+        let again = Effects {
+            need_another_keepalive: Some(false),
+            ..Effects::arm(Timer::SendKeepalive, seconds(10))
+        };
+        assert_eq!(
+            expired(Timer::SendKeepalive, 0, true, &peer),
+            (again, Expired::SendKeepalive)
+        );
+    }
 }
 
 #[test]
 fn acts_on_the_other_timers() {
-    for other in [false, true] {
-        assert_eq!(
-            expired(Timer::NewHandshake, 20, other, other, 0),
-            Expired::NewHandshake
-        );
-        assert_eq!(
-            expired(Timer::ZeroKeyMaterial, 20, other, other, 0),
-            Expired::ZeroKeyMaterial
-        );
-        for (interval, again) in [(1, 6), (6, 6), (7, 7), (u16::MAX, 65535)] {
+    for peer in peers() {
+        for other in [false, true] {
+            let expired = |timer| expired(timer, 20, other, &peer);
+
             assert_eq!(
-                expired(Timer::PersistentKeepalive, 20, other, other, interval),
-                Expired::SendKeepalive {
-                    again: Some(seconds(again))
+                expired(Timer::NewHandshake),
+                (Effects::default(), Expired::NewHandshake)
+            );
+            assert_eq!(
+                expired(Timer::ZeroKeyMaterial),
+                (Effects::default(), Expired::ZeroKeyMaterial)
+            );
+            let again = |n| {
+                (
+                    Effects::arm(Timer::PersistentKeepalive, seconds(n)),
+                    Expired::SendKeepalive,
+                )
+            };
+            assert_eq!(
+                expired(Timer::PersistentKeepalive),
+                match peer.persistent_keepalive {
+                    0 => (Effects::default(), Expired::Nothing),
+                    n => again(u32::from(n).max(6)),
                 }
             );
         }
-        assert_eq!(
-            expired(Timer::PersistentKeepalive, 20, other, other, 0),
-            Expired::Nothing
-        );
     }
 }

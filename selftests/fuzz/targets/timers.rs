@@ -16,6 +16,7 @@ use wg_proto::{
         expired,
         on,
         Delay,
+        Effects,
         Expired,
         Occasion,
         Timer,
@@ -77,23 +78,28 @@ impl Peer {
         occasion.each(|event| events.push(event));
         for event in events {
             let effects = on(event, self);
-            if let Some(timer) = effects.cancel {
-                self.deadlines[timer.index()] = None;
-            }
-            if let Some((timer, delay)) = effects.arm {
-                self.arm(timer, delay, jitter);
-            }
-            self.another |= effects.need_another_keepalive;
-            if effects.handshake_complete {
-                self.attempts = 0;
-            }
+            assert!(!effects.purge_staged && effects.need_another_keepalive != Some(false));
+            self.apply(effects, jitter);
+        }
+    }
+
+    fn apply(&mut self, effects: Effects, jitter: u32) {
+        if let Some(timer) = effects.cancel {
+            self.deadlines[timer.index()] = None;
+        }
+        self.another = effects.need_another_keepalive.unwrap_or(self.another);
+        if let Some((timer, delay)) = effects.arm {
+            self.arm(timer, delay, jitter);
+        }
+        if effects.handshake_complete {
+            self.attempts = 0;
         }
     }
 
     /// Lets the timer fire that is the next.
     fn fire(&mut self, jitter: u32) {
-        let timers = (0..Timer::COUNT).filter_map(Timer::from_index);
-        let next = timers
+        let next = Timer::ALL
+            .into_iter()
             .filter_map(|timer| Some((self.deadlines[timer.index()]?, timer)))
             .min_by_key(|(at, timer)| (*at, timer.index()));
         let Some((at, timer)) = next else {
@@ -105,7 +111,11 @@ impl Peer {
         self.deadlines[timer.index()] = None;
         self.past
             .push((Past::Fired(timer), self.now, self.keepalive, jitter));
-        match expired(timer, self.attempts, self.another, zero, self.keepalive) {
+        let another = self.another;
+        let (effects, expired) = expired(timer, self.attempts, another, self);
+        assert_eq!(effects.purge_staged, matches!(expired, Expired::GiveUp));
+        self.apply(effects, jitter);
+        match expired {
             Expired::RetryHandshake { attempts } => {
                 assert_eq!(timer, Timer::RetransmitHandshake);
                 assert_eq!(attempts, self.attempts + 1);
@@ -114,32 +124,25 @@ impl Peer {
                 self.attempts = attempts;
                 self.on(Occasion::Initiating, jitter);
             }
-            Expired::GiveUp { zero_key_material } => {
+            Expired::GiveUp => {
                 assert_eq!(timer, Timer::RetransmitHandshake);
                 assert_eq!(self.attempts, 19);
-                assert_eq!(zero_key_material.is_none(), zero);
-                self.deadlines[Timer::SendKeepalive.index()] = None;
+                assert_eq!(effects.arm.is_none(), zero);
                 self.past
                     .push((Past::GaveUp, self.now, self.keepalive, jitter));
-                if let Some(delay) = zero_key_material {
-                    self.arm(Timer::ZeroKeyMaterial, delay, jitter);
-                }
             }
-            Expired::SendKeepalive { again } => {
+            Expired::SendKeepalive => {
                 match timer {
-                    Timer::SendKeepalive => assert_eq!(again.is_some(), self.another),
+                    Timer::SendKeepalive => assert_eq!(effects.arm.is_some(), another),
                     _ => {
                         assert!(timer == Timer::PersistentKeepalive && self.keepalive != 0);
-                        assert!(again.is_some());
+                        assert!(effects.arm.is_some());
                     }
                 }
-                if let Some(delay) = again {
-                    if timer == Timer::SendKeepalive {
-                        self.another = false;
-                        self.past
-                            .push((Past::Again, self.now, self.keepalive, jitter));
-                    }
-                    self.arm(timer, delay, jitter);
+                if timer == Timer::SendKeepalive && another {
+                    assert!(!self.another);
+                    self.past
+                        .push((Past::Again, self.now, self.keepalive, jitter));
                 }
                 // There may be no session to send it in, or no memory for it.
                 if jitter & 1 == 0 {
@@ -208,7 +211,7 @@ impl Peer {
     }
 
     fn check(&self) {
-        for timer in (0..Timer::COUNT).filter_map(Timer::from_index) {
+        for timer in Timer::ALL {
             let got = self.deadlines[timer.index()];
             assert_eq!(got, self.expected(timer), "{timer:?}: {:?}", self.past);
         }
@@ -258,7 +261,7 @@ fn timers(bytes: &mut Bytes<'_>) {
 /// Sessions by their number: those of the initiator are in use at once, those of the responder once they
 /// are confirmed.
 fn sessions(bytes: &mut Bytes<'_>) {
-    let mut keypairs = Keypairs::new();
+    let mut keypairs = Keypairs::default();
     let (mut current, mut previous, mut next) = (None, None, None);
     let mut alive = Vec::new();
 

@@ -8,7 +8,7 @@
 //!
 //! Each interface is a [`Device`], the smallest driver that there can be. It has no queues, threads
 //! and locks. What the driver asks of the protocol, it asks too: what is to be decided, and what
-//! follows on each occasion. Where it acts by itself, as with packets that wait, it repeats the driver.
+//! follows on each occasion. Only how that is carried out, and in which order, it repeats.
 
 mod changes;
 pub mod device;

@@ -36,7 +36,7 @@ use wg_proto::{
     timers::{
         self,
         Delay,
-        Event,
+        Effects,
         Expired,
         Occasion,
         Timer, //
@@ -187,7 +187,7 @@ impl Device {
             preshared_key: *psk,
             handshake: Handshake::new::<Crypto>(public, psk, self.identity.clone()),
             maker: Maker::new::<Crypto>(public),
-            keypairs: Keypairs::new(),
+            keypairs: Keypairs::default(),
             endpoint,
             staged: VecDeque::new(),
             deadlines: [None; Timer::COUNT],
@@ -255,10 +255,8 @@ impl Device {
                 self.indices.remove(&index);
             }
             peer.last_sent_handshake = sent_long_enough_ago(self.now);
-            for session in [&peer.keypairs.next, &peer.keypairs.current] {
-                session
-                    .iter()
-                    .for_each(|session| session.may_send.set(false));
+            for session in peer.keypairs.for_sending() {
+                session.may_send.set(false);
             }
         }
     }
@@ -309,7 +307,7 @@ impl Device {
     /// Fires the timers whose time has come.
     pub(super) fn fire(&mut self) {
         for peer in 0..self.peers.len() {
-            for timer in (0..Timer::COUNT).filter_map(Timer::from_index) {
+            for timer in Timer::ALL {
                 let deadline = &mut self.peers[peer].deadlines[timer.index()];
 
                 if deadline.take_if(|at| *at <= self.now).is_some() {
@@ -321,21 +319,28 @@ impl Device {
 
     /// Does what an occasion asks for.
     pub(super) fn on(&mut self, peer: usize, occasion: Occasion) {
-        occasion.each(|event| self.on_event(peer, event));
+        occasion.each(|event| {
+            let effects = timers::on(event, &self.peers[peer]);
+
+            self.apply(peer, effects);
+        });
     }
 
-    /// Does what an event of a peer asks for.
-    fn on_event(&mut self, peer: usize, event: Event) {
-        let effects = timers::on(event, &self.peers[peer]);
-
+    /// Does what an event of a peer, or a timer that fires, asks for.
+    fn apply(&mut self, peer: usize, effects: Effects) {
         if let Some(timer) = effects.cancel {
             self.peers[peer].deadlines[timer.index()] = None;
         }
+        if effects.purge_staged {
+            self.purge(peer);
+        }
+        if let Some(need) = effects.need_another_keepalive {
+            if !need || self.up {
+                self.peers[peer].need_another_keepalive = need;
+            }
+        }
         if let Some((timer, delay)) = effects.arm {
             self.arm(peer, timer, delay);
-        }
-        if effects.need_another_keepalive && self.up {
-            self.peers[peer].need_another_keepalive = true;
         }
         if effects.handshake_complete {
             self.peers[peer].attempts = 0;
@@ -347,36 +352,17 @@ impl Device {
     /// Does what a timer that fires asks for.
     fn expired(&mut self, peer: usize, timer: Timer) {
         let state = &self.peers[peer];
-        let zero_pending = state.deadlines[Timer::ZeroKeyMaterial.index()].is_some();
+        let (attempts, need) = (state.attempts, state.need_another_keepalive);
+        let (effects, expired) = timers::expired(timer, attempts, need, state);
 
-        match timers::expired(
-            timer,
-            state.attempts,
-            state.need_another_keepalive,
-            zero_pending,
-            state.persistent_keepalive,
-        ) {
+        self.apply(peer, effects);
+        match expired {
             Expired::RetryHandshake { attempts } => {
                 self.peers[peer].attempts = attempts;
                 self.peers[peer].source_cleared += 1;
                 self.initiate(peer, true);
             }
-            Expired::GiveUp { zero_key_material } => {
-                self.peers[peer].deadlines[Timer::SendKeepalive.index()] = None;
-                self.purge(peer);
-                if let Some(delay) = zero_key_material {
-                    self.arm(peer, Timer::ZeroKeyMaterial, delay);
-                }
-            }
-            Expired::SendKeepalive { again } => {
-                if let Some(delay) = again {
-                    if timer == Timer::SendKeepalive {
-                        self.peers[peer].need_another_keepalive = false;
-                    }
-                    self.arm(peer, timer, delay);
-                }
-                self.send_keepalive(peer);
-            }
+            Expired::SendKeepalive => self.send_keepalive(peer),
             Expired::NewHandshake => {
                 self.peers[peer].source_cleared += 1;
                 self.initiate(peer, false);
@@ -387,7 +373,7 @@ impl Device {
                     self.zero_keys(peer);
                 }
             }
-            Expired::Nothing => {}
+            Expired::GiveUp | Expired::Nothing => {}
         }
     }
 

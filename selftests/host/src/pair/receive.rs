@@ -26,9 +26,8 @@ use wg_proto::{
         Bucket, //
     },
     session::{
-        is_exhausted,
-        is_too_old,
-        keep_key_fresh_receiving, //
+        keep_key_fresh_receiving,
+        may_receive, //
     },
     timers::Occasion,
     wire::{
@@ -173,11 +172,12 @@ impl Device {
         };
         let mut packet = vec![0; sealed.len().checked_sub(TAG_LEN)?];
 
-        if !session.may_receive.get()
-            || is_too_old(session.born, self.now)
-            || is_exhausted(session.window.borrow().highest())
-        {
-            session.may_receive.set(false);
+        let highest = session.window.borrow().highest();
+        let might = session.may_receive.get();
+        session
+            .may_receive
+            .set(may_receive(might, session.born, highest, self.now));
+        if !session.may_receive.get() {
             return None;
         }
         let key = session.receiving.as_bytes();

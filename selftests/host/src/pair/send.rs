@@ -17,7 +17,6 @@ use wg_proto::{
         ecn_encap,
         Header, //
     },
-    limits::MAX_STAGED_PACKETS,
     nonce::{
         Counter,
         Nonce,
@@ -26,9 +25,10 @@ use wg_proto::{
     replay::Window,
     secret::Secret,
     session::{
-        is_too_old,
         keep_key_fresh_sending,
-        may_initiate, //
+        may_initiate,
+        may_send,
+        staged_excess, //
     },
     tai64n::Timestamp,
     timers::Occasion,
@@ -88,10 +88,9 @@ impl Device {
         let state = &mut self.peers[peer];
 
         state.endpoint.ok_or(TransmitError::NoEndpoint)?;
-        while state.staged.len() > MAX_STAGED_PACKETS {
-            state.staged.pop_front();
-            self.counters.tx_dropped += 1;
-        }
+        let excess = staged_excess(state.staged.len());
+        state.staged.drain(..excess);
+        self.counters.tx_dropped += excess as u64;
         state.staged.push_back(packet);
         self.send_staged(peer);
         Ok(())
@@ -117,9 +116,9 @@ impl Device {
         };
         let count = self.peers[peer].staged.len() as u64;
         let counter = Counter::new(Number(&session.sent));
-        let nonces = match is_too_old(session.born, self.now) {
-            true => None,
-            false => counter.take(count),
+        let nonces = match may_send(true, session.born, self.now) {
+            true => counter.take(count),
+            false => None,
         };
         let Some(nonces) = nonces else {
             session.may_send.set(false);
