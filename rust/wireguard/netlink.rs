@@ -105,7 +105,7 @@ impl Family for Genl {
 /// [`EBADR`] unless it is named in exactly one way, [`ENODEV`] if there is none, [`EOPNOTSUPP`] if it is not
 /// a WireGuard interface.
 fn interface(request: &Request<'_>) -> Result<Interface> {
-    let index = u32_attr(request, uapi::WGDEVICE_A_IFINDEX);
+    let index = array(request, uapi::WGDEVICE_A_IFINDEX).map(|index| u32::from_ne_bytes(*index));
     let name = request.attr(uapi::WGDEVICE_A_IFNAME);
     if index.is_some() == name.is_some() {
         return Err(EBADR);
@@ -121,14 +121,7 @@ fn with_config<R>(interface: &Interface, f: impl FnOnce(&mut Config) -> R) -> R 
     result
 }
 
-/// Returns an attribute that is an integer of 32 bits.
-fn u32_attr(request: &Request<'_>, kind: u16) -> Option<u32> {
-    let bytes = request.attr(kind)?.first_chunk()?;
-    Some(u32::from_ne_bytes(*bytes))
-}
-
-/// Returns an attribute that is an integer of 16 bits.
-fn u16_attr(request: &Request<'_>, kind: u16) -> Option<u16> {
-    let bytes = request.attr(kind)?.first_chunk()?;
-    Some(u16::from_ne_bytes(*bytes))
+/// Returns an attribute of `N` bytes.
+fn array<'a, const N: usize>(request: &'a Request<'_>, kind: u16) -> Option<&'a [u8; N]> {
+    request.attr(kind)?.first_chunk()
 }

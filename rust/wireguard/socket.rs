@@ -143,31 +143,13 @@ impl Device {
             softirq,
         };
         match endpoint.addr() {
-            SocketAddr::V4 { addr, port } => {
-                let flow = Flow {
-                    saddr: [0; 4],
-                    daddr: addr,
-                    dport: port,
-                    mark: self.fwmark(),
-                    oif: 0,
-                };
-                path.send(sockets.v4.as_ref(), skb, flow)?;
-            }
+            SocketAddr::V4 { addr, port } => path.send(sockets.v4.as_ref(), skb, addr, port, 0)?,
             SocketAddr::V6 {
                 addr,
                 port,
                 scope_id,
                 ..
-            } => {
-                let flow = Flow {
-                    saddr: [0; 16],
-                    daddr: addr,
-                    dport: port,
-                    mark: self.fwmark(),
-                    oif: scope_id,
-                };
-                path.send(sockets.v6.as_ref(), skb, flow)?;
-            }
+            } => path.send(sockets.v6.as_ref(), skb, addr, port, scope_id)?,
         }
         Ok(len)
     }
@@ -271,14 +253,24 @@ impl Destination for Inet6 {
 }
 
 impl Path<'_> {
-    /// Sends a message by one of the sockets, if there is one.
+    /// Sends a message to an address and a port by one of the sockets, if there is one, and by the interface
+    /// `oif`, if that is not 0.
     #[inline]
     fn send<F: Destination>(
         &self,
         socket: Option<&Socket<Device, F>>,
         skb: SkBuff,
-        mut flow: Flow<F>,
+        daddr: F::Addr,
+        dport: u16,
+        oif: u32,
     ) -> Result {
+        let mut flow = Flow {
+            saddr: F::Addr::default(),
+            daddr,
+            dport,
+            mark: self.device.fwmark(),
+            oif,
+        };
         let sender = socket.and_then(|socket| socket.sender(self.softirq.rcu()));
         let sender = sender.ok_or(ENONET)?;
         let cached = self

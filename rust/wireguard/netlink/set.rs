@@ -5,9 +5,8 @@
 //! A request is carried out in order, and stops at the first error; what was done before it stays.
 
 use super::{
+    array,
     interface,
-    u16_attr,
-    u32_attr,
     with_config,
     SET_POLICY, //
 };
@@ -71,9 +70,10 @@ fn set(request: &Request<'_>) -> Result {
 }
 
 fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> Result {
-    let port = u16_attr(request, uapi::WGDEVICE_A_LISTEN_PORT);
-    let fwmark = u32_attr(request, uapi::WGDEVICE_A_FWMARK);
-    let flags = u32_attr(request, uapi::WGDEVICE_A_FLAGS).unwrap_or(0);
+    let u32_attr = |kind| array(request, kind).map(|bytes| u32::from_ne_bytes(*bytes));
+    let port = array(request, uapi::WGDEVICE_A_LISTEN_PORT).map(|port| u16::from_ne_bytes(*port));
+    let fwmark = u32_attr(uapi::WGDEVICE_A_FWMARK);
+    let flags = u32_attr(uapi::WGDEVICE_A_FLAGS).unwrap_or(0);
 
     let about_sockets = port.is_some() || fwmark.is_some();
     if about_sockets && !device.transport_net.ns_capable_net_admin() {
@@ -93,10 +93,7 @@ fn change(device: &Arc<Device>, config: &mut Config, request: &Request<'_>) -> R
     if flags & uapi::WGDEVICE_F_REPLACE_PEERS != 0 {
         device.remove_all_peers(config);
     }
-    let private_key = request
-        .attr(uapi::WGDEVICE_A_PRIVATE_KEY)
-        .and_then(|key| key.first_chunk());
-    if let Some(private_key) = private_key {
+    if let Some(private_key) = array(request, uapi::WGDEVICE_A_PRIVATE_KEY) {
         device.change_private_key(config, private_key)?;
     }
     if let Some(peers) = request.attr(uapi::WGDEVICE_A_PEERS) {

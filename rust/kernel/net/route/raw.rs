@@ -22,7 +22,7 @@ use wg_bindings as bindings;
 /// The functions and the address type of a family. Implemented by [`Inet`] and [`Inet6`] only.
 pub trait Raw: Copy + Eq + Debug + Sized + 'static {
     /// An address, in network byte order.
-    type Addr: Copy + Eq + Debug;
+    type Addr: Copy + Eq + Debug + Default;
 
     /// Returns whether `addr` is an address of the namespace, or all zeros.
     ///
