@@ -106,14 +106,12 @@ impl<F: Family, V> Table<F, V> {
     /// Returns the value of the longest prefix that `addr` belongs to.
     #[inline]
     pub fn lookup(&self, addr: &Addr) -> Option<&V> {
-        match addr {
-            Addr::V4(addr) => self.v4.lookup(u32::from_be_bytes(*addr)),
-            Addr::V6(addr) => self.v6.lookup(V6::from_be_bytes(*addr)),
-        }
+        self.lookup_where(addr, |_| true)
     }
 
     /// Returns the value of the longest prefix that `addr` belongs to, of those with a value that is
     /// `wanted`.
+    #[inline]
     pub fn lookup_where(&self, addr: &Addr, wanted: impl Fn(&V) -> bool) -> Option<&V> {
         match addr {
             Addr::V4(addr) => self.v4.lookup_where(u32::from_be_bytes(*addr), wanted),
@@ -148,17 +146,13 @@ impl<F: Family, V: Clone> Table<F, V> {
     /// [`OutOfMemory`].
     pub fn insert(&self, prefix: Prefix, value: V) -> Result<Self, OutOfMemory> {
         let len = u32::from(prefix.len);
+        let mut new = self.clone();
 
-        Ok(match prefix.addr {
-            Addr::V4(addr) => Self {
-                v4: self.v4.insert(u32::from_be_bytes(addr), len, value)?,
-                v6: self.v6.clone(),
-            },
-            Addr::V6(addr) => Self {
-                v4: self.v4.clone(),
-                v6: self.v6.insert(V6::from_be_bytes(addr), len, value)?,
-            },
-        })
+        match prefix.addr {
+            Addr::V4(addr) => new.v4 = self.v4.insert(u32::from_be_bytes(addr), len, value)?,
+            Addr::V6(addr) => new.v6 = self.v6.insert(V6::from_be_bytes(addr), len, value)?,
+        }
+        Ok(new)
     }
 
     /// Returns a table in which `prefix` has no value, or nothing if it has none in this one.
@@ -168,25 +162,19 @@ impl<F: Family, V: Clone> Table<F, V> {
     /// [`OutOfMemory`].
     pub fn remove(&self, prefix: &Prefix) -> Result<Option<Self>, OutOfMemory> {
         let len = u32::from(prefix.len);
+        let mut new = self.clone();
 
-        Ok(match prefix.addr {
+        let removed = match prefix.addr {
             Addr::V4(addr) => {
                 let v4 = self.v4.remove(u32::from_be_bytes(addr), len)?;
-
-                v4.map(|v4| Self {
-                    v4,
-                    v6: self.v6.clone(),
-                })
+                v4.map(|v4| new.v4 = v4)
             }
             Addr::V6(addr) => {
                 let v6 = self.v6.remove(V6::from_be_bytes(addr), len)?;
-
-                v6.map(|v6| Self {
-                    v4: self.v4.clone(),
-                    v6,
-                })
+                v6.map(|v6| new.v6 = v6)
             }
-        })
+        };
+        Ok(removed.map(|()| new))
     }
 }
 

@@ -6,7 +6,7 @@
 ///
 /// Like the kernel's, it adds words in the machine's byte order: the sum in the other byte order is
 /// the same with its bytes swapped.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Sum(u64);
 
 impl Sum {
@@ -62,13 +62,6 @@ impl Sum {
     #[inline]
     pub fn checksum(self) -> [u8; 2] {
         self.to_bytes().map(|byte| !byte)
-    }
-}
-
-impl Default for Sum {
-    #[inline]
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -9,6 +9,7 @@
 use crate::{
     checksum::Sum,
     segment::{
+        complete_ip,
         copy,
         get,
         put,
@@ -187,23 +188,8 @@ impl Flow {
     fn complete(&mut self) -> Option<()> {
         let headers = self.headers.get_mut(..self.layout.tcp)?;
         let (ip, tcp) = headers.split_at_mut_checked(self.layout.ip)?;
-        let tcp_len = tcp.len().checked_add(self.payload_len)?;
-        let total_len = u16::try_from(ip.len().checked_add(tcp_len)?).ok()?;
-        let tcp_len = u16::try_from(tcp_len).ok()?;
-        let addresses = if ip.len() == IPV4_LEN {
-            put(ip, 2, total_len.to_be_bytes())?;
-            put(ip, 10, [0; 2])?;
-            let checksum = Sum::new().with_bytes(ip).checksum();
-            put(ip, 10, checksum)?;
-            ip.get(12..20)?
-        } else {
-            put(ip, 4, tcp_len.to_be_bytes())?;
-            ip.get(8..40)?
-        };
-        let pseudo = Sum::new()
-            .with_bytes(addresses)
-            .with_word(u16::from(TCP))
-            .with_word(tcp_len);
+        let tcp_len = u16::try_from(tcp.len().checked_add(self.payload_len)?).ok()?;
+        let pseudo = complete_ip(ip, TCP, tcp_len, Sum::new())?;
         put(tcp, 16, pseudo.to_bytes())
     }
 }

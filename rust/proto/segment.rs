@@ -154,28 +154,14 @@ impl Plan {
         copy(out, self.headers.get(..self.headers_len)?);
         let part_len = self.part(index)?.len;
         let (ip, transport) = out.split_at_mut_checked(self.how.transport)?;
-        // Both are in range, or there would be no plan.
-        let transport_len = transport.len().checked_add(part_len)?;
-        let total_len = u16::try_from(ip.len().checked_add(transport_len)?).ok()?;
-        let transport_len = u16::try_from(transport_len).ok()?;
+        // In range, or there would be no plan.
+        let transport_len = u16::try_from(transport.len().checked_add(part_len)?).ok()?;
 
-        let addresses = if *ip.first()? >> 4 == 4 {
-            put(ip, 2, total_len.to_be_bytes())?;
+        if *ip.first()? >> 4 == 4 {
             let id = get(ip, 4)?.wrapping_add(low_half(index));
             put(ip, 4, id.to_be_bytes())?;
-            put(ip, 10, [0; 2])?;
-            let checksum = Sum::new().with_bytes(ip).checksum();
-            put(ip, 10, checksum)?;
-            ip.get(12..20)?
-        } else {
-            put(ip, 4, transport_len.to_be_bytes())?;
-            ip.get(8..40)?
-        };
-
-        let pseudo = payload
-            .with_bytes(addresses)
-            .with_word(u16::from(self.protocol()))
-            .with_word(transport_len);
+        }
+        let pseudo = complete_ip(ip, self.protocol(), transport_len, payload)?;
         if self.how.tcp {
             self.patch_tcp(index, transport)?;
             put(transport, 16, [0; 2])?;
@@ -219,6 +205,26 @@ impl Plan {
             UDP
         }
     }
+}
+
+/// Completes the header of an IP packet that `len` more bytes follow: the length, and the checksum.
+///
+/// Adds the pseudo header of the transport protocol to `sum`.
+#[inline]
+pub(crate) fn complete_ip(ip: &mut [u8], protocol: u8, len: u16, sum: Sum) -> Option<Sum> {
+    let addresses = if *ip.first()? >> 4 == 4 {
+        let total_len = u16::try_from(ip.len()).ok()?.checked_add(len)?;
+        put(ip, 2, total_len.to_be_bytes())?;
+        put(ip, 10, [0; 2])?;
+        let checksum = Sum::new().with_bytes(ip).checksum();
+        put(ip, 10, checksum)?;
+        ip.get(12..20)?
+    } else {
+        put(ip, 4, len.to_be_bytes())?;
+        ip.get(8..40)?
+    };
+    let protocol = u16::from(protocol);
+    Some(sum.with_bytes(addresses).with_word(protocol).with_word(len))
 }
 
 /// Copies as many bytes as fit.

@@ -8,10 +8,7 @@
 //!
 //! C header: [`include/uapi/linux/wireguard.h`](srctree/include/uapi/linux/wireguard.h)
 
-use core::{
-    ffi::CStr,
-    iter::FusedIterator, //
-};
+use core::ffi::CStr;
 
 use crate::allowed_ips::{
     Addr,
@@ -200,8 +197,6 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-impl FusedIterator for Attributes<'_> {}
-
 /// Iterates over the elements of an array: attributes that contain attributes and whose type is
 /// ignored.
 #[derive(Clone, Debug)]
@@ -220,8 +215,6 @@ impl<'a> Iterator for Elements<'a> {
         })
     }
 }
-
-impl FusedIterator for Elements<'_> {}
 
 /// Returns the peers in the payload of [`WGDEVICE_A_PEERS`], each to be given to
 /// [`PeerRequest::parse`].

@@ -28,27 +28,9 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
         Self(None)
     }
 
-    /// Returns the value of the longest prefix that `key` begins with.
-    #[inline]
-    pub(super) fn lookup(&self, key: K) -> Option<&V> {
-        let mut link = &self.0;
-        let mut found = None;
-
-        while let Some(node) = link {
-            if node.key.common_bits(key) < node.len {
-                break;
-            }
-            if let Some(value) = &node.value {
-                found = Some(value);
-            }
-            // A prefix that is a whole address has no children, whichever bit this returns.
-            link = node.child(key.bit(node.len));
-        }
-        found
-    }
-
     /// Returns the value of the longest prefix that `key` begins with, of those with a value that is
     /// `wanted`.
+    #[inline]
     pub(super) fn lookup_where(&self, key: K, wanted: impl Fn(&V) -> bool) -> Option<&V> {
         let mut link = &self.0;
         let mut found = None;
@@ -58,6 +40,7 @@ impl<F: Family, K: Key, V> Tree<F, K, V> {
                 break;
             }
             found = node.value.as_ref().filter(|value| wanted(value)).or(found);
+            // A prefix that is a whole address has no children, whichever bit this returns.
             link = node.child(key.bit(node.len));
         }
         found
