@@ -44,7 +44,8 @@ pub(crate) struct Config {
     allowed_ips: Editor,
     /// Rises with each request that changes something.
     generation: u32,
-    port: u16,
+    /// The port that the sockets are bound to, or are to be bound to.
+    pub(crate) port: u16,
     /// Peers that were removed, to be buried at the end of the request. Those that linger stay.
     dead: RBTree<u64, PeerConfig>,
     /// Large tables that were replaced, to be freed at the end of the request.
@@ -134,16 +135,6 @@ impl Config {
         for removed in self.dead.values_mut() {
             removed.lingers = self.allowed_ips.remove_all(&mut removed.prefixes).is_err();
         }
-    }
-
-    /// Returns the port that the sockets are bound to, or are to be bound to.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Sets the port that the sockets are bound to, or are to be bound to.
-    pub(crate) fn set_port(&mut self, port: u16) {
-        self.port = port;
     }
 
     /// Returns the peers in the order in which they were created, with pauses in between: there may

@@ -13,7 +13,6 @@ use crate::{
         Device,
         Epoch, //
     },
-    endpoint,
     keying::Active,
     lookup::Entry,
     peer::Peer, //
@@ -116,8 +115,7 @@ impl Device {
         handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
             .ok()?;
-        let (addr, source) = endpoint::answer_to(outer);
-        peer.set_endpoint(addr, source);
+        peer.set_endpoint(outer);
         drop(keying);
         Some(peer)
     }
@@ -137,8 +135,7 @@ impl Device {
             peer.may_have_keys(epoch).then_some(())?;
             let handshake = &mut keying.active()?.handshake;
             handshake.consume_response::<Kernel>(&message)?;
-            let (addr, source) = endpoint::answer_to(outer);
-            peer.set_endpoint(addr, source);
+            peer.set_endpoint(outer);
             pr_debug_ratelimited!(
                 "{}: Receiving handshake response from peer {} ({})\n",
                 self.name(),

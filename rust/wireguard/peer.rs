@@ -14,6 +14,7 @@ use crate::{
         Epoch, //
     },
     endpoint::{
+        self,
         Endpoint,
         Source, //
     },
@@ -336,11 +337,12 @@ impl Peer {
         Unset(self.endpoint(&guard).map(|endpoint| endpoint.addr()))
     }
 
-    /// Makes `addr` the peer's address, and `source` ours, unless they are so already.
+    /// Makes the addresses of a datagram from the peer its own and ours, unless they are so already.
     ///
     /// If there is no memory for that, nothing changes until the next message from the peer.
     #[inline]
-    pub(crate) fn set_endpoint(&self, addr: SocketAddr, source: Source) {
+    pub(crate) fn set_endpoint(&self, outer: &Outer) {
+        let (addr, source) = endpoint::answer_to(outer);
         let _ = self.try_set_endpoint(addr, source, GFP_ATOMIC);
     }
 

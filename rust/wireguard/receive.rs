@@ -12,7 +12,6 @@ use crate::{
         Device,
         Share, //
     },
-    endpoint,
     inbox::Inbox,
     keypair::Keypair,
     lookup::Entry,
@@ -284,8 +283,7 @@ impl<'a> Delivery<'a> {
         let peer = keypair.peer();
 
         skb.scrub(false);
-        let (addr, source) = endpoint::answer_to(&outer);
-        peer.set_endpoint(addr, source);
+        peer.set_endpoint(&outer);
         if peer.sessions.confirm(keypair) {
             peer.on(Occasion::Confirmed);
             Peer::send_staged(peer.borrow());

@@ -100,7 +100,7 @@ impl Device {
     /// Those of [`Sockets::bind`]; the old sockets then stay.
     pub(crate) fn open_sockets(self: &Arc<Self>, config: &mut Config, port: u16) -> Result {
         let (sockets, bound) = Sockets::bind(self, port)?;
-        config.set_port(bound);
+        config.port = bound;
         self.replace_sockets(Some(sockets));
         Ok(())
     }

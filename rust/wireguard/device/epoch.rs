@@ -26,20 +26,14 @@ impl Epochs {
     pub(super) const fn new() -> Self {
         Self(Atomic::new(0))
     }
-
-    /// Returns the present epoch.
-    #[inline]
-    fn current(&self) -> Option<Epoch> {
-        let number = self.0.load(Relaxed);
-        (number & 1 == 1).then_some(Epoch(number))
-    }
 }
 
 impl Device {
     /// Returns the present epoch, if the interface is up.
     #[inline]
     pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.epochs.current()
+        let number = self.epochs.0.load(Relaxed);
+        (number & 1 == 1).then_some(Epoch(number))
     }
 
     /// Returns whether the interface is up, and was so ever since `epoch` began.

@@ -77,7 +77,7 @@ impl netdevice::Operations for WireGuard {
         dev.disable_address_generation(rtnl);
 
         let mut config = data.config.lock();
-        let port = config.port();
+        let port = config.port;
         data.open_sockets(&mut config, port)?;
         data.begin_epoch();
         for peer in config.peers() {

@@ -97,7 +97,7 @@ impl genetlink::Dump for Dump {
 fn put_device(message: &mut Message<'_>, interface: &Interface, config: &Config) -> Result {
     let device: &Device = interface.data();
 
-    message.put_u16(uapi::WGDEVICE_A_LISTEN_PORT, config.port())?;
+    message.put_u16(uapi::WGDEVICE_A_LISTEN_PORT, config.port)?;
     message.put_u32(uapi::WGDEVICE_A_FWMARK, device.fwmark())?;
     message.put_u32(uapi::WGDEVICE_A_IFINDEX, interface.ifindex())?;
     message.put(
