@@ -94,12 +94,13 @@ class Batches(Base):
 
     def calm(self):
         """Waits until what is on its way has come to its end, and then for a probe."""
-        last = [None]
+        # A machine that is busy elsewhere may do nothing for some tenths of a second.
+        recent = []
 
         def still():
-            before, last[0] = last[0], self.sums()
+            recent.append(self.sums())
             time.sleep(0.2)
-            return before == last[0]
+            return len(recent) > 5 and all(sums == recent[-1] for sums in recent[-6:])
 
         wait_until(still, 60)
         self.lab.probe()
