@@ -21,6 +21,7 @@ void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv);
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len);
 struct sk_buff *wg_skb_alloc_inner(const struct sk_buff *outer, unsigned int len);
 struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev);
+void wg_skb_leave_sock(struct sk_buff *skb);
 bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu);
 int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int tailroom,
 			struct sk_buff **trailer);

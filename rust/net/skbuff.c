@@ -45,6 +45,19 @@ struct sk_buff *wg_skb_take(struct sk_buff *skb, struct net_device *dev)
 	return skb_share_check(skb, GFP_ATOMIC);
 }
 
+/*
+ * Orphans @skb, which has a socket and is about to be kept, unless that is a full one to which it
+ * refers, or is charged: the few fields of others are not where much of the kernel reads them, and
+ * a socket that was found early need not last longer than RCU is held.
+ */
+void wg_skb_leave_sock(struct sk_buff *skb)
+{
+	if (unlikely(!skb->destructor))
+		skb->sk = NULL;
+	else if (unlikely(!sk_fullsock(skb->sk) || skb_sk_is_prefetched(skb)))
+		skb_orphan(skb);
+}
+
 /* Returns whether @skb is routed, with the MTU of its route in @mtu. */
 bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu)
 {
@@ -55,9 +68,9 @@ bool wg_skb_dst_mtu(const struct sk_buff *skb, u32 *mtu)
 }
 
 /*
- * Prepares @skb for being encrypted in place: its flow hash is that of the
- * plaintext, its checksum is complete, its data are not shared, and it has
- * @headroom bytes of headroom and @tailroom bytes of tailroom.
+ * Prepares @skb, whose socket is a full one, for being encrypted in place: its
+ * flow hash is that of the plaintext, its checksum is complete, its data are not
+ * shared, and it has @headroom bytes of headroom and @tailroom bytes of tailroom.
  *
  * The tailroom must come last: expanding the head loses what is written there.
  * Returns the result of skb_cow_data(), or a negative errno.
@@ -69,9 +82,9 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 
 	/*
 	 * Flow dissection needs a namespace: that of the device or of the socket,
-	 * unless it is one that keeps none, as those in TIME_WAIT.
+	 * unless it is one of the kernel's, which keeps none.
 	 */
-	if (skb->len && (skb->dev || (skb->sk && sk_fullsock(skb->sk))))
+	if (skb->len && (skb->dev || (skb->sk && skb->sk->sk_net_refcnt)))
 		skb_get_hash(skb);
 	err = skb_cow_head(skb, headroom);
 	if (unlikely(err))

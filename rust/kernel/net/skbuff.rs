@@ -77,7 +77,8 @@ const MAX_CSUM_LEVEL: u8 = 3;
 /// - The pointer is that of a valid `sk_buff`.
 /// - This value holds the only reference to it. (Its data may be shared with clones of it.)
 /// - It is on no list, and both its links are null.
-/// - It has no destination and no device, so that it may outlive those that it had.
+/// - It has no destination and no device, so that it may outlive those that it had. Its socket, if it has
+///   one, is a full one, which is not freed while it is the buffer's.
 #[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
@@ -108,18 +109,19 @@ pub const NET_SKB_PAD: usize = match bindings::RUST_CONST_HELPER_L1_CACHE_BYTES 
 };
 
 impl SkBuff {
-    /// Takes over a reference to a buffer from C, and drops its route and its device.
+    /// Takes over a reference to a buffer from C, and drops its route, its device, and a socket that
+    /// might not last.
     ///
     /// # Safety
     ///
     /// `skb` must be valid, on no list and referred to by nothing else, and the caller must own the
-    /// reference. A destination that it has must be counted, or be alive still.
+    /// reference. A destination and a socket that it has must be counted, or be alive still.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // SAFETY: `skb` is valid by the safety requirements of this function.
         let mut this = Self(unsafe { NonNull::new_unchecked(skb) });
-        // INVARIANT: The links, the destination and the device are null now; the rest holds by the
-        // safety requirements.
+        // INVARIANT: The links, the destination and the device are null now, and the socket lasts; the rest
+        // holds by the safety requirements.
         this.unlink();
         this.detach();
         this
@@ -239,12 +241,16 @@ impl SkBuff {
         unsafe { bindings::skb_orphan(self.as_raw()) };
     }
 
-    /// Drops the route and the device.
+    /// Drops the route, the device, and a socket that might not last.
     #[inline]
     fn detach(&mut self) {
         if self.refdst() != 0 {
             // SAFETY: The buffer is valid and not shared, and so is its destination.
             unsafe { bindings::skb_dst_drop(self.as_raw()) };
+        }
+        if !self.raw().sk.is_null() {
+            // SAFETY: The buffer is valid and not shared, and so is its socket.
+            unsafe { bindings::wg_skb_leave_sock(self.as_raw()) };
         }
         self.set_raw_device(null_mut());
     }

@@ -32,8 +32,41 @@ results() {
 	is 'all results are there' "$found" "$1"
 }
 
-ns a b
-at a ip link set lo up
+cat > "$TMP/assign.c" << 'END'
+/* No header files: the few names that there are. */
+#define SEC(name) __attribute__((section(name), used))
+typedef unsigned int u32;
+typedef unsigned long long u64;
+struct tuple { u32 saddr, daddr; unsigned short sport, dport; };
+enum { SHOT = 2 };
+
+static void *(*sk_lookup_udp)(void *ctx, struct tuple *, u32, u64 net, u64) = (void *)85;
+static long (*sk_release)(void *) = (void *)86;
+static long (*sk_assign)(void *ctx, void *, u64) = (void *)124;
+static long (*redirect)(u32 index, u64) = (void *)23;
+
+/* Has each packet be of the socket that is bound to port 9 of 10.9.7.1, and go to the device. */
+SEC("tc") int assign(void *ctx)
+{
+	struct tuple tuple = {
+		.saddr = __builtin_bswap32(0x0a090702),
+		.daddr = __builtin_bswap32(0x0a090701),
+		.sport = __builtin_bswap16(9),
+		.dport = __builtin_bswap16(9),
+	};
+	void *sk = sk_lookup_udp(ctx, &tuple, sizeof(tuple), -1, 0);
+	long err;
+
+	if (!sk)
+		return SHOT;
+	err = sk_assign(ctx, sk, 0);
+	sk_release(sk);
+	return err ? SHOT : redirect(INDEX, 0);
+}
+char _license[] SEC("license") = "GPL";
+END
+
+cable
 note 'objects, timers and packets'
 log_mark
 insmod "$MODULE"
@@ -53,6 +86,18 @@ is 'what is sent, and is not whole, is dropped' "$dropped" 3
 
 note 'generic netlink'
 adopt at a python3 "$HERE/contract.py"
+
+note 'sockets of packets that are kept'
+addr a lo 10.9.7.1/32
+addr b lo 10.9.7.2/32
+at a ip route add 10.9.7.2 via 10.0.0.2
+at b ip route add 10.9.7.1 via 10.0.0.1
+adopt at_sys a python3 "$HERE/contract_sockets.py" waiting "/run/netns/$RUN-b"
+at a ip link set contract0 up
+clang -O2 -g -target bpf -DINDEX="$(sysfs a contract0/ifindex)" -c -o "$TMP/assign.o" "$TMP/assign.c"
+at a tc qdisc add dev eth0 clsact
+at_sys a tc filter add dev eth0 ingress protocol ip pref 1 bpf direct-action obj "$TMP/assign.o" sec tc
+adopt at_sys a python3 "$HERE/contract_sockets.py" found "/run/netns/$RUN-b"
 
 note 'the end'
 log_mark

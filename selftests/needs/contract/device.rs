@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A device that sends and delivers what it should not, when it is first asked to send a packet of IPv4;
-//! and then what others share with it.
+//! and then what others share with it. It keeps what is for some addresses.
 
 use crate::{
     check,
@@ -45,6 +45,7 @@ use wg_kernel::{
         skbuff::{
             OutgoingSkBuff,
             SkBuff,
+            SkBuffList,
             IPV4, //
         },
         udp_tunnel::{
@@ -83,6 +84,9 @@ pub(crate) struct Data {
     /// What is to be delivered besides.
     #[pin]
     kept: SpinLockBh<[Option<SkBuff>; 3]>,
+    /// What waits until the device is down.
+    #[pin]
+    waiting: SpinLockBh<SkBuffList>,
 }
 
 /// What a device has that is up.
@@ -204,6 +208,7 @@ impl Operations for Contract {
                 done: Atomic::new(false),
                 wrong: Atomic::new(false),
                 kept <- new_spinlock_bh!([None, None, None], "Data::kept"),
+                waiting <- new_spinlock_bh!(SkBuffList::new(), "Data::waiting"),
             }? Error),
             GFP_KERNEL,
         )
@@ -229,6 +234,8 @@ impl Operations for Contract {
             open.cache.release();
         }
         drop(ELSEWHERE.swap(None));
+        let waiting = core::mem::take(&mut *data.waiting.lock());
+        drop(waiting);
     }
 
     fn start_xmit(
@@ -239,6 +246,11 @@ impl Operations for Contract {
     ) -> Result {
         // The kernel sends packets of IPv6 on its own.
         if skb.protocol() != IPV4 {
+            return Ok(());
+        }
+        if packets::is_to_wait(&skb) {
+            data.waiting.lock().push_back(skb.detach());
+            dev.tx_dropped_add(1);
             return Ok(());
         }
         if packets::is_segment(&skb) {

@@ -245,6 +245,12 @@ pub(crate) fn is_segment(skb: &SkBuff) -> bool {
     skb.len() == HEADERS_LEN + 100
 }
 
+/// Returns whether a packet is for 10.9.7.0/24.
+pub(crate) fn is_to_wait(skb: &SkBuff) -> bool {
+    let mut network = [0; 3];
+    skb.copy_bits(16, &mut network) && network == [10, 9, 7]
+}
+
 /// Returns a packet with nothing wrong about it.
 pub(crate) fn whole() -> Option<SkBuff> {
     cut(HEADERS_LEN)

@@ -28,7 +28,8 @@ use wg_bindings as bindings;
 /// # Invariants
 ///
 /// The invariants of [`SkBuff`] hold for what is in here, save that it has a device, which is alive for
-/// `'d`, and may have a destination that it holds a reference to, or that is alive for `'d`.
+/// `'d`, and may have a destination, and a socket of any kind, that it holds a reference to, or that is
+/// alive for `'d`.
 pub struct OutgoingSkBuff<'d>(SkBuff, PhantomData<&'d Device>);
 
 impl Deref for OutgoingSkBuff<'_> {
@@ -51,7 +52,7 @@ impl<'d> OutgoingSkBuff<'d> {
     /// # Safety
     ///
     /// `skb` must be valid and on no list, and the caller own the reference. Its device must be `dev`,
-    /// and its destination, if it has one, be counted, or alive for `'d`.
+    /// and its destination and its socket, if it has them, be counted, or alive for `'d`.
     #[inline]
     pub(crate) unsafe fn from_raw(skb: *mut bindings::sk_buff, dev: &'d Device) -> Option<Self> {
         // SAFETY: By the safety requirements of this function, the caller owns the reference. The
@@ -89,7 +90,7 @@ impl<'d> OutgoingSkBuff<'d> {
         unsafe { bindings::skb_get_hash(self.as_raw()) };
     }
 
-    /// Drops the route and the device. The packet has its flow hash.
+    /// Drops the route, the device, and a socket that might not last. The packet has its flow hash.
     #[inline]
     pub fn detach(mut self) -> SkBuff {
         self.flow_hash();
