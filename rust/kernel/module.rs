@@ -48,8 +48,9 @@ const PAUSE_MS: u32 = 100;
 ///
 /// # Invariants
 ///
-/// It lies in the memory of the module, hence in the value that C drops when it unloads the module: no
-/// other can be initialised there in place by safe code.
+/// It lies in the memory of the module: in the value that C drops when it unloads the module, unless
+/// whoever made it has gone out of his way, by a `MaybeUninit`, to have it elsewhere in a static or never
+/// dropped.
 #[pin_data(PinnedDrop)]
 pub struct End {
     #[pin]

@@ -201,7 +201,8 @@ bool wg_skb_plain_gso(struct sk_buff *skb, bool *tcp, bool *accecn, u32 *size, i
 	bool v4;
 
 	if (skb->ip_summed != CHECKSUM_PARTIAL || skb->encapsulation || skb_csum_is_sctp(skb) ||
-	    shinfo->tx_flags & SKBTX_ANY_TSTAMP || skb_network_offset(skb))
+	    shinfo->tx_flags & SKBTX_ANY_TSTAMP || shinfo->gso_size == GSO_BY_FRAGS ||
+	    skb_network_offset(skb))
 		return false;
 	v4 = skb->protocol == htons(ETH_P_IP);
 	if (!v4 && skb->protocol != htons(ETH_P_IPV6))
@@ -357,16 +358,40 @@ void wg_skb_set_tcp_partial(struct sk_buff *skb, unsigned int offset)
 }
 
 /*
+ * Returns whether @skb, a GSO packet, is a consistent one of TCP: network cards are trusted to be
+ * told how many segments there are.
+ */
+static bool wg_skb_is_sound_tcp_gso(struct sk_buff *skb)
+{
+	const unsigned int segs = skb_shinfo(skb)->gso_segs;
+	unsigned int headers_len, payload;
+	int transport;
+	bool tcp, accecn;
+	u32 size;
+
+	if (!wg_skb_plain_gso(skb, &tcp, &accecn, &size, &transport) || !tcp ||
+	    skb_has_frag_list(skb) || transport + sizeof(struct tcphdr) > skb_headlen(skb))
+		return false;
+	headers_len = transport + __tcp_hdrlen((const struct tcphdr *)(skb->data + transport));
+	if (headers_len > skb_headlen(skb))
+		return false;
+	payload = skb->len - headers_len;
+	return payload > size && payload <= segs * size && payload + size > segs * size;
+}
+
+/*
  * Passes a packet that came in by the device of @napi to the stack, which relies on this: the
- * offset of the link-layer header is that of the data, as the device has none, and the part that
- * is yet to be checksummed lies within the packet.  GRO moves data out of packets, which clones
- * would not survive: cloned packets are not merged.  And it makes packets larger, which the
- * socket that they are charged to would not know: they are orphaned.
+ * offset of the link-layer header is that of the data, as the device has none, the part that is yet
+ * to be checksummed lies within the packet, and a GSO packet is one of TCP that says what it is.
+ * GRO moves data out of packets, which clones would not survive: cloned packets are not merged.
+ * And it makes packets larger, which the socket that they are charged to would not know: they are
+ * orphaned.
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
 	if (unlikely(!wg_skb_headers_fit(skb) ||
-		     (skb->ip_summed == CHECKSUM_PARTIAL && !wg_skb_csum_is_inside(skb)))) {
+		     (skb->ip_summed == CHECKSUM_PARTIAL && !wg_skb_csum_is_inside(skb)) ||
+		     (skb_is_gso(skb) && !wg_skb_is_sound_tcp_gso(skb)))) {
 		kfree_skb(skb);
 		return;
 	}

@@ -206,6 +206,13 @@ pub(super) unsafe extern "C" fn poll_callback<T: Operations>(
     let Some((index, instance)) = private.shared().napi().find(napi) else {
         return 0;
     };
+    // Before the device is registered, nobody may see packets of it: if registration fails, it is freed with
+    // references to it left.
+    if !private.shared().is_linked() {
+        // SAFETY: The instance is being polled by this very function.
+        unsafe { bindings::napi_complete_done(instance.as_raw(), 0) };
+        return 0;
+    }
 
     let napi = Napi {
         instance,

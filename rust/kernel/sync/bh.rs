@@ -23,7 +23,7 @@ pub struct Guard(NotThreadSafe);
 #[inline]
 pub fn disable() -> Guard {
     // SAFETY: May be called from any context but hard interrupts, in which code on top of this crate must
-    // not be run.
+    // not be run, nor with interrupts off.
     unsafe { bindings::local_bh_disable() };
     // INVARIANT: Bottom halves were just disabled.
     Guard(NotThreadSafe)

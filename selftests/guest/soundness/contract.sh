@@ -70,7 +70,7 @@ cable
 note 'objects, timers and packets'
 log_mark
 insmod "$MODULE"
-results 47
+results 49
 
 note 'packets on their way'
 at b ip link add elsewhere0 type contract

@@ -284,6 +284,17 @@ impl Operations for Contract {
                 packets::bundle(0),
                 packets::bundle(100),
                 packets::far_off(),
+                packets::verified_bundle(),
+                // Two segments of 60 and 40 bytes.
+                packets::large(60, 2, 140),
+                // One, three, none of two, so many; and of the two, not all that is more than one.
+                packets::large(60, 1, 140),
+                packets::large(60, 3, 140),
+                packets::large(100, 1, 140),
+                packets::large(101, 1, 140),
+                packets::large(1, 60_000, 140),
+                packets::large(60, 2, 100),
+                packets::large(60, 2, 40),
             ];
             for skb in packets.into_iter().flatten() {
                 napi.gro_receive(skb);

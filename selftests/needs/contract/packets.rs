@@ -129,6 +129,11 @@ fn protocols() -> Option<()> {
     }
     skb.set_protocol(IPV4);
     check("it is of that one", skb.plain_gso().is_some());
+    let by_fragments = usize::from(u16::MAX);
+    check(
+        "no size that means something else",
+        !segment(0)?.set_tcp_gso(by_fragments, 1, false),
+    );
     Some(())
 }
 
@@ -144,6 +149,18 @@ fn segment(number: u8) -> Option<NewSkBuff> {
     ];
     let whole = skb.put_data(&ip) && skb.put_data(&tcp) && skb.put_data(&[0; 100]);
     whole.then_some(skb)
+}
+
+/// Returns a segment that is said to stand for `count` of `size` bytes of payload each, and that was then cut
+/// to `len`.
+pub(crate) fn large(size: usize, count: u16, len: u32) -> Option<SkBuff> {
+    let mut skb = segment(9)?;
+    skb.set_tcp_gso(size, count, false).then_some(())?;
+    let mut skb: SkBuff = skb.into();
+    skb.scrub(false);
+    skb.set_tcp_partial(IP_LEN).then_some(())?;
+    skb.set_protocol(IPV4);
+    skb.trim(len).then_some(skb)
 }
 
 /// Returns segments that are merged, of which the first is charged to the socket that `original` is.
@@ -185,6 +202,10 @@ fn datagrams() -> Option<()> {
     check("not more datagrams", !skb.set_udp_gso(100, 3));
     check("no datagrams without a size", !skb.set_udp_gso(0, 2));
     check("not so many datagrams", !skb.set_udp_gso(1 << 16, 1 << 16));
+    check(
+        "no size that means something else",
+        !skb.set_udp_gso(usize::from(u16::MAX), 1),
+    );
     check("as many as there are", skb.set_udp_gso(100, 2));
     let mut full = SkBuff::alloc(HEADROOM, 0)?;
     while full.takes_pages() {
@@ -211,6 +232,13 @@ pub(crate) fn bundle(more: usize) -> Option<SkBuff> {
     skb.set_udp_gso(100, 2).then_some(())?;
     pages.give(&mut skb, 0, more).then_some(())?;
     Some(skb.into())
+}
+
+/// Returns the same, with checksums that are said to be right.
+pub(crate) fn verified_bundle() -> Option<SkBuff> {
+    let mut skb = bundle(0)?;
+    skb.mark_checksum_verified();
+    Some(skb)
 }
 
 /// Returns a packet the checksum of which is yet to be computed, and that was then cut to `len`.

@@ -120,6 +120,12 @@ impl Shared {
         self.dev.store(dev, Release);
     }
 
+    /// Returns whether the device is registered.
+    #[inline]
+    pub(in crate::net) fn is_linked(&self) -> bool {
+        !self.dev.load(Relaxed).is_null()
+    }
+
     /// Revokes the links, and remembers a name. Returns whether they led to a device.
     pub(super) fn unlink(&self, name: Name) -> bool {
         for (half, word) in self.name.iter().zip(name.to_words()) {

@@ -164,7 +164,8 @@ impl NewSkBuff {
         };
         let most = u32::from(size).checked_mul(u32::from(count));
         let rest = most.and_then(|most| most.checked_sub(self.len()));
-        if size == 0
+        // The last one is `GSO_BY_FRAGS`.
+        if matches!(size, 0 | u16::MAX)
             || count == 0
             || rest.is_none_or(|rest| rest >= u32::from(size))
             || self.headroom() < UDP_HEADER_LEN
@@ -189,8 +190,9 @@ impl NewSkBuff {
             None => return false,
         };
         let size = match u16::try_from(size) {
-            Ok(size @ 1..) => size,
-            _ => return false,
+            // The last one is `GSO_BY_FRAGS`.
+            Ok(0 | u16::MAX) | Err(_) => return false,
+            Ok(size) => size,
         };
         // SAFETY: By the type invariants, the buffer is valid and has no clones.
         unsafe { bindings::wg_skb_set_tcp_gso(self.as_raw(), v6, accurate_ecn, size, count) };
