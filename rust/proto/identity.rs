@@ -75,7 +75,7 @@ impl Identity {
 }
 
 /// Returns the public key of a private one, or `None` if that is all zero.
-pub fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
+fn public_key<S: Suite>(private: &[u8; 32]) -> Option<[u8; 32]> {
     let mut public = [0; 32];
 
     if S::eq(private, &[0; 32]) || !S::x25519_public(&mut public, private) {

@@ -16,6 +16,7 @@ use crate::{
         Kernel, //
     },
     device::Device,
+    doorkeeper::Doorkeeper,
     peer::Peer, //
 };
 use kernel::{
@@ -369,19 +370,23 @@ impl Device {
             return Ok(());
         }
 
-        // Before the key pair is ours, no peer may have its public key.
-        if let Some(public_key) = identity::public_key::<Kernel>(private_key) {
-            if let Some(peer) = self.find_peer(&public_key) {
+        // Initialised in place, so that no copy of the key is left elsewhere.
+        let mut new = UniqueArc::new(identity::Identity::zero(), GFP_KERNEL)?;
+        let new = match new.initialize::<Kernel>(private_key) {
+            Some(()) => {
+                let doorkeeper = Doorkeeper::new(&new)?;
+                Some((Identity::from(new), doorkeeper))
+            }
+            None => None,
+        };
+        // Nothing can fail any more. Before the key pair is ours, no peer may have its public key.
+        if let Some((identity, _)) = &new {
+            if let Some(peer) = self.find_peer(identity.public()) {
                 self.remove_peer(config, &peer);
             }
         }
-
-        // Initialised in place, so that no copy of the key is left elsewhere.
-        let mut new = UniqueArc::new(identity::Identity::zero(), GFP_KERNEL)?;
-        let exists = new.initialize::<Kernel>(private_key).is_some();
-        let new = exists.then(|| Identity::from(new));
         let send_staged = old.is_none() && new.is_some() && self.is_running();
-        self.set_identity(new)?;
+        self.set_identity(new);
         for peer in config.peers() {
             peer.change_identity();
             if send_staged {

@@ -204,17 +204,12 @@ impl Device {
         self.identity.lock().clone()
     }
 
-    /// Sets our static identity.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if there is no memory for it. Setting none takes no memory.
-    pub(crate) fn set_identity(&self, new: Option<Identity>) -> Result {
-        let doorkeeper = new.as_ref().map(Doorkeeper::new).transpose()?;
-        let old = core::mem::replace(&mut *self.identity.lock(), new);
+    /// Sets our static identity, and what checks the first MAC of messages to it.
+    pub(crate) fn set_identity(&self, new: Option<(Identity, RcuArc<Doorkeeper>)>) {
+        let (identity, doorkeeper) = new.unzip();
+        let old = core::mem::replace(&mut *self.identity.lock(), identity);
         drop(old);
         drop(self.doorkeeper.swap(doorkeeper));
-        Ok(())
     }
 
     /// Returns the mark of outgoing packets.

@@ -2,9 +2,11 @@
 
 //! Drops messages of senders that do not know our public key, before anything is allocated for them.
 
-use crate::crypto::Identity;
 use wg_kernel::prelude::*;
-use wg_proto::mac::FirstMac;
+use wg_proto::{
+    identity::Identity,
+    mac::FirstMac, //
+};
 
 /// Turns away senders that do not know our public key. Part of our static identity, and replaced with it.
 pub(crate) struct Doorkeeper(FirstMac);
