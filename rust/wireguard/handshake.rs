@@ -299,7 +299,6 @@ impl Peer {
         let indices = &this.device().indices;
         let mut keying = this.keying.lock();
         this.may_have_keys(epoch).then_some(())?;
-        this.note_handshake_sent(&keying);
         let Active { handshake, cookies } = keying.active()?;
         let old = handshake.local_index();
         let index = indices.insert(this).ok();
@@ -320,6 +319,8 @@ impl Peer {
             return None;
         }
         cookies.add_macs::<Kernel>(&mut bytes, time::boottime_coarse_ns());
+        // Not if the initiation is void by now: what has made it so lets the next packet begin a handshake.
+        this.note_handshake_sent(&keying);
         Some(bytes)
     }
 }
