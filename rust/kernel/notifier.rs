@@ -20,25 +20,23 @@ use kernel::{
 };
 use wg_bindings as bindings;
 
-/// The two ways to sleep. One may be started, and fail, while the other is being prepared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    /// Suspend: memory stays as it is.
-    Suspend,
-    /// Hibernation: memory is written to an image.
-    Hibernation,
-}
+/// Whether suspending is a part of normal operation, in which case nobody is told of it.
+pub(crate) const OFTEN: bool = cfg!(CONFIG_PM_AUTOSLEEP) || cfg!(CONFIG_PM_USERSPACE_AUTOSLEEP);
 
 /// Notifications of power management.
 pub trait PmNotifier: 'static {
     /// Called in process context before the machine is suspended or hibernates.
     ///
+    /// Nothing is frozen yet, and file systems are synced after this: what they need for that must go on.
+    /// [`Operations::freeze`](crate::net::netdevice::Operations::freeze) comes later.
+    ///
     /// Neither is ever called where suspending is a part of normal operation, that is, if the kernel has
     /// `CONFIG_PM_AUTOSLEEP` or `CONFIG_PM_USERSPACE_AUTOSLEEP`.
-    fn prepare(rest: Rest);
+    fn prepare();
 
-    /// Called in process context when that is over, or has failed.
-    fn finish(rest: Rest);
+    /// Called in process context when that is over, or has failed. A suspend may come and go while a
+    /// hibernation is being prepared.
+    fn finish();
 }
 
 /// Notifications of virtual machines.
@@ -104,13 +102,10 @@ impl<T: PmNotifier> PmRegistration<T> {
         const POST_HIBERNATION: c_ulong = bindings::PM_POST_HIBERNATION as c_ulong;
         const POST_SUSPEND: c_ulong = bindings::PM_POST_SUSPEND as c_ulong;
 
-        let often = cfg!(CONFIG_PM_AUTOSLEEP) || cfg!(CONFIG_PM_USERSPACE_AUTOSLEEP);
         match action {
-            _ if often => (),
-            HIBERNATION_PREPARE => T::prepare(Rest::Hibernation),
-            SUSPEND_PREPARE => T::prepare(Rest::Suspend),
-            POST_HIBERNATION => T::finish(Rest::Hibernation),
-            POST_SUSPEND => T::finish(Rest::Suspend),
+            _ if OFTEN => (),
+            HIBERNATION_PREPARE | SUSPEND_PREPARE => T::prepare(),
+            POST_HIBERNATION | POST_SUSPEND => T::finish(),
             _ => (),
         }
         0

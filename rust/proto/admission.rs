@@ -41,9 +41,7 @@ pub trait Host {
     fn is_under_load(&mut self) -> bool;
 
     /// Copies the cookie checker, its secret [not too old](Checker::refresh), to `copy`.
-    ///
-    /// Returns whether there is one.
-    fn copy_checker(&mut self, copy: &mut Checker) -> bool;
+    fn copy_checker(&mut self, copy: &mut Checker);
 
     /// Returns whether the source may have another message processed now.
     fn allows(&mut self) -> bool;
@@ -90,7 +88,8 @@ pub fn admit<S: Suite>(
 
     let mut checker = Checker::new();
 
-    if !host.copy_checker(&mut checker) {
+    host.copy_checker(&mut checker);
+    if !checker.has_secret() {
         return Admission::Refuse;
     }
     if checker.check_mac2::<S>(message, source) {

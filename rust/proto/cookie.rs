@@ -101,6 +101,11 @@ impl Checker {
         }
     }
 
+    /// Returns whether there is a secret. Without one, everybody could make cookies.
+    pub(crate) fn has_secret(&self) -> bool {
+        self.born_ns.is_some()
+    }
+
     /// Forgets the secret, which invalidates all cookies.
     pub fn forget(&mut self) {
         self.secret.wipe();

@@ -11,7 +11,6 @@ use crate::{
 };
 use kernel::rbtree::RBTreeNodeReservation;
 use wg_kernel::{
-    notifier::Rest,
     prelude::*,
     timer::{
         Expire,
@@ -21,12 +20,6 @@ use wg_kernel::{
 
 /// The one instance, while the module is loaded.
 static GLOBALS: Slot<Globals> = Slot::empty();
-
-/// Whether the machine is about to be suspended.
-static SUSPENDING: Atomic<bool> = Atomic::new(false);
-
-/// Whether it is about to hibernate.
-static HIBERNATING: Atomic<bool> = Atomic::new(false);
 
 /// What all devices share.
 #[pin_data]
@@ -119,20 +112,6 @@ impl Expire<1> for Globals {
         if let Some(delay) = this.limiter.sweep(time::boottime_coarse_ns()) {
             this.timers.arm(0, delay);
         }
-    }
-}
-
-/// Returns whether the machine is about to suspend or hibernate: no keys may be made any more, lest they end
-/// up in its image.
-pub(crate) fn is_suspending() -> bool {
-    SUSPENDING.load(Relaxed) || HIBERNATING.load(Relaxed)
-}
-
-/// Sets whether the machine is about to suspend or to hibernate.
-pub(crate) fn set_suspending(rest: Rest, suspending: bool) {
-    match rest {
-        Rest::Suspend => SUSPENDING.store(suspending, Relaxed),
-        Rest::Hibernation => HIBERNATING.store(suspending, Relaxed),
     }
 }
 

@@ -6,10 +6,7 @@
 use super::Device;
 use crate::{
     control,
-    globals::{
-        self,
-        Globals, //
-    },
+    globals::Globals,
     peer::Peer, //
 };
 use wg_kernel::{
@@ -22,7 +19,6 @@ use wg_kernel::{
     },
     notifier::{
         PmNotifier,
-        Rest,
         VmForkNotifier, //
     },
     prelude::*, //
@@ -40,6 +36,9 @@ const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_
 
 /// The kind of interface that this module creates.
 pub(crate) struct WireGuard;
+
+/// Whether keys were wiped since processes were frozen.
+static WIPED: Atomic<bool> = Atomic::new(false);
 
 /// The rtnetlink operations, by which our interfaces are recognised.
 static LINK_OPS: netdevice::LinkOps<WireGuard> = netdevice::LinkOps::new();
@@ -115,6 +114,17 @@ impl netdevice::Operations for WireGuard {
         data.poll(instance, napi, budget)
     }
 
+    fn freeze() {
+        // New sessions may have been needed for file systems to be synced. Now nothing can make keys any more.
+        if !WIPED.xchg(true, Full) {
+            wipe_all_keys();
+        }
+    }
+
+    fn thaw() {
+        WIPED.store(false, Relaxed);
+    }
+
     fn destruct(data: Arc<Device>) {
         // As long as it has sockets or routes in the transport namespace, the exit of that must find it.
         data.close_sockets();
@@ -123,8 +133,7 @@ impl netdevice::Operations for WireGuard {
         if let Some(globals) = Globals::get() {
             globals.remove_device(&data);
         }
-        // Setting none cannot fail.
-        let _ = data.set_identity(None);
+        data.set_identity(None);
         pr_debug!("{}: Interface destroyed\n", data.name());
     }
 }
@@ -157,26 +166,26 @@ impl PernetOperations for WireGuard {
     }
 }
 
+/// Wipes the keys of all sessions and handshakes, and all other secrets that can be made again.
+fn wipe_all_keys() {
+    Globals::for_each_device(|device| {
+        let config = device.config.lock();
+        config.peers().for_each(|peer| peer.forget_keys());
+        drop(config);
+        device.cookies.lock().forget();
+    });
+    // First for the entries of the index table, then for the sessions, which they refer to.
+    rcu::rcu_barrier();
+    rcu::rcu_barrier();
+}
+
 impl PmNotifier for WireGuard {
-    fn prepare(rest: Rest) {
-        globals::set_suspending(rest, true);
-        Globals::for_each_device(|device| {
-            let config = device.config.lock();
-            config.peers().for_each(|peer| peer.forget_keys());
-            drop(config);
-            device.cookies.lock().forget();
-        });
-        // First for the entries of the index table, then for the sessions, which they refer to.
-        rcu::rcu_barrier();
-        rcu::rcu_barrier();
+    fn prepare() {
+        wipe_all_keys();
     }
 
-    fn finish(rest: Rest) {
-        globals::set_suspending(rest, false);
-        if globals::is_suspending() {
-            return;
-        }
-        // Packets that wait for a session could not begin a handshake.
+    fn finish() {
+        // Packets that wait for a session, the handshake for which was wiped.
         Globals::for_each_device(|device| {
             let config = device.config.lock();
             if device.is_running() {

@@ -6,7 +6,6 @@
 use super::Peer;
 use crate::{
     device::Epoch,
-    globals,
     keying::{
         Active,
         Keying, //
@@ -27,12 +26,12 @@ impl Peer {
     }
 
     /// Returns whether keys may be made on behalf of the peer, by what began in `epoch`: it was not
-    /// removed, the interface did not go down since, and the machine is not about to be suspended.
+    /// removed, and the interface did not go down since.
     ///
     /// To be called with the peer's keying locked. The task that changes that takes the lock afterwards, to
     /// wipe the handshake, and then wipes the sessions.
     pub(crate) fn may_have_keys(&self, epoch: Epoch) -> bool {
-        !self.is_dead() && self.device().is_in(epoch) && !globals::is_suspending()
+        !self.is_dead() && self.device().is_in(epoch)
     }
 
     /// Abandons the handshake in progress.

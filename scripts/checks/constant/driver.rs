@@ -86,9 +86,8 @@ impl Host for Loaded<'_> {
         true
     }
 
-    fn copy_checker(&mut self, copy: &mut Checker) -> bool {
+    fn copy_checker(&mut self, copy: &mut Checker) {
         copy.refresh(|secret| *secret = *self.0, 1);
-        true
     }
 
     fn allows(&mut self) -> bool {

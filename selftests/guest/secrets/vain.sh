@@ -109,19 +109,4 @@ is 'EV-2 a suspend that is refused early: with the same session' "$(handshake)" 
 rmmod pm-notifier-error-inject
 modprobe pm-notifier-error-inject
 
-# In a hibernation that goes on. The in-tree driver makes sessions in either.
-if [[ $DRIVER == rust ]]; then
-	refuse -16
-	echo 0 > "$INJECT/PM_HIBERNATION_PREPARE/error"
-	exec {snapshot}< /dev/snapshot
-	refuses 'EV-2 a suspend is refused in a hibernation' '*busy*' suspend
-	log_mark
-	at a bash -c 'echo -n waits > /dev/udp/192.168.241.2/9'
-	sleep 2
-	is 'EV-2 in a hibernation, a suspend that is over lets no session begin' \
-		"$(log | grep -cE 'wg0: (Keypair [0-9]+ created|Sending handshake initiation)')" 0
-	exec {snapshot}<&-
-	check 'EV-2 one begins when both are over' eventually newer
-fi
-
 finish

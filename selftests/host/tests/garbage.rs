@@ -116,9 +116,8 @@ impl Host for Door {
         true
     }
 
-    fn copy_checker(&mut self, copy: &mut Checker) -> bool {
+    fn copy_checker(&mut self, copy: &mut Checker) {
         copy.copy_from(&self.0);
-        true
     }
 
     fn allows(&mut self) -> bool {

@@ -32,8 +32,7 @@ use wg_kernel::{
     },
     notifier::{
         PmNotifier,
-        PmRegistration,
-        Rest, //
+        PmRegistration, //
     },
     rcu_object,
     sync::rcu::{
@@ -105,8 +104,8 @@ impl Object {
 struct Sleeper;
 
 impl PmNotifier for Sleeper {
-    fn prepare(_: Rest) {}
-    fn finish(_: Rest) {}
+    fn prepare() {}
+    fn finish() {}
 }
 
 impl PernetOperations for Sleeper {

@@ -85,6 +85,17 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// anymore.
     fn unregistered(_data: &Arc<Self::Data>, _rtnl: &rtnetlink::Guard) {}
 
+    /// Called in process context when the machine is about to sleep, or to be copied to an image: processes
+    /// are frozen, and so are the workqueues that are [`Freezable`](crate::workqueue::Flag::Freezable).
+    ///
+    /// Called once for each device, and maybe for several of them at once; never where suspending is a part of
+    /// normal operation, as [`PmNotifier::prepare`](crate::notifier::PmNotifier::prepare). No memory is
+    /// to be had.
+    fn freeze() {}
+
+    /// Called for each device when that is over, or has failed, before anything is thawed.
+    fn thaw() {}
+
     /// Called when the device is gone: in process context, without RTNL, and once for each device
     /// that was ever visible.
     ///

@@ -17,7 +17,8 @@ use crate::{
         namespace::Net,
         napi::poll_callback,
         skbuff::OutgoingSkBuff, //
-    }, //
+    },
+    notifier::OFTEN, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -200,11 +201,46 @@ impl<T: Operations> Adapter<T> {
         core::ptr::from_ref(Self::NETDEV_OPS).cast()
     }
 
+    /// `device_type::pm` of the device.
+    const PM: bindings::dev_pm_ops = bindings::dev_pm_ops {
+        suspend: Some(Self::freeze_callback),
+        freeze: Some(Self::freeze_callback),
+        resume: Some(Self::thaw_callback),
+        thaw: Some(Self::thaw_callback),
+        restore: Some(Self::thaw_callback),
+        ..pin_init::zeroed()
+    };
+
     /// `device::type` of the device.
     pub(super) const DEVICE_TYPE: bindings::device_type = bindings::device_type {
         name: as_char_ptr_in_const_context(T::KIND),
+        pm: match OFTEN {
+            true => core::ptr::null(),
+            false => &Self::PM,
+        },
         ..pin_init::zeroed()
     };
+
+    /// `dev_pm_ops::suspend` and `dev_pm_ops::freeze`.
+    ///
+    /// # Safety
+    ///
+    /// To be called where one may sleep; there is nothing to know of the device, which may be gone for the
+    /// driver already.
+    unsafe extern "C" fn freeze_callback(_dev: *mut bindings::device) -> c_int {
+        T::freeze();
+        0
+    }
+
+    /// `dev_pm_ops::resume`, `dev_pm_ops::thaw` and `dev_pm_ops::restore`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Adapter::freeze_callback`].
+    unsafe extern "C" fn thaw_callback(_dev: *mut bindings::device) -> c_int {
+        T::thaw();
+        0
+    }
 
     /// `rtnl_link_ops::setup`.
     ///

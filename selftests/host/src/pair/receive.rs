@@ -275,13 +275,12 @@ impl Host for Arrival<'_> {
             .is_high(self.device.queued, self.device.now)
     }
 
-    fn copy_checker(&mut self, copy: &mut Checker) -> bool {
+    fn copy_checker(&mut self, copy: &mut Checker) {
         let random = &mut self.device.random;
         let checker = &mut self.device.checker;
 
         checker.refresh(|secret| *secret = random.bytes(), self.device.now);
         copy.copy_from(checker);
-        true
     }
 
     fn allows(&mut self) -> bool {
