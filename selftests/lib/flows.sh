@@ -37,3 +37,44 @@ copy() {
 	wait "$job"
 	cmp "$TMP/${4:-2M}" "$TMP/copy"
 }
+
+# bulk_begin [FILE]: TCP both ways between a and b, as fast as it goes, through a tunnel that may come and
+# go; it has begun to move. Sets `bulk`, who sends. It is over when FILE is gone, or with bulk_end.
+# shellcheck disable=SC2154
+bulk_begin() {
+	bulk_before=("$(stats a rx_bytes)" "$(stats b rx_bytes)")
+	spawn a python3 "$LIB/bulk.py" 192.168.241.1 192.168.241.2 "$@" > "$TMP/bulk-a"
+	bulk=("$job")
+	spawn b python3 "$LIB/bulk.py" 192.168.241.2 192.168.241.1 "$@" > "$TMP/bulk-b"
+	bulk+=("$job")
+	eventually bulk_moves
+	read -ra bulk_before <<< "$(bulk_below)"
+}
+
+bulk_moves() {
+	(($(stats a rx_bytes) > bulk_before[0] + 1000000 && $(stats b rx_bytes) > bulk_before[1] + 1000000))
+}
+
+# bulk_below: what a has sent, in messages of the tunnel and as packets below it.
+bulk_below() {
+	echo "$(stats a tx_packets) $(sysfs a eth0/statistics/tx_packets)"
+}
+
+# bulk_end: ends it, and says how many bytes have arrived at either end, the fewer.
+bulk_end() {
+	local one
+	for one in "${bulk[@]}"; do
+		stop "$one"
+	done
+	bulk=()
+	note "bulk: $(cat "$TMP/bulk-a" "$TMP/bulk-b" | sort -n | head -n 1) bytes at least each way"
+}
+
+# bulk_large WHAT: of our driver, large packets have left since bulk_begin, as eth0 counts them.
+bulk_large() {
+	local passed
+	read -ra passed <<< "$(bulk_below)"
+	passed=($((passed[0] - bulk_before[0])) $((passed[1] - bulk_before[1])))
+	note "$1: ${passed[0]} messages in ${passed[1]} packets"
+	[[ $DRIVER != rust ]] || holds "$1: there was bulk" "${passed[1]} + 500 < ${passed[0]}"
+}

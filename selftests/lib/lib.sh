@@ -210,6 +210,22 @@ ns_del() {
 	done
 }
 
+# ns_ends WHAT NAME...: deletes namespaces, and checks that they end: a socket keeps its own as long as a
+# packet is left that it has sent.
+ns_ends() {
+	local what=$1 name
+	shift
+	ns witness
+	for name; do
+		ip -n "$RUN-witness" netns set "$RUN-$name" auto
+	done
+	ns_del "$@"
+	known() {
+		ip -n "$RUN-witness" netns list-id
+	}
+	check "$what" becomes '' known
+}
+
 # at NAME COMMAND...: runs a command in a namespace.
 at() {
 	local name=$1

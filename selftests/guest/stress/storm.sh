@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Everything at once: dumps that are resumed when their peers are gone, keys and peers that change
-# under a flood of packets, sessions made and lost on both sides at the same time, devices and
-# namespaces that come and go.  What must hold is that the kernel has nothing to complain about,
-# and that a tunnel works when it is over.  WG_STORM is how many seconds each of them lasts.
+# under a flood of packets, small ones and bulk, sessions made and lost on both sides at the same time,
+# devices and namespaces that come and go.  What must hold is that the kernel has nothing to complain
+# about, that no packet is left of those under way, and that a tunnel works when it is over.  WG_STORM is
+# how many seconds each of them lasts.
 #
 # kernels: uml debug debug-smp
 # timeout: 400
 # slow: debug-smp
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
+. "$LIB/flows.sh"
 
 seconds=${WG_STORM:-4}
 
@@ -54,6 +56,10 @@ calm() {
 # works WHAT: the tunnel is as it was, and carries echoes both ways.
 works() {
 	calm
+	if [[ ${bulk[*]-} ]]; then
+		bulk_large "$1"
+		bulk_end
+	fi
 	repair
 	check "$1: the tunnel works" reaches a 192.168.241.2
 	check "$1: both ways" reaches b fd00::1
@@ -149,6 +155,7 @@ spaces() {
 all() {
 	note "$1: keys change under a flood"
 	tunnel
+	bulk_begin
 	flood a 192.168.241.2
 	flood b fd00::1
 	again keys
@@ -156,6 +163,7 @@ all() {
 	works "$1: keys"
 
 	note "$1: peers are removed under a flood"
+	bulk_begin
 	flood a 192.168.241.2
 	flood b fd00::1
 	again peers
@@ -165,6 +173,7 @@ all() {
 	note "$1: both sides up and down, each greeting at once"
 	at a wg set wg0 peer "$PUB_B" persistent-keepalive 1
 	at b wg set wg0 peer "$PUB_A" persistent-keepalive 1
+	bulk_begin
 	flood a 192.168.241.2
 	again ups a
 	again ups b
@@ -172,6 +181,7 @@ all() {
 	works "$1: up and down"
 
 	note "$1: sockets are replaced under a flood"
+	bulk_begin
 	flood a 192.168.241.2
 	flood b 192.168.241.1
 	again sockets
@@ -183,6 +193,7 @@ all() {
 	works "$1: dumps"
 
 	note "$1: devices and namespaces come and go"
+	bulk_begin
 	flood a 192.168.241.2
 	again devices
 	again devices
@@ -219,5 +230,7 @@ for kind in "${kinds[@]}"; do
 	module_load $kind
 	all "${kind:-default}"
 done
+nonces_least=$HANDSHAKES
+ns_ends 'no packet is left anywhere' a b
 
 finish
