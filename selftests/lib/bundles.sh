@@ -101,6 +101,18 @@ in_large() {
 	fi
 }
 
+# takes_none WHAT DEVICE ADDRESS [SIZE]: the tunnel goes by a's DEVICE to b's ADDRESS. Nothing about the
+# device but its kind speaks against large packets.
+takes_none() {
+	at a tc qdisc replace dev "$2" root noqueue
+	like "$1: it offers segmentation" "$(at a ethtool -k "$2" | grep tx-udp-segmentation)" '*: on*'
+	at a wg set wg0 peer "$PUB_B" endpoint "$3:51822"
+	check "$1: the tunnel" reaches a 192.168.241.2
+	counted "$1" 192.168.241.2 a "${4-2M}"
+	each_alone "$1"
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+}
+
 # counter NAME TABLE COUNTER: packets that a rule has counted, in family inet or netdev.
 counter() {
 	at "$1" nft list counter "$2" t "$3" | sed -n 's/.*packets \([0-9]*\).*/\1/p'

@@ -6,7 +6,7 @@
 # sends: datagrams of one message each. Where nothing of that is, ours may send large packets.
 #
 # kernels: stock uml debug
-# timeout: 240
+# timeout: 360
 # slow: debug stock/c stock-7.2
 
 # shellcheck source-path=SCRIPTDIR
@@ -88,6 +88,43 @@ each_alone 'little segmentation below'
 at a ip link set eth0 gso_ipv4_max_size 65536
 counted 'segmentation below again' 192.168.241.2
 in_large 'segmentation below again'
+# packets_of_40 WHAT large|alone: ten large packets of UDP, each of which becomes forty messages of 1072 bytes,
+# 42880 in all; with headers of IPv4 and of Ethernet, with a tag, 42926.
+packets_of_40() {
+	counting
+	gso 192.168.241.2 9 10
+	count
+	holds "$1: all are sent" "$messages >= 400"
+	if [[ $2 == large ]]; then
+		in_large "$1"
+	else
+		each_alone "$1"
+	fi
+}
+packets_of_40 'no limit' large
+at a ip link set eth0 gso_max_segs 39
+packets_of_40 'one segment too many' alone
+at a ip link set eth0 gso_max_segs 40
+packets_of_40 'as many segments as may be' large
+at a ip link set eth0 gso_max_segs 65535
+at a ip link set eth0 gso_ipv4_max_size 42926
+packets_of_40 'one byte too many' alone
+at a ip link set eth0 gso_ipv4_max_size 42927
+packets_of_40 'as many bytes as may be' large
+# The other limit is that for IPv6, and sets this one if it is that small.
+at a ip link set eth0 gso_max_size 42946
+at a ip link set eth0 gso_ipv4_max_size 65536
+packets_of_40 'the limit for IPv6' large
+at a wg set wg0 peer "$PUB_B" endpoint '[fd00:aa::2]:51822'
+check 'by IPv6: the tunnel' reaches a 192.168.241.2
+packets_of_40 'one byte too many by IPv6' alone
+at a ip link set eth0 gso_max_size 42947
+packets_of_40 'as many bytes as may be by IPv6' large
+at a ip link set eth0 gso_max_size 65536
+at a ip link set eth0 gso_ipv4_max_size 1500
+packets_of_40 'the limit for IPv4, by IPv6' large
+at a ip link set eth0 gso_ipv4_max_size 65536
+at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
 
 # Somebody who looks at single datagrams, at each place where that is possible.
 for place in 'output' 'postrouting'; do
@@ -132,6 +169,16 @@ counted 'traffic control' 192.168.241.2
 each_alone 'traffic control'
 polices_none 'traffic control' eth0 10.0.0.2
 at a tc qdisc del dev eth0 clsact
+# A program without a qdisc.
+spawn a python3 "$HERE/tcx.py" eth0 > "$TMP/tcx"
+# shellcheck disable=SC2154 # spawn sets it
+program=$job
+eventually grep -q attached "$TMP/tcx"
+counted 'a program of BPF' 192.168.241.2
+each_alone 'a program of BPF'
+stop "$program"
+counted 'no program any more' 192.168.241.2
+in_large 'no program any more'
 
 # Queues.
 at a tc qdisc add dev eth0 root fq_codel

@@ -91,11 +91,67 @@ on() {
 	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
 }
 
+# Devices of which it is not known where they lead. The messages fit them.
+for name in a b; do
+	at "$name" ip link set eth0 mtu 1600
+done
+# tunnelled KIND NUMBER OPTION...: a device of the kind at both ends, which IP carries.
+tunnelled() {
+	local kind=$1 name
+	at a ip link add upper type "$kind" local 10.0.0.1 remote 10.0.0.2 "${@:3}"
+	at b ip link add upper type "$kind" local 10.0.0.2 remote 10.0.0.1 "${@:3}"
+	for name in a b; do
+		at "$name" ip link set upper mtu 1500 up
+	done
+	addr a upper "10.0.$2.1/24"
+	addr b upper "10.0.$2.2/24"
+	takes_none "$kind" upper "10.0.$2.2"
+	for name in a b; do
+		at "$name" ip link del upper
+	done
+}
+tunnelled vxlan 11 id 5 dstport 4789
+tunnelled gretap 12
+for name in a b; do
+	at "$name" ip link set eth0 mtu 1500
+done
+python3 "$HERE/relay.py" "/run/netns/$RUN-a" "/run/netns/$RUN-b" upper > "$TMP/relay" &
+relay=$!
+eventually grep -q ready "$TMP/relay"
+for name in a b; do
+	at "$name" ip link set upper up
+done
+addr a upper 10.0.13.1/24
+addr b upper 10.0.13.2/24
+takes_none 'a tap' upper 10.0.13.2
+stop "$relay"
+# By a VRF, whose device looks for a route of its own, and by a device that is in it.
+at a ip link add upper type vrf table 200
+at a ip link set upper up
+veth a eth2 b eth2
+at a ip link set eth2 master upper
+addr a eth2 10.0.14.1/24
+addr b eth2 10.0.14.2/24
+sysctl_set a ipv4/udp_l3mdev_accept 1
+at a ip route add 10.0.14.0/24 dev upper
+takes_none 'a VRF' upper 10.0.14.2
+at a ip route del 10.0.14.0/24 dev upper
+at a ip route add 10.0.14.0/24 dev eth2
+takes_none 'a device in a VRF' eth2 10.0.14.2
+at a ip link del upper
+at a wg set wg0 peer "$PUB_B" endpoint 10.0.14.2:51822
+check 'in no VRF: the tunnel' reaches a 192.168.241.2
+counted 'in no VRF' 192.168.241.2
+in_large 'in no VRF'
+at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+at a ip link del eth2
+
 # Devices upon others.
 at a ip link add upper link eth0 type macvlan mode bridge
 at a ip link set upper up
 addr a upper 10.0.6.1/24
 addr b eth0 10.0.6.2/24
+takes_none 'macvlan' upper 10.0.6.2
 on eth0 10.0.6.2 'macvlan'
 at a ip link del upper
 veth a eth1 b eth1
