@@ -3,6 +3,8 @@
 """Numbered datagrams, which say whether any of them overtook another.
 
 send ADDRESS PORT SECONDS CPU   from this CPU, in storms with calms between them
+ask ADDRESS PORT SECONDS CPU    the same, but never so many ahead of the receiver that any queue would be
+                                full; how many
 receive ADDRESS PORT            until it is killed; then of all flows: datagrams, overtaken ones
 helped                          how often the threads of workqueues have run
 """
@@ -16,8 +18,13 @@ import sys
 import time
 
 SOL_UDP, UDP_SEGMENT = 17, 103
+SO_RCVBUFFORCE = 33
 SIZE, COUNT = 1200, 50
-NUMBER = struct.Struct("<Q")
+# The number, and whether the receiver is to say now and then how many it has.
+NUMBER = struct.Struct("<Q?")
+TOLD = struct.Struct("<Q")
+# How often it does, how many may be under way, and for how many seconds none comes if some are lost.
+TELL, WINDOW, LOST = 8, 200, 1
 
 
 def datagram_socket(address):
@@ -28,31 +35,41 @@ def datagram_socket(address):
 class Flow:
     """Datagrams with ascending numbers, alone or many in one."""
 
-    def __init__(self, address, port):
+    def __init__(self, address, port, ask=False):
         self.socket = datagram_socket(address)
         self.socket.connect((address, port))
-        self.next = 0
+        self.socket.settimeout(LOST)
+        self.next, self.ask, self.told = 0, ask, 0
         self.bundle = bytearray(SIZE * COUNT)
         self.segments = [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", SIZE))]
 
     def one(self, size):
-        self.socket.send(NUMBER.pack(self.next).ljust(size, b"\0"))
+        self.socket.send(NUMBER.pack(self.next, self.ask).ljust(size, b"\0"))
         self.next += 1
 
     def many(self):
         for place in range(0, SIZE * COUNT, SIZE):
-            NUMBER.pack_into(self.bundle, place, self.next)
+            NUMBER.pack_into(self.bundle, place, self.next, self.ask)
             self.next += 1
         self.socket.sendmsg([self.bundle], self.segments)
 
+    def wait(self):
+        """Until there are few enough under way, if that is asked for. Returns whether it is so."""
+        try:
+            while self.ask and self.next - self.told > WINDOW:
+                (self.told,) = TOLD.unpack(self.socket.recv(TOLD.size))
+        except TimeoutError:
+            return False
+        return True
 
-def send(address, port, seconds, cpu):
+
+def send(address, port, seconds, cpu, ask=False):
     os.sched_setaffinity(0, [int(cpu)])
-    flow = Flow(address, int(port))
+    flow = Flow(address, int(port), ask)
     end = time.monotonic() + float(seconds)
-    while time.monotonic() < end:
+    while time.monotonic() < end and flow.wait():
         storm = time.monotonic() + 0.3
-        while time.monotonic() < storm:
+        while time.monotonic() < storm and flow.wait():
             flow.many()
             # A packet that one CPU could see to on the spot, behind what others are busy with.
             flow.one(64)
@@ -61,11 +78,16 @@ def send(address, port, seconds, cpu):
         while time.monotonic() < calm:
             flow.one(300)
             time.sleep(0.002)
+    print(flow.next)
+
+
+def ask(*arguments):
+    send(*arguments, ask=True)
 
 
 def receive(address, port):
     sock = datagram_socket(address)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
     sock.bind((address, int(port)))
     flows = {}
 
@@ -80,9 +102,11 @@ def receive(address, port):
     buffer = bytearray(2048)
     while True:
         _, source = sock.recvfrom_into(buffer)
-        (number,) = NUMBER.unpack_from(buffer)
+        number, asked = NUMBER.unpack_from(buffer)
         last, count, late = flows.get(source, (-1, 0, 0))
         flows[source] = (max(last, number), count + 1, late + (number < last))
+        if asked and count % TELL == 0:
+            sock.sendto(TOLD.pack(count + 1), source)
 
 
 def helped():
@@ -101,4 +125,4 @@ def helped():
 
 
 if __name__ == "__main__":
-    {"send": send, "receive": receive, "helped": helped}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "ask": ask, "receive": receive, "helped": helped}[sys.argv[1]](*sys.argv[2:])

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The packets of a flow stay in order, whoever works on them: this CPU, another one, or now this
-# and now another, as the load comes and goes.
+# The packets of a flow stay in order, and none is lost of what every queue has room for, whoever works
+# on them: this CPU, another one, or now this and now another, as the load comes and goes.
 #
 # kernels: uml debug
 # excuse: no
@@ -40,13 +40,13 @@ receive_end() {
 	stop "$receiver"
 }
 
-# datagrams WHAT ADDRESS: two flows at the same time, each from a CPU of its own; one if there is
+# datagrams WHAT ADDRESS send|ask: two flows at the same time, each from a CPU of its own; one if there is
 # but one.
 datagrams() {
-	local what=$1 address=$2 cpu flows received overtaken jobs=()
+	local what=$1 address=$2 how=$3 cpu flows received overtaken sent jobs=()
 	receive "$address"
 	for ((cpu = 0; cpu < $(nproc) && cpu < 2; cpu++)); do
-		spawn a "$order" send "$address" 7000 "$seconds" "$cpu"
+		spawn a "$order" "$how" "$address" 7000 "$seconds" "$cpu" > "$TMP/sent-$cpu"
 		jobs+=("$job")
 	done
 	for job in "${jobs[@]}"; do
@@ -54,7 +54,10 @@ datagrams() {
 	done
 	receive_end
 	read -r flows received overtaken <<< "$(tail -n 1 "$TMP/received")"
+	sent=$(cat "$TMP"/sent-? | awk '{ sum += $1 } END { print sum }')
 	holds "$what: datagrams" "$flows == ${#jobs[@]} && $received > 1000"
+	note "$what: $received of $sent are received"
+	[[ $how == send ]] || holds "$what: none is lost" "$received == $sent"
 	is "$what: none of $received overtook another" "$overtaken" 0
 }
 
@@ -85,8 +88,9 @@ for kind in "${kinds[@]}"; do
 	what=${kind:-default}
 	check "$what: the tunnel" reaches a 192.168.241.2
 	before=$("$order" helped)
-	datagrams "$what, IPv4" 192.168.241.2
-	datagrams "$what, IPv6" fd00::2
+	datagrams "$what, IPv4" 192.168.241.2 send
+	datagrams "$what, IPv6" fd00::2 send
+	datagrams "$what, as many as there is room for" 192.168.241.2 ask
 	helped=$(($("$order" helped) - before))
 	note "$what: threads of workqueues ran $helped times"
 	case $kind in
@@ -125,7 +129,7 @@ elif ! try queues; then
 else
 	before=("$(sent_by 1)" "$(sent_by 2)")
 	receive 192.168.241.2
-	at l "$order" send 192.168.241.2 7000 1 0
+	at l "$order" send 192.168.241.2 7000 1 0 > /dev/null
 	receive_end
 	sent=($(($(sent_by 1) - before[0])) $(($(sent_by 2) - before[1])))
 	note "by each queue: ${sent[*]}"
