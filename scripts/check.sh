@@ -65,8 +65,11 @@ check_checkpatch() {
 # what else was built here, as what is inlined differs. (Not debug, which has Rust's assertions.)
 check_objects() {
 	local kernel kernels=(stock uml)
-	for kernel in stock-7.2 bench; do
-		[ ! -e "build-$kernel/rust/wireguard/main.o" ] || kernels+=("$kernel")
+	for kernel in build-*/rust/wireguard/main.o; do
+		kernel=${kernel%%/*}
+		kernel=${kernel#build-}
+		case $kernel in stock | uml | debug*) continue ;; esac
+		! flavour_of "$kernel" >/dev/null || kernels+=("$kernel")
 	done
 	for kernel in "${kernels[@]}"; do
 		scripts/kbuild.sh "$kernel" modules || return

@@ -15,6 +15,18 @@ WG_CACHE=${RUST_WIREGUARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rust-w
 # Supported series of the kernel, in order of preference.
 WG_SERIES="7.3 7.2"
 
+# Kernels by name: the name, the flavour that it is of Debian's kernels, or - if it is built here, and what
+# it is. There is no other list of them.
+WG_KERNELS="
+stock cloud-amd64 Debian's for virtual machines, in QEMU
+stock-amd64 amd64 Debian's for other machines, in QEMU
+stock-rt rt-amd64 Debian's with PREEMPT_RT, in QEMU
+uml - User-mode Linux of the same source
+debug - uml with checks of memory, locks and RCU
+debug-smp - a kernel with these checks on several CPUs, in QEMU
+bench - uml with patches, to measure on
+"
+
 # The status of a script that cannot go on.
 WG_FAILURE=1
 
@@ -160,8 +172,54 @@ in_root() {
 # Kernels
 # ---------------------------------------------------------------------------
 
-# find_kernel stock|stock-SERIES|uml|debug|debug-smp|bench|PATH: sets what there is to know of a kernel.
-# PATH is an image in the directory in which it was built.
+# kernels [FLAVOUR]: prints the names of all kernels, or of those that have such a flavour, a pattern.
+kernels() {
+	local name flavour
+	while read -r name flavour _; do
+		# shellcheck disable=SC2053
+		[ -z "$name" ] || [[ $flavour != ${1-*} ]] || echo "$name"
+	done <<<"$WG_KERNELS"
+}
+
+# kernel_usage: prints how kernels are called, in a line.
+kernel_usage() {
+	echo "$(kernels '??*' | xargs printf '%s[-SERIES]|')$(kernels - | paste -sd '|')"
+}
+
+# kernel_list: prints what there is to choose from.
+kernel_list() {
+	local name flavour about
+	while read -r name flavour about; do
+		[ -z "$name" ] || printf '  %-16s %s\n' "$name" "$about"
+	done <<<"$WG_KERNELS"
+	printf '  %-16s %s\n' "stock...-SERIES" "one of Debian's, the newest of that series: $WG_SERIES"
+}
+
+# base_of KERNEL: prints its name without the series.
+base_of() {
+	echo "${1%-[0-9]*}"
+}
+
+# flavour_of KERNEL: prints which one of Debian's it is, or - if it is none; fails if there is no such name.
+flavour_of() {
+	local name flavour
+	while read -r name flavour _; do
+		[ -n "$name" ] && [ "$name" = "$(base_of "$1")" ] || continue
+		# Only Debian's come in series.
+		[ "$flavour" != - ] || [ "$name" = "$1" ] || return 1
+		echo "$flavour"
+		return
+	done <<<"$WG_KERNELS"
+	return 1
+}
+
+# kind_of KERNEL: prints its name, but for all of Debian's: stock.
+kind_of() {
+	case $(flavour_of "$1") in - | '') base_of "$1" ;; *) echo stock ;; esac
+}
+
+# find_kernel KERNEL|PATH: sets what there is to know of a kernel. PATH is an image in the directory in
+# which it was built.
 find_kernel() {
 	local kernel=$1 directory
 	root=$("$WG_TOP/scripts/build-root.sh") || exit "$WG_FAILURE"

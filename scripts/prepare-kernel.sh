@@ -1,39 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# prepare-kernel.sh stock[-SERIES]|uml|debug|debug-smp|bench: makes a kernel for guests and what a module is
-# built against, and prints the directory:
+# prepare-kernel.sh KERNEL: makes a kernel for guests and what a module is built against, and prints the
+# directory:
 #
 #	release		the kernel's release name
 #	image		what boots: vmlinuz, or User-mode Linux's executable
 #	kdir/		KDIR for building modules
 #	modroot/	the kernel's own modules, as a layer over a root file system
 #
-# stock is Debian's cloud kernel, the newest of a supported series or of the one named, unchanged;
-# the status is 3 if the archive has none. uml is User-mode Linux of the same source, with
-# uml.config of qemu-test/kernels. debug has debug.config in addition and is built with clang: it looks
-# for errors of memory, locks and RCU. bench is for measurements. These two have some of the patches
-# there, which say what they are for. debug-smp is for QEMU and looks for the same errors as debug, on
-# several CPUs: what both of these have, and debug-smp.config.
+# prepare-kernel.sh --list: says what kernels there are.
+#
+# stock is Debian's cloud kernel, the newest of a supported series or of the one named (stock-SERIES),
+# unchanged; stock-FLAVOUR is another of Debian's. The status is 3 if the archive has none. uml is
+# User-mode Linux of the same source, with uml.config of qemu-test/kernels. debug has debug.config in
+# addition and is built with clang: it looks for errors of memory, locks and RCU. bench is for
+# measurements. These two have some of the patches there, which say what they are for. debug-smp is for
+# QEMU and looks for the same errors as debug, on several CPUs: what both of these have, and
+# debug-smp.config.
 
 . "$(dirname "$0")/lib.sh"
 
 SERIES=$WG_SERIES
-FLAVOUR=cloud-amd64
+# What those that are built here are made from.
+FLAVOUR=$(flavour_of stock)
 
 # Configurations and patches.
 KERNELS=$WG_TOP/qemu-test/kernels
 
 kernel=${1-}
 case $kernel in
-stock | uml | debug | debug-smp | bench) ;;
-stock-*)
-	[[ " $SERIES " == *" ${kernel#*-} "* ]] || die "series ${kernel#*-} is not supported; these are: $SERIES"
-	SERIES=${kernel#*-}
-	kernel=stock
-	;;
-*) die "usage: $0 stock[-SERIES]|uml|debug|debug-smp|bench" ;;
+--list) kernel_list; exit ;;
+'') die "usage: $0 $(kernel_usage)" ;;
 esac
+flavour=$(flavour_of "$kernel") || die "there is no kernel $kernel; there are: $(kernel_usage)"
+if [ "$flavour" != - ]; then
+	FLAVOUR=$flavour
+	base=$(base_of "$kernel")
+	if [ "$kernel" != "$base" ]; then
+		[[ " $SERIES " == *" ${kernel#"$base-"} "* ]] ||
+			die "series ${kernel#"$base-"} is not supported; these are: $SERIES"
+		SERIES=${kernel#"$base-"}
+	fi
+	kernel=stock
+fi
 
 root=$("$WG_TOP/scripts/build-root.sh")
 
@@ -74,8 +84,19 @@ version_of() {
 		sed -n 's/^Version: //p' | head -n 1
 }
 
+# source_of VERSION: prints the directory of another flavour's packages that has the source of that version.
+source_of() {
+	local directory
+	for directory in "$WG_CACHE"/debs-????????????; do
+		! grep -qsF " Debian $1\"" "$directory"/usr/src/linux-headers-*/include/generated/package.h || {
+			echo "$directory/source"
+			return
+		}
+	done
+}
+
 download() {
-	local directory=$1 series release
+	local directory=$1 series release other packages
 	step "package lists" in_root "$root" apt-get update
 	read -r series release <<<"$(newest)" || true
 	[ -n "$release" ] || {
@@ -84,16 +105,25 @@ download() {
 			"$(chroot "$root" apt-cache pkgnames linux-source- | tr '\n' ' ')"
 	}
 	mkdir -p "$directory"
-	need_space "$WG_CACHE" 5000
+	packages=(linux-{base,binary,modules,headers}-"$release")
+	other=$(source_of "$(version_of "linux-image-$release")")
+	[ -n "$other" ] || packages+=("linux-source-$series")
+	need_space "$WG_CACHE" "$([ -n "$other" ] && echo 2000 || echo 5000)"
 	step "download of $release" in_root "$root" sh -c 'cd "$0" && apt-get download "$@"' \
-		"$directory" "linux-source-$series" \
-		"linux-base-$release" "linux-binary-$release" "linux-modules-$release" \
-		"linux-headers-$release"
-	step "source of $release" in_root "$root" sh -eu -c 'cd "$0"
+		"$directory" "${packages[@]}"
+	step "packages of $release" in_root "$root" sh -eu -c 'cd "$0"
 		for deb in *.deb; do dpkg-deb -x "$deb" .; done
-		tar -xf usr/src/linux-source-*.tar.xz
-		rm -r *.deb usr/src/linux-source-*.tar.xz
-		mv linux-source-* source' "$directory"
+		rm *.deb' "$directory"
+	rm -rf "$directory/source"
+	if [ -n "$other" ]; then
+		# It is only read, and takes no room again.
+		step "source of $release" cp -al "$other" "$directory/source"
+	else
+		step "source of $release" in_root "$root" sh -eu -c 'cd "$0"
+			tar -xf usr/src/linux-source-*.tar.xz
+			rm usr/src/linux-source-*.tar.xz
+			mv linux-source-* source' "$directory"
+	fi
 	echo "$release" >"$directory/release"
 }
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make-packages.sh [KERNEL...]: makes Debian packages in build-deb/: wireguard-rust-dkms,
-# wireguard-rust-tools, and for each KERNEL (stock, stock-SERIES; default: stock and stock-7.2)
-# wireguard-rust-modules-RELEASE with the module that it takes. wireguard-rust-modules-FLAVOUR follows
-# the first. Checks them with lintian.
+# wireguard-rust-tools, and for each KERNEL (stock, stock-rt, stock-SERIES and so on; default: stock and
+# stock-7.2) wireguard-rust-modules-RELEASE with the module that it takes. wireguard-rust-modules-FLAVOUR
+# follows the first of a flavour. Checks them with lintian.
 #
 # MODULE_KEY and MODULE_CERT name a private key (PEM) and its certificate (DER) that modules are signed
 # with. DEBFULLNAME and DEBEMAIL say who makes the packages.
@@ -18,10 +18,8 @@ named=$#
 kernels=()
 for kernel; do
 	status=0
-	case $kernel in
-	stock | stock-*) scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$? ;;
-	*) die "packages are for Debian's kernels, stock or stock-SERIES, and not for $kernel" ;;
-	esac
+	[ "$(kind_of "$kernel")" = stock ] || die "packages are for Debian's kernels, and not for $kernel"
+	scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$?
 	[ "$status" -ne 3 ] || [ "$named" -gt 0 ] || continue
 	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
 	kernels+=("$kernel")
@@ -76,6 +74,8 @@ version_of_kernel() {
 add_source() {
 	local version
 	version=$(version_of_kernel "$1")
+	# Flavours have the same one.
+	[ ! -e "$out/linux-rust/$version" ] || return 0
 	scripts/rust-source.sh "$1/kdir/source" "$version" "$out/linux-rust/$version"
 	echo "$version" >>"$tree/linux-rust.versions"
 }
