@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused links unsafe helpers behaviour traces tests docs subjects editor places)
+CHECKS=(rustfmt clippy-kbuild clippy-cargo shellcheck checkpatch objects secrets constant-time misuse unused links unsafe helpers specification behaviour traces tests docs subjects editor places)
 
 cd "$WG_TOP" || exit
 
@@ -149,6 +149,21 @@ check_helpers() {
 	! helpers_of_another_name rust/helpers/*.c | grep .
 }
 
+# The netlink family is what the kernel's specification says: that of each supported series whose source
+# is there.
+check_specification() {
+	local directory series specifications=()
+	scripts/prepare-kernel.sh stock >/dev/null || return
+	for directory in "$WG_CACHE"/debs-????????????; do
+		for series in $WG_SERIES; do
+			case $(cat "$directory/release") in
+			"$series".*) specifications+=("$directory/source/Documentation/netlink/specs/wireguard.yaml") ;;
+			esac
+		done
+	done
+	scripts/in-root.sh python3 scripts/checks/specification.py "${specifications[@]}"
+}
+
 # Each fact that is known of the in-tree driver is named by a test, and who counts them can count.
 check_behaviour() {
 	selftests/ids --lint && selftests/ids --self-check
@@ -203,7 +218,7 @@ check_places() {
 count=0 failed=0
 # What takes time to make is made first, where its progress is seen.
 case " $* " in
-*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' constant-time '* | *' misuse '* | *' unused '* | *' links '* | *' docs '* | *' editor '*)
+*' clippy-kbuild '* | *' checkpatch '* | *' objects '* | *' secrets '* | *' constant-time '* | *' misuse '* | *' unused '* | *' links '* | *' specification '* | *' docs '* | *' editor '*)
 	scripts/prepare-kernel.sh stock >/dev/null
 	;;
 esac
