@@ -26,11 +26,16 @@ among() {
 words() {
 	local file=$1 field=$2 word values=()
 	case $field in
-	kernels) values=(stock uml debug debug-smp) ;;
+	kernels) mapfile -t values < <(kernels) ;;
 	drivers) values=(c rust) ;;
 	excuse) values=(no) ;;
 	pairs) values=("c,rust" "rust,c" "rust,rust" "c,c") ;;
-	slow) values=(yes stock uml debug debug-smp stock-7.2 {stock,uml,debug,debug-smp,stock-7.2}/{c,rust}) ;;
+	slow)
+		values=(yes)
+		for word in $(kernels) stock-7.2; do
+			values+=("$word" "$word"/{c,rust})
+		done
+		;;
 	timeout) [[ $3 =~ ^[1-9][0-9]*$ ]] || complain "$file" "$field: $3"; return ;;
 	append) return ;;
 	reports)

@@ -4,7 +4,8 @@
 # The module: what loads it, what it says then, its parameters, its workqueues, and that all
 # devices go with it.
 #
-# kernels: uml
+# kernels: uml stock-amd64 stock-rt
+# slow: stock-amd64
 # timeout: 120
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

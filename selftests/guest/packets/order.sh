@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The packets of a flow stay in order, and none is lost of what every queue has room for, whoever works
-# on them: this CPU, another one, or now this and now another, as the load comes and goes.
+# on them: this CPU, another one, or now this and now another, as the load comes and goes. Not with
+# PREEMPT_RT (Documentation/locking.rst).
 #
-# kernels: uml debug
+# kernels: uml debug stock-amd64
 # excuse: no
 # timeout: 300
-# slow: debug
+# slow: debug stock-amd64
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

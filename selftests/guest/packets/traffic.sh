@@ -4,9 +4,9 @@
 # Traffic through a tunnel, and what it looks like on the wire: both families inside and out,
 # exact counters, MTUs, padding, fragments, ECN, marks, offloads.
 #
-# kernels: uml debug
+# kernels: uml debug stock-amd64 stock-rt
 # timeout: 600
-# slow: debug
+# slow: debug stock-amd64 stock-rt
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"

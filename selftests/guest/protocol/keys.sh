@@ -4,8 +4,9 @@
 # Keys that change, come late, are removed, or are no good; packets and keepalives that wait for
 # them.
 #
-# kernels: uml debug
+# kernels: uml debug stock-amd64 stock-rt
 # timeout: 300
+# slow: stock-amd64 stock-rt
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

@@ -7,9 +7,9 @@
 # about, that no packet is left of those under way, and that a tunnel works when it is over.  WG_STORM is
 # how many seconds each of them lasts.
 #
-# kernels: uml debug debug-smp
+# kernels: uml debug debug-smp stock-amd64 stock-rt
 # timeout: 400
-# slow: debug-smp
+# slow: debug-smp stock-amd64 stock-rt
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"
