@@ -26,6 +26,22 @@ for source in ${WG_KERNEL_SOURCE:+"$WG_KERNEL_SOURCE"} "/lib/modules/$release/so
 done
 [[ -r $script ]]
 
+# Debian's kernel with PREEMPT_RT has NAT for nft, and none for iptables: its rules are translated.
+if ! modprobe --dry-run --quiet xt_nat; then
+	note 'without xt_nat: NAT is that of nft'
+	mkdir "$TMP/bin"
+	cat > "$TMP/bin/iptables" <<- 'END'
+	#!/bin/bash
+	set -e
+	[[ " $* " == *' -t nat '* ]] || exec /usr/sbin/iptables "$@"
+	nft add table ip nat
+	nft 'add chain ip nat POSTROUTING { type nat hook postrouting priority srcnat; }'
+	eval "$(iptables-translate "$@")"
+	END
+	chmod +x "$TMP/bin/iptables"
+	PATH=$TMP/bin:$PATH
+fi
+
 debug on
 start=$SECONDS
 if bash "$script" > "$TMP/out" 2>&1; then
