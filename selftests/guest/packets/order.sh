@@ -95,7 +95,8 @@ for kind in "${kinds[@]}"; do
 	helped=$(($("$order" helped) - before))
 	note "$what: threads of workqueues ran $helped times"
 	case $kind in
-	parallel=0) holds "$what: by this CPU" "$helped < 200" ;;
+	# In QEMU there is other work for them: it is as much with PREEMPT_RT as without.
+	parallel=0) [[ ${WG_KERNEL-} == stock* ]] || holds "$what: by this CPU" "$helped < 200" ;;
 	parallel=1) (($(nproc) == 1)) || holds "$what: with the help of others" "$helped > 200" ;;
 	parallel=2) holds "$what: by others" "$helped > 200" ;;
 	esac
