@@ -40,6 +40,9 @@ static COUNT: Atomic<u64> = Atomic::new(0);
 /// How many timers a peer has: those of the protocol, and one that watches its jobs.
 pub(crate) const TIMERS: usize = Timer::COUNT + 1;
 
+/// How long it takes at least from one cache of routes to the next.
+const MIN_CACHE_INTERVAL_NS: u64 = 100_000_000;
+
 /// Work number of sending an initiation.
 pub(crate) const INITIATE: u64 = 0;
 
@@ -86,6 +89,8 @@ pub(crate) struct Peer {
     endpoint: Slot<Endpoint>,
     #[pin]
     endpoint_change: SpinLockBh<()>,
+    /// When a cache of routes was created last, in nanoseconds since boot.
+    latest_cache_ns: Atomic<u64>,
 
     #[pin]
     pub(crate) staged: Staged,
@@ -171,6 +176,7 @@ impl Peer {
                 latest_handshake_ns: Atomic::new(0),
                 endpoint: Slot::new(None),
                 endpoint_change <- new_spinlock_bh!((), "Peer::endpoint_change"),
+                latest_cache_ns: Atomic::new(0),
                 staged <- Staged::new(),
                 outbox <- Outbox::new(),
                 rx_bytes: Atomic::new(0),
@@ -425,10 +431,17 @@ impl Peer {
         }
     }
 
-    /// Calls [`Peer::clear_source`] if the endpoint still is `old`.
-    pub(crate) fn clear_source_of(&self, old: Borrow<'_, Endpoint>) {
-        if self.endpoint.holds(old) {
-            self.clear_source(GFP_ATOMIC);
+    /// Returns whether a cache of routes to the peer may be created, and notes that this is done.
+    ///
+    /// It takes memory for each CPU, of which the kernel has little that can be had in a softirq, and which
+    /// is given back a grace period after the endpoint was replaced. A peer may do so with each message.
+    pub(crate) fn may_have_new_cache(&self) -> bool {
+        let now_ns = time::boottime_coarse_ns();
+        let latest_ns = self.latest_cache_ns.load(Relaxed);
+        let may = now_ns.saturating_sub(latest_ns) >= MIN_CACHE_INTERVAL_NS;
+        if may {
+            self.latest_cache_ns.store(now_ns, Relaxed);
         }
+        may
     }
 }

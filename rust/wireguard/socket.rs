@@ -121,13 +121,13 @@ impl Device {
 
     /// Sends a message from one of the sockets, and returns its length if that worked.
     ///
-    /// `peer` is the peer that it is for, if that is known, with `endpoint` as the peer holds it: the route
-    /// is cached there, and our address is forgotten if it is unusable.
+    /// `peer` is the peer that it is for, if that is known: the route is cached in `endpoint`, which is the
+    /// peer's.
     fn send<'g>(
         &'g self,
         skb: SkBuff,
         endpoint: &Endpoint,
-        peer: Option<(&Peer, Borrow<'_, Endpoint>)>,
+        peer: Option<&Peer>,
         ds: u8,
         softirq: Softirq<'g>,
     ) -> Result<u32> {
@@ -160,7 +160,7 @@ struct Path<'a> {
     device: &'a Device,
     netdev: &'a netdevice::Device,
     endpoint: &'a Endpoint,
-    peer: Option<(&'a Peer, Borrow<'a, Endpoint>)>,
+    peer: Option<&'a Peer>,
     ds: u8,
     softirq: Softirq<'a>,
 }
@@ -173,8 +173,11 @@ trait Destination: Family {
     /// Returns the cache if it is of this family.
     fn cache(cache: &Cache) -> Option<&DstCache<Self>>;
 
-    /// Looks up the route, from our address that the peer last sent to if that is still possible, and caches
+    /// Looks up the route, from our address that the peer last sent to if that is possible now, and caches
     /// it.
+    ///
+    /// The endpoint stays as it is if it is not possible: the peer's next message, which comes in where no
+    /// route leads out, would only bring the same address again.
     fn route<'g>(
         path: &Path<'_>,
         sender: &Sender<'g, Self>,
@@ -214,10 +217,8 @@ impl Destination for Inet {
                 // Another source may be used, but only on the interface that this route leads to.
                 flow.oif = route.as_ref().map_or(0, Route::oif);
             }
-            // The cache is dropped with the endpoint.
-            path.forget_source();
+            // Not for good: whatever makes it usable makes the route that is cached now invalid.
             flow.saddr = [0; 4];
-            return path.reported(Route::lookup(sender, flow));
         }
         path.kept(Route::lookup(sender, flow), flow)
     }
@@ -243,7 +244,7 @@ impl Destination for Inet6 {
     ) -> Result<Route<'g, Self>> {
         if let Source::V6(saddr) = path.endpoint.source() {
             if !sender.has_addr(saddr) {
-                path.forget_source();
+                // A route that is cached would stay valid when the address is there again.
                 return path.reported(Route::lookup(sender, flow));
             }
             flow.saddr = saddr;
@@ -282,7 +283,7 @@ impl Path<'_> {
         };
         let large = skb.is_gso();
         let whole = route.send(skb, &flow, self.ds, Some(self.netdev), self.softirq.bh());
-        if let (true, Some((peer, _))) = (large, self.peer) {
+        if let (true, Some(peer)) = (large, self.peer) {
             peer.outbox.note_large(whole);
         }
         Ok(())
@@ -319,20 +320,14 @@ impl Path<'_> {
         F::cache(self.peer.and(self.endpoint.cache())?)
     }
 
-    /// Returns the cache of routes, created if there is none yet; none if there is no memory for it.
+    /// Returns the cache of routes, created if there is none yet; none if the peer has had a new one just
+    /// before, or if there is no memory for it.
     fn new_cache<F: Destination>(&self) -> Option<&DstCache<F>> {
-        if self.peer.is_some() && self.endpoint.cache().is_none() {
+        if self.endpoint.cache().is_none() && self.peer?.may_have_new_cache() {
             let cache = KBox::new(F::new_cache().ok()?, GFP_ATOMIC).ok()?;
             self.endpoint.keep_cache(cache);
         }
         self.cache()
-    }
-
-    /// Makes the peer forget our address that it last sent to.
-    fn forget_source(&self) {
-        if let Some((peer, endpoint)) = self.peer {
-            peer.clear_source_of(endpoint);
-        }
     }
 
     /// Logs that there is no route.
@@ -357,8 +352,7 @@ impl Peer {
         let Some(endpoint) = endpoint else {
             return false;
         };
-        let peer = Some((self, endpoint));
-        let sent = self.device().send(skb, &endpoint, peer, ds, softirq);
+        let sent = self.device().send(skb, &endpoint, Some(self), ds, softirq);
         if let Ok(len) = sent {
             self.add_tx_bytes(u64::from(len));
         }

@@ -197,6 +197,8 @@ class Rounds:
             # Routers do not cut IPv6 packets, so what gets there was cut in a.
             self.echo.reaches(1300)
         released.wait()
+        # A peer that has moved, as by the answer, gets another cache after 100 ms.
+        time.sleep(0.12)
         # All CPUs are to have it, if they may.
         for cpu in CPUS:
             os.sched_setaffinity(0, [cpu])
@@ -308,12 +310,14 @@ class Rounds:
 
     def roamed(self):
         for address, port in ("fd02::9", 1), ("10.2.0.9", 1), ("fd02::8", 1), ("10.2.0.8", 1):
+            time.sleep(0.12)
             self.set("wg0", known(endpoint(address, port)))
             self.echo.send()
             self.echo.answered(0.01)
         self.end()
 
     def marked(self):
+        time.sleep(0.12)
         self.set("wg0", u32(Device.FWMARK, 7), u16(Device.LISTEN_PORT, 0))
         self.echo.send()
         self.echo.answered(0.01)

@@ -56,15 +56,16 @@ unsafe impl<F: Family> Send for DstCache<F> {}
 unsafe impl<F: Family> Sync for DstCache<F> {}
 
 impl<F: Family> DstCache<F> {
-    /// Creates an empty cache.
+    /// Creates an empty cache, which takes memory for each CPU that the kernel has little of.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it.
     pub fn new() -> Result<Self> {
         let cache = Opaque::zeroed();
+        let flags = kernel::bindings::GFP_ATOMIC | kernel::bindings::__GFP_NOWARN;
         // SAFETY: The cache is valid for writes.
-        to_result(unsafe { bindings::dst_cache_init(cache.get(), kernel::bindings::GFP_ATOMIC) })?;
+        to_result(unsafe { bindings::dst_cache_init(cache.get(), flags) })?;
         // INVARIANT: It was initialised above, and holds nothing. It does not mind being moved.
         Ok(Self {
             cache,
