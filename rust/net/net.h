@@ -15,7 +15,7 @@
 
 /* netfilter.c */
 int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv);
-void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv);
+void wg_udp_tunnel_exit_net(struct net *net);
 
 /* skbuff.c */
 struct sk_buff *wg_skb_alloc(unsigned int headroom, unsigned int len);

@@ -12,9 +12,10 @@
 /*
  * Netfilter hooks that let a tunnel's sockets receive UDP GSO packets unsegmented.
  *
- * A hook is in the list, and registered, as long as it has users: open sockets of its family and
- * namespace with its callback.  A socket is closed before its namespace ends, so the namespace is
- * there.  The mutex protects the list and the numbers of users.
+ * A hook is in the list, and registered, from when the first socket of its family and namespace
+ * with its callback is opened until the namespace or the module ends, which is after the last
+ * socket was closed.  It is not unregistered with that, because then the kernel drops whatever
+ * waits for a verdict in a queue (NFQUEUE) of the namespace.  The mutex protects the list.
  *
  * For a grace period after a hook was unregistered, readers of a namespace's hooks may access it,
  * and a packet may still be in its function: it is freed after that, and the end of the module
@@ -26,7 +27,6 @@ struct udp_tunnel_hook {
 	struct nf_hook_ops ops;
 	struct list_head list;
 	struct net *net;
-	unsigned int users;
 };
 
 static DEFINE_MUTEX(udp_tunnel_hooks_lock);
@@ -112,7 +112,6 @@ static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 	hook->ops.hooknum = NF_INET_LOCAL_IN;
 	hook->ops.priority = NF_IP_PRI_LAST;
 	hook->net = sock_net(sk);
-	hook->users = 1;
 	err = nf_register_net_hook(hook->net, &hook->ops);
 	if (err)
 		kfree(hook);
@@ -124,14 +123,10 @@ static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 /* Lets @encap_rcv, the callback of @sk, receive UDP GSO packets unsegmented. */
 int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 {
-	struct udp_tunnel_hook *hook;
 	int err = 0;
 
 	mutex_lock(&udp_tunnel_hooks_lock);
-	hook = udp_tunnel_find_hook(sk, encap_rcv);
-	if (hook)
-		hook->users++;
-	else
+	if (!udp_tunnel_find_hook(sk, encap_rcv))
 		err = udp_tunnel_add_hook(sk, encap_rcv);
 	mutex_unlock(&udp_tunnel_hooks_lock);
 	if (!err)
@@ -139,16 +134,17 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 	return err;
 }
 
-/* Undoes what wg_udp_tunnel_accept_large() did for @sk. */
-void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+/* Unregisters the hooks of @net, where all sockets that have called that are closed. */
+void wg_udp_tunnel_exit_net(struct net *net)
 {
-	struct udp_tunnel_hook *hook;
+	struct udp_tunnel_hook *hook, *next;
 
 	mutex_lock(&udp_tunnel_hooks_lock);
-	hook = udp_tunnel_find_hook(sk, encap_rcv);
-	if (hook && !--hook->users) {
+	list_for_each_entry_safe(hook, next, &udp_tunnel_hooks, list) {
+		if (hook->net != net)
+			continue;
 		list_del(&hook->list);
-		nf_unregister_net_hook(hook->net, &hook->ops);
+		nf_unregister_net_hook(net, &hook->ops);
 		kfree_rcu(hook, ops.rcu);
 	}
 	mutex_unlock(&udp_tunnel_hooks_lock);
@@ -159,7 +155,7 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 	return -EOPNOTSUPP;
 }
 
-void wg_udp_tunnel_refuse_large(struct sock *sk, void *encap_rcv)
+void wg_udp_tunnel_exit_net(struct net *net)
 {
 }
 #endif

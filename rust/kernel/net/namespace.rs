@@ -249,6 +249,8 @@ impl<T: PernetOperations> PernetRegistration<T> {
         T::exit_rtnl(net, rtnl);
         // SAFETY: By the safety requirements, the operations are registered, and the namespace has not ended.
         unsafe { Residents::of(net.as_raw()) }.wait_until_gone();
+        // SAFETY: The namespace is valid. All sockets there are closed, as they reside in it.
+        unsafe { bindings::wg_udp_tunnel_exit_net(net.as_raw()) };
     }
 }
 

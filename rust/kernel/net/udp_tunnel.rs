@@ -80,13 +80,11 @@ pub fn ipv6_enabled() -> bool {
 ///   became null.
 /// - `residence` is in the socket's namespace until it is freed.
 /// - `data` is a reference that the socket holds until then.
-/// - If `large`, it was made to accept GSO packets.
 pub struct Socket<T: Receive, F: Family> {
     sk: Atomic<*mut bindings::sock>,
     data: *const T,
     residence: Residence,
     port: u16,
-    large: bool,
     family: PhantomData<F>,
 }
 
@@ -182,12 +180,14 @@ impl<T: Receive, F: Family> Socket<T, F> {
         // it the stack need not compute checksums for the datagrams of a GSO packet.
         // SAFETY: The socket is valid, and the count was just raised.
         unsafe { bindings::inet_dec_convert_csum(sk) };
-        let large = large && {
-            // SAFETY: As above, and the callback is the one it has.
-            let err = unsafe { bindings::wg_udp_tunnel_accept_large(sk, Self::callback()) };
-            // Otherwise, the stack segments GSO packets.
-            err == 0
-        };
+        if large {
+            // If that fails, the stack segments GSO packets.
+            // SAFETY: As above, and the callback is the one it has. The socket has its residence in the
+            // namespace, so it will be closed when the hook goes.
+            unsafe {
+                bindings::wg_udp_tunnel_accept_large(sk, receive_callback::<T> as *mut c_void)
+            };
+        }
         // SAFETY: As above.
         let port = unsafe { bindings::wg_inet_sport(sk) };
         // INVARIANT: The socket is ours, and the reference was given to it. The residence is in its
@@ -197,14 +197,8 @@ impl<T: Receive, F: Family> Socket<T, F> {
             data,
             residence,
             port: u16::from_be(port),
-            large,
             family: PhantomData,
         }
-    }
-
-    /// Returns the callback of our sockets, which tells them from others.
-    fn callback() -> *mut c_void {
-        receive_callback::<T> as *mut c_void
     }
 
     /// Returns the port that the socket is, or was, bound to.
@@ -255,11 +249,6 @@ impl<T: Receive, F: Family> Socket<T, F> {
     ///
     /// It must be what [`Self::begin_close`] returned a grace period ago.
     unsafe fn finish_close(&self, sk: NonNull<bindings::sock>) {
-        if self.large {
-            // SAFETY: By the safety requirements, the socket is valid, and by the type invariants it
-            // was made to accept them.
-            unsafe { bindings::wg_udp_tunnel_refuse_large(sk.as_ptr(), Self::callback()) };
-        }
         // SAFETY: By the safety requirements, the socket is valid and nothing sends by it.
         unsafe { bindings::sk_clear_memalloc(sk.as_ptr()) };
         // SAFETY: As above.
