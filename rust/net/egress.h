@@ -6,6 +6,7 @@
 #define _RUST_NET_EGRESS_H
 
 #include "net.h"
+#include <linux/netfilter.h>
 
 /* A GSO packet to be sent, for the checks of the devices that it passes. */
 struct wg_large {
@@ -26,6 +27,9 @@ struct wg_large {
 /* egress_hooks.c */
 bool wg_net_sends_plain(const struct net *net, bool v6);
 bool wg_net_delivers_plain(const struct net *net, bool v6);
+
+/* netfilter.c */
+bool wg_udp_tunnel_is_hook(const struct nf_hook_ops *ops);
 
 /* egress_dev.c */
 bool wg_dev_takes_large(struct net_device *dev, struct wg_large *large);

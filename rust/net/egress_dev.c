@@ -141,8 +141,9 @@ static bool wg_queue_is_simple(struct Qdisc *q)
 }
 
 /*
- * Returns whether the qdisc of @dev may be given GSO packets: it has none, or, if TCP limits the
- * backlog (TSQ), a simple one, or a simple one for each hardware queue.
+ * Returns whether the qdisc of @dev may be given GSO packets: it has none, being a virtual device
+ * (what a card has no room for is dropped, all datagrams at once), or, if TCP limits the backlog
+ * (TSQ), a simple one, or a simple one for each hardware queue.
  */
 static bool wg_dev_queues_large(struct net_device *dev, bool limited)
 {
@@ -150,7 +151,7 @@ static bool wg_dev_queues_large(struct net_device *dev, bool limited)
 	unsigned int i;
 
 	if (!strcmp(q->ops->id, "noqueue"))
-		return true;
+		return !dev->dev.parent;
 	if (!limited)
 		return false;
 	if (strcmp(q->ops->id, "mq"))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include "egress.h"
 #include "net.h"
 #include <linux/ipv6.h>
 #include <linux/mutex.h>
@@ -148,6 +149,12 @@ void wg_udp_tunnel_exit_net(struct net *net)
 		kfree_rcu(hook, ops.rcu);
 	}
 	mutex_unlock(&udp_tunnel_hooks_lock);
+}
+
+/* Returns whether @ops is one of these hooks. */
+bool wg_udp_tunnel_is_hook(const struct nf_hook_ops *ops)
+{
+	return ops->hook == udp_tunnel_local_in;
 }
 #else
 int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)

@@ -228,8 +228,33 @@ for kind in pfifo fq_codel 'fq_codel pfifo' 'pfifo fq_codel'; do
 		each_alone "a card with $kind"
 	fi
 done
+# What a card without a queue has no room for is lost.
+at a tc qdisc replace dev eth1 root noqueue
+counted 'a card without a queue' 192.168.241.2
+each_alone 'a card without a queue'
 at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
 rmmod card
+
+# Somebody who looks at single datagrams, with a priority by which others are known that do not.
+for what in 'where none is tracked' 'where connections are tracked'; do
+	counted "nobody looks, $what" 192.168.241.2
+	in_large "nobody looks, $what"
+	at a insmod "$CARD" watched=1
+	seen=$(< /sys/module/card/parameters/large)
+	counted "a hook without a name, $what" 192.168.241.2
+	each_alone "a hook without a name, $what"
+	is "a hook without a name, $what, sees none" "$(< /sys/module/card/parameters/large)" "$seen"
+	rmmod card
+	[[ $what != *none* ]] || at a nft -f - << 'END'
+table inet t {
+	chain in {
+		type nat hook input priority srcnat
+		ct state new accept
+	}
+}
+END
+done
+at a nft flush ruleset
 
 # A router behind the cable, with a narrow uplink of which the queue counts packets.
 ns r

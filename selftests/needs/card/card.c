@@ -3,20 +3,50 @@
  * Two network cards, card0 and card1, with a cable between them.  What the stack can tell of them
  * is as with a real one: they have a parent, several queues, and take large packets of TCP and
  * UDP, which they segment by themselves.
+ *
+ * With the parameter watched=1, the last of netfilter's hooks at POST_ROUTING, in the namespace of
+ * whoever loads the module, counts the IPv4 packets of UDP with more than 1600 bytes, in the
+ * parameter large.  It has the priority of the one that confirms connections.
  */
 
 #include <linux/etherdevice.h>
+#include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/nsproxy.h>
 #include <linux/platform_device.h>
 #include <linux/rtnetlink.h>
 #include <net/gso.h>
+#include <net/net_namespace.h>
 
 #define CARD_QUEUES 2
 #define CARD_FEATURES (NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_HIGHDMA | NETIF_F_GSO_SOFTWARE)
 
 static struct platform_device *parent;
 static struct net_device *cards[2];
+
+static bool watched;
+module_param(watched, bool, 0444);
+
+static unsigned int large;
+module_param(large, uint, 0444);
+
+static struct net *watched_net;
+
+static unsigned int card_watch(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (ip_hdr(skb)->protocol == IPPROTO_UDP && skb->len > 1600)
+		WRITE_ONCE(large, large + 1);
+	return NF_ACCEPT;
+}
+
+static const struct nf_hook_ops watch = {
+	.hook = card_watch,
+	.pf = NFPROTO_IPV4,
+	.hooknum = NF_INET_POST_ROUTING,
+	.priority = NF_IP_PRI_LAST,
+};
 
 static struct net_device *card_peer(const struct net_device *dev)
 {
@@ -81,6 +111,10 @@ static void card_remove(void)
 {
 	int i;
 
+	if (watched_net) {
+		nf_unregister_net_hook(watched_net, &watch);
+		put_net(watched_net);
+	}
 	/* None sends to one that is gone. */
 	rtnl_lock();
 	for (i = 0; i < 2; i++)
@@ -118,6 +152,14 @@ static int __init card_init(void)
 			return ret;
 		}
 	}
+	if (!watched)
+		return 0;
+	ret = nf_register_net_hook(current->nsproxy->net_ns, &watch);
+	if (ret) {
+		card_remove();
+		return ret;
+	}
+	watched_net = get_net(current->nsproxy->net_ns);
 	return 0;
 }
 module_init(card_init);
