@@ -52,6 +52,9 @@ pub const COOKIE_SECRET_LATENCY: u64 = 5;
 /// Maximum number of handshake messages of one interface that wait to be processed.
 pub const MAX_QUEUED_INCOMING_HANDSHAKES: usize = 4096;
 
+/// Maximum number of cookie replies of one interface that wait to be processed, besides these.
+pub const MAX_QUEUED_COOKIE_REPLIES: usize = 256;
+
 /// Maximum number of packets of one peer that wait for a key.
 pub const MAX_STAGED_PACKETS: usize = 128;
 
@@ -95,6 +98,7 @@ mod tests {
         assert_eq!(MAX_STAGED_PACKETS, 128);
         assert_eq!(MAX_QUEUED_PACKETS, 1024);
         assert_eq!(MAX_QUEUED_INCOMING_HANDSHAKES, 4096);
+        assert_eq!(MAX_QUEUED_COOKIE_REPLIES, 256);
     }
 
     #[test]

@@ -6,6 +6,10 @@
 //! or counted: checking the first MAC costs less than queueing a message. The others wait in one queue, an
 //! unbound workqueue, for any CPU that is free; the queue holds a copy of the message, not the skb that it
 //! arrived in.
+//!
+//! Whether a cookie reply is from somebody who knows our public key cannot be told there. These are let in if
+//! their index is one of ours, which anybody may have seen, and so they have places of their own in the
+//! queue, and do not count as load.
 
 use crate::{
     crypto::{
@@ -69,7 +73,7 @@ impl WorkItem for Incoming {
                 .answer(this.epoch, this.kind, this.message(), &this.outer);
             secret::wipe_stack();
         }
-        this.device.handshakes_queued.fetch_sub(1, Relaxed);
+        this.device.queued(this.kind).0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -80,8 +84,8 @@ impl Device {
         let Some(outer) = skb.outer() else {
             return;
         };
-        let queued = &self.handshakes_queued;
-        let full = queued.load(Relaxed) as usize >= limits::MAX_QUEUED_INCOMING_HANDSHAKES;
+        let (queued, most) = self.queued(kind);
+        let full = queued.load(Relaxed) as usize >= most;
         if full || !random::is_initialized() {
             pr_debug_ratelimited!(
                 "{}: Dropping handshake packet from {}\n",
@@ -97,6 +101,20 @@ impl Device {
         }
         // Consumed rather than dropped, whether or not the message was queued.
         skb.consume();
+    }
+
+    /// Returns how many messages are queued that share places with those of that kind, and how many may be.
+    fn queued(&self, kind: wire::Kind) -> (&Atomic<i32>, usize) {
+        match kind {
+            wire::Kind::CookieReply => (
+                &self.cookie_replies_queued,
+                limits::MAX_QUEUED_COOKIE_REPLIES,
+            ),
+            _ => (
+                &self.handshakes_queued,
+                limits::MAX_QUEUED_INCOMING_HANDSHAKES,
+            ),
+        }
     }
 
     /// Returns whether a message should be queued.
@@ -142,7 +160,7 @@ impl Device {
             GFP_ATOMIC,
         );
         if let Ok(incoming) = incoming {
-            self.handshakes_queued.fetch_add(1, Relaxed);
+            self.queued(kind).0.fetch_add(1, Relaxed);
             self.queues.receive.enqueue::<_, 0>(incoming);
         }
     }

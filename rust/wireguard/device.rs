@@ -135,8 +135,10 @@ pub(crate) struct Device {
     pub(crate) outer_gro: bool,
 
     epochs: Epochs,
-    /// Number of incoming handshake messages that are not processed yet.
+    /// Number of incoming initiations and responses that are not processed yet.
     pub(crate) handshakes_queued: Atomic<i32>,
+    /// Number of incoming cookie replies that are not processed yet.
+    pub(crate) cookie_replies_queued: Atomic<i32>,
     pub(crate) queues: Queues,
     /// Number of peers that are not freed yet.
     live_peers: Atomic<i64>,
@@ -174,6 +176,7 @@ impl Device {
                 outer_gro: param(crate::module_parameters::outer_gro.value()) != 0,
                 epochs: Epochs::new(),
                 handshakes_queued: Atomic::new(0),
+                cookie_replies_queued: Atomic::new(0),
                 queues,
                 live_peers: Atomic::new(0),
             }? Error),

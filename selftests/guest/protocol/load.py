@@ -269,12 +269,9 @@ class Load(Base):
         source.socket.close()
         self.rest()
 
-    def queue(self):
-        """With all CPUs taken from the driver's workers, the queue has to fill up."""
-        tap.note("how many wait")
-        self.rest()
-        self.lab.probe()
-        before, udp = self.lab.snapshot(), udp_counters()
+    @staticmethod
+    def hogged(call, *arguments):
+        """Calls that while all CPUs are taken from the driver's workers."""
         cpus = sorted(os.sched_getaffinity(0))
         hogs, done = [], time.monotonic() + 0.7
         for cpu in cpus[1:]:
@@ -289,14 +286,52 @@ class Load(Base):
         os.sched_setaffinity(0, {cpus[0]})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
         time.sleep(0.05)
-        sent = 8000
-        self.flood(sent)
+        call(*arguments)
         while time.monotonic() < done:
             pass
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.sched_setaffinity(0, set(cpus))
         for hog in hogs:
             os.waitpid(hog, 0)
+
+    def seen(self):
+        """Cookie replies by somebody who knows no key, but has seen an index on the wire."""
+        tap.note("cookie replies for an index that is in use")
+        self.rest()
+        session = self.peer.handshake(self.first)
+        self.lab.probe()
+        reply = struct.pack("<II", noise.COOKIE_REPLY, session.remote_index)
+        reply += RECORDED.randbytes(COOKIE_REPLY_LEN - len(reply))
+        message = self.peer.initiator().initiation()
+        self.first.drain()
+
+        def send():
+            """What is looked at first, and what waits then."""
+            self.first.send(message)
+            for _ in range(20):
+                self.flooder.socket.sendmsg(
+                    [reply * LARGE],
+                    [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", COOKIE_REPLY_LEN))],
+                    0,
+                    self.flooder.target,
+                )
+
+        self.hogged(send)
+        answer = self.first.receive(20) or b""
+        # Those that the in-tree driver has queued are load.
+        wanted = RESPONSE_LEN if os.environ["WG_DRIVER"] == "rust" else COOKIE_REPLY_LEN
+        tap.equal("whether they are load", len(answer), wanted)
+        self.rest()
+        self.lab.probe()
+
+    def queue(self):
+        """With all CPUs taken from the driver's workers, the queue has to fill up."""
+        tap.note("how many wait")
+        self.rest()
+        self.lab.probe()
+        before, udp = self.lab.snapshot(), udp_counters()
+        sent = 8000
+        self.hogged(self.flood, sent)
         quiet = [None]
 
         def settled():
@@ -325,7 +360,7 @@ def main():
     noise.self_check()
     test = Load(Lab(sys.argv[1]), sys.argv[2])
     test.lab.probe()
-    for part in sys.argv[3:] or ("cookies", "responses", "rates", "devices", "queue"):
+    for part in sys.argv[3:] or ("cookies", "responses", "rates", "devices", "seen", "queue"):
         getattr(test, part)()
 
 
