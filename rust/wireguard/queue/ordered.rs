@@ -24,8 +24,9 @@ use wg_kernel::prelude::*;
 const MAX_JOBS_PASSED: usize = 256;
 const MAX_SESSIONS_PASSED: usize = 4;
 
-/// How many unfinished jobs are checked to find one that waits for a stuck CPU.
-const MAX_JOBS_LOOKED_AT: usize = 16;
+/// How many jobs, and how many unfinished ones, are checked to find one that waits for a stuck CPU.
+const MAX_JOBS_LOOKED_AT: usize = 64;
+const MAX_UNFINISHED_LOOKED_AT: usize = 16;
 
 /// Jobs in the order in which they are to be delivered.
 #[pin_data]
@@ -61,20 +62,17 @@ impl Ordered {
 
     /// Has the first job that waits for a stuck CPU done by any CPU that is free. Other jobs wait for it:
     /// those behind it, or those of its session.
+    ///
+    /// If it is behind many others, it is not found before these are delivered.
     pub(crate) fn rescue_stuck(&self, device: &Device, now_ns: u64) {
         let jobs = self.jobs.lock();
-        let mut looked_at: usize = 0;
-        let mut stuck: Option<Arc<Job>> = None;
-        for job in jobs.iter().filter(|job| !job.done.load(Relaxed)) {
-            if job.is_stuck(device, now_ns) {
-                stuck = Some(job.into());
-                break;
-            }
-            looked_at = looked_at.wrapping_add(1);
-            if looked_at == MAX_JOBS_LOOKED_AT {
-                break;
-            }
-        }
+        // `Iterator::take` would count with a check for overflow.
+        let first = jobs.iter().zip(0..MAX_JOBS_LOOKED_AT);
+        let unfinished = first.filter(|(job, _)| !job.done.load(Relaxed));
+        let stuck: Option<Arc<Job>> = unfinished
+            .zip(0..MAX_UNFINISHED_LOOKED_AT)
+            .find(|((job, _), _)| job.is_stuck(device, now_ns))
+            .map(|((job, _), _)| job.into());
         drop(jobs);
         if let Some(job) = stuck {
             // If it is enqueued already, the reference is just dropped.
