@@ -17,7 +17,10 @@ use crate::{
 use wg_kernel::prelude::*;
 
 /// How many datagrams are sent with bottom halves off: rings and backlogs below hold a few hundred.
-pub(crate) const MAX_AT_ONCE: usize = 128;
+const MAX_AT_ONCE: usize = 128;
+
+/// How many bytes, of several packets, are encrypted or sent so: it must not take long.
+const MAX_BYTES_AT_ONCE: usize = 256 << 10;
 
 /// The jobs of a peer that send packets. The CPU that finishes one sends the packets of those in turn.
 #[pin_data]
@@ -123,17 +126,29 @@ impl Outbox {
     }
 }
 
-/// Takes the first packets, up to that with which they may leave [`MAX_AT_ONCE`] datagrams or more.
+/// Returns whether packets, of which each becomes a datagram, are encrypted and sent at once.
+#[inline]
+pub(crate) fn fit_at_once(packets: &SkBuffList) -> bool {
+    let count = packets.len();
+    let bytes = || packets.iter().map(|skb| skb.len() as usize);
+    count <= 1
+        || count <= MAX_AT_ONCE && bytes().fold(0, usize::saturating_add) <= MAX_BYTES_AT_ONCE
+}
+
+/// Takes the first packets, up to that with which they may leave [`MAX_AT_ONCE`] datagrams or more, or have
+/// [`MAX_BYTES_AT_ONCE`] or more.
 pub(crate) fn take_some(packets: &mut SkBuffList) -> SkBuffList {
     let mut some = SkBuffList::new();
     let mut room = MAX_AT_ONCE;
-    while room > 0 {
+    let mut bytes = MAX_BYTES_AT_ONCE;
+    while room > 0 && bytes > 0 {
         let Some(skb) = packets.pop_front() else {
             break;
         };
         let len = skb.len() as usize;
         let size = skb.datagram_size().map_or(len, |size| size as usize);
         room = room.saturating_sub(len.div_ceil(size.max(1)));
+        bytes = bytes.saturating_sub(len);
         some.push_back(skb);
     }
     some

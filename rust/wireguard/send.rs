@@ -8,8 +8,8 @@ use crate::{
     device::Device,
     keypair::Keypair,
     outbox::{
-        take_some,
-        MAX_AT_ONCE, //
+        fit_at_once,
+        take_some, //
     },
     peer::{
         Peer,
@@ -201,7 +201,7 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        if packets.len() > MAX_AT_ONCE {
+        if !fit_at_once(&packets) {
             return Self::try_send_many(this, keypair, packets);
         }
         let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, packets.len()))

@@ -78,6 +78,10 @@ pub mod skbuff {
             self.0.is_empty()
         }
 
+        pub fn iter(&self) -> impl Iterator<Item = &SkBuff> {
+            self.0.iter()
+        }
+
         pub fn push_back(&mut self, skb: SkBuff) {
             self.0.push_back(skb);
         }
