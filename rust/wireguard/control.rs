@@ -6,6 +6,7 @@
 //! The MTU and the DS field are noted for outgoing packets, the counts of messages for incoming ones.
 
 use wg_kernel::{
+    compat::u32_as_usize,
     net::skbuff::{
         CB_WORDS,
         NET_SKB_PAD, //
@@ -70,13 +71,30 @@ pub(crate) fn message_count(skb: &SkBuff) -> usize {
     *word as usize
 }
 
-/// Returns the sum of what [`set_message_count`] noted of each packet.
+/// Returns how much the messages of a datagram count where they wait: each as one, but together as no less than
+/// the pages that would hold them, so that a limit on many is one on memory, and on the time that they take.
 #[inline]
-pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
-    packets
-        .iter()
-        .map(message_count)
-        .fold(0, usize::wrapping_add)
+pub(crate) fn weight(skb: &SkBuff) -> usize {
+    message_count(skb).max(pages(u64::from(skb.truesize())))
+}
+
+/// Returns the sum of the [`weight`] of datagrams.
+#[inline]
+pub(crate) fn total_weight(packets: &SkBuffList) -> usize {
+    packets.iter().map(weight).fold(0, usize::wrapping_add)
+}
+
+/// Returns how many pages, of 4 KB, packets that are to be sent take, and no less than one.
+pub(crate) fn total_pages(packets: &SkBuffList) -> usize {
+    let sizes = packets.iter().map(|skb| u64::from(skb.truesize()));
+    pages(sizes.fold(0, u64::wrapping_add)).max(1)
+}
+
+/// Returns how many pages so many bytes fill.
+#[inline]
+fn pages(bytes: u64) -> usize {
+    // No list of packets has so many.
+    u32::try_from(bytes >> 12).map_or(usize::MAX, u32_as_usize)
 }
 
 /// Notes the total length of the messages that a packet was merged from.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An interface: its state, its end, and how much work it may have under way.
+//! An interface: its state and its end.
 
 mod epoch;
 mod operations;
@@ -48,16 +48,8 @@ use wg_kernel::{
 };
 use wg_proto::{
     cookie::Checker,
-    limits,
     wire, //
 };
-
-/// How many messages a device may have in jobs that decrypt.
-///
-/// If all are of one session, and the first job is held up, its counters must still be in the window once the
-/// others are delivered. The last job may exceed this by the messages of a poll and of a datagram.
-const MAX_MESSAGES_IN: usize = 4 * limits::MAX_QUEUED_PACKETS;
-const _: () = assert!(((MAX_MESSAGES_IN + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
 /// Number of interfaces of this boot.
 static COUNT: Atomic<u64> = Atomic::new(0);
@@ -288,75 +280,5 @@ impl Device {
         module::wait_until_none(|| self.live_peers.load(Relaxed));
         // The last peer has been counted as freed, but may not have dropped its reference to us yet.
         rcu::rcu_barrier();
-    }
-}
-
-/// A job's share of the work that a device may have under way at a time.
-pub(crate) struct Share {
-    device: Arc<Device>,
-    direction: Direction,
-    /// Zero once it was given back.
-    size: Atomic<u32>,
-}
-
-/// Which way the packets of a job go.
-#[derive(Clone, Copy)]
-pub(crate) enum Direction {
-    Out,
-    In,
-}
-
-impl Share {
-    /// Returns the device.
-    #[inline]
-    pub(crate) fn device(&self) -> &Arc<Device> {
-        &self.device
-    }
-
-    /// Returns the share of a job of that `size`: one job out, or as many messages in. There is none if the limit
-    /// is reached.
-    pub(crate) fn take(device: &Arc<Device>, direction: Direction, size: usize) -> Option<Self> {
-        let limit = match direction {
-            // Packets that are sent at once are, or were, one GSO packet or a part of it, unless they waited for
-            // a session.
-            Direction::Out => limits::MAX_QUEUED_PACKETS,
-            Direction::In => MAX_MESSAGES_IN,
-        };
-        let size = u32::try_from(size).ok()?;
-        let share = Self {
-            device: device.clone(),
-            direction,
-            size: Atomic::new(size),
-        };
-        // Subtracted again when the share is given back.
-        let taken = share.total().fetch_add(size, Relaxed) as usize;
-        (taken < limit).then_some(share)
-    }
-
-    /// Returns whether there is a share left for incoming messages.
-    #[inline]
-    pub(crate) fn is_left_in(device: &Device) -> bool {
-        (device.load.messages_in.load(Relaxed) as usize) < MAX_MESSAGES_IN
-    }
-
-    /// Returns the sum of all shares of this kind.
-    fn total(&self) -> &Atomic<u32> {
-        match self.direction {
-            Direction::Out => &self.device.load.jobs_out,
-            Direction::In => &self.device.load.messages_in,
-        }
-    }
-
-    /// Gives the share back, as the job is about to be delivered: a stuck CPU may hold a reference to the job
-    /// for long.
-    pub(crate) fn give_back(&self) {
-        let size = self.size.xchg(0, Relaxed);
-        self.total().fetch_sub(size, Relaxed);
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }

@@ -11,23 +11,29 @@ use crate::{
         Ordered, //
     }, //
 };
-use wg_kernel::prelude::*;
+use wg_kernel::{
+    compat::u32_as_usize,
+    prelude::*, //
+};
 use wg_proto::limits;
 
-/// How many messages may wait to be decrypted on one CPU.
+/// How much the messages may weigh that wait to be decrypted on one CPU.
 const MAX_WAITING: usize = 4 * limits::MAX_QUEUED_PACKETS;
 
-/// Datagrams, and how many messages they hold.
+/// Datagrams, and how much their messages weigh.
 struct Waiting {
     datagrams: SkBuffList,
-    messages: usize,
+    weight: usize,
+    /// How much of that came before the round began.
+    earlier: usize,
 }
 
 impl Waiting {
     const fn new() -> Self {
         Self {
             datagrams: SkBuffList::new(),
-            messages: 0,
+            weight: 0,
+            earlier: 0,
         }
     }
 
@@ -35,8 +41,57 @@ impl Waiting {
     #[inline]
     fn pop_front(&mut self) -> Option<SkBuff> {
         let skb = self.datagrams.pop_front()?;
-        self.messages = self.messages.wrapping_sub(control::message_count(&skb));
+        self.weight = self.weight.wrapping_sub(control::weight(&skb));
         Some(skb)
+    }
+}
+
+/// What a session has put into its inbox in a round: written with the inbox's lock held, and not counted down
+/// when messages are taken out, so that it costs nothing then.
+///
+/// A round is over once all is taken that came before it. What waits is thus of two rounds at most.
+#[repr(align(64))]
+pub(crate) struct Quota {
+    round: Atomic<u32>,
+    used: Atomic<u32>,
+}
+
+impl Quota {
+    /// There is nothing left for the session in this round.
+    const USED_UP: u32 = u32::MAX;
+
+    /// Creates one that is not used.
+    pub(crate) fn new() -> Self {
+        Self {
+            round: Atomic::new(0),
+            used: Atomic::new(0),
+        }
+    }
+
+    /// Returns whether nothing is left in this round. May be called without the lock, and then be wrong when a
+    /// round begins.
+    #[inline]
+    fn is_used_up(&self, round: u32) -> bool {
+        self.used.load(Relaxed) == Self::USED_UP && self.round.load(Relaxed) == round
+    }
+
+    /// Takes that much of it, and returns whether that was left: a session may not add more than as much as
+    /// there is `room` for, which is what it leaves for others.
+    #[inline]
+    fn take(&self, round: u32, weight: usize, room: usize) -> bool {
+        let used = match self.round.load(Relaxed) == round {
+            true => self.used.load(Relaxed),
+            false => 0,
+        };
+        let fits = u32_as_usize(used) < room;
+        let used = match fits {
+            // A datagram weighs less than 2^20.
+            true => used.saturating_add(weight as u32),
+            false => Self::USED_UP,
+        };
+        self.used.store(used, Relaxed);
+        self.round.store(round, Relaxed);
+        fits
     }
 }
 
@@ -45,8 +100,8 @@ impl Waiting {
 pub(crate) struct Inbox {
     #[pin]
     waiting: SpinLockBh<Waiting>,
-    /// Whether no more may wait; a copy to be read without the lock.
-    full: Atomic<bool>,
+    /// The number of the round, which changes with the lock held.
+    round: Atomic<u32>,
     /// The jobs under way.
     #[pin]
     pub(crate) order: Ordered,
@@ -68,7 +123,7 @@ impl Inbox {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             waiting <- new_spinlock_bh!(Waiting::new(), "Inbox::waiting"),
-            full: Atomic::new(false),
+            round: Atomic::new(1),
             order <- Ordered::new(),
             meter: Meter::new(),
             encryption: Meter::new(),
@@ -76,20 +131,22 @@ impl Inbox {
         }? Error)
     }
 
-    /// Adds a datagram that holds `count` messages, unless there are too many.
+    /// Adds a datagram that holds `count` messages of the session that has this `quota`, unless there are too
+    /// many.
     #[inline]
-    pub(crate) fn push(&self, mut skb: SkBuff, count: usize) {
+    pub(crate) fn push(&self, mut skb: SkBuff, count: usize, quota: &Quota) {
         // A flood on one session must not keep the CPU that works on it from the lock.
-        if self.full.load(Relaxed) {
+        if quota.is_used_up(self.round.load(Relaxed)) {
             return;
         }
         control::set_message_count(&mut skb, count);
+        let weight = control::weight(&skb);
         let mut waiting = self.waiting.lock();
-        if waiting.messages < MAX_WAITING {
-            waiting.messages = waiting.messages.wrapping_add(count);
+        let room = MAX_WAITING.saturating_sub(waiting.weight);
+        if quota.take(self.round.load(Relaxed), weight, room) {
+            waiting.weight = waiting.weight.wrapping_add(weight);
             waiting.datagrams.push_back(skb);
         } else {
-            self.full.store(true, Relaxed);
             drop(waiting);
             drop(skb);
         }
@@ -97,42 +154,58 @@ impl Inbox {
 
     /// Drops all messages that wait to be decrypted, and all that were decrypted.
     pub(crate) fn clear(&self) {
-        let mut waiting = self.waiting.lock();
-        let dropped = core::mem::replace(&mut *waiting, Waiting::new());
-        self.full.store(false, Relaxed);
-        drop(waiting);
-        drop(dropped.datagrams);
+        let dropped = self.take_all(&mut self.waiting.lock());
+        drop(dropped);
         while let Some(Batch {
-            keypair, packets, ..
+            keypair,
+            packets,
+            size,
+            ..
         }) = self.order.pop_done_of_session()
         {
             drop(packets);
-            keypair.end_job();
+            keypair.end_job(size);
             self.order.delivered();
         }
     }
 
-    /// Takes datagrams with up to `count` messages, more only if the last one holds several; returns them,
-    /// how many messages they hold, and how many are left.
-    pub(crate) fn take(&self, count: usize) -> (SkBuffList, usize, usize) {
+    /// Takes datagrams that weigh up to `most`, more only if the last one does; returns them, how much they
+    /// weigh, and how much is left.
+    pub(crate) fn take(&self, most: usize) -> (SkBuffList, usize, usize) {
         let mut waiting = self.waiting.lock();
-        if self.full.load(Relaxed) {
-            self.full.store(false, Relaxed);
+        if waiting.weight <= most {
+            let all = self.take_all(&mut waiting);
+            return (all.datagrams, all.weight, 0);
         }
-        if waiting.messages <= count {
-            let all = core::mem::replace(&mut *waiting, Waiting::new());
-            return (all.datagrams, all.messages, 0);
-        }
-        let before = waiting.messages;
+        let before = waiting.weight;
         let mut taken = SkBuffList::new();
-        let mut messages = 0;
-        while messages < count {
+        let mut weight = 0;
+        while weight < most {
             let Some(skb) = waiting.pop_front() else {
                 break;
             };
             taken.push_back(skb);
-            messages = before.wrapping_sub(waiting.messages);
+            weight = before.wrapping_sub(waiting.weight);
         }
-        (taken, messages, waiting.messages)
+        waiting.earlier = waiting.earlier.saturating_sub(weight);
+        if waiting.earlier == 0 {
+            waiting.earlier = waiting.weight;
+            self.begin_round();
+        }
+        (taken, weight, waiting.weight)
+    }
+
+    /// Takes all that waits.
+    #[inline]
+    fn take_all(&self, waiting: &mut Waiting) -> Waiting {
+        self.begin_round();
+        core::mem::replace(waiting, Waiting::new())
+    }
+
+    /// Begins a round. The lock is held.
+    #[inline]
+    fn begin_round(&self) {
+        let round = self.round.load(Relaxed).wrapping_add(1);
+        self.round.store(round, Relaxed);
     }
 }

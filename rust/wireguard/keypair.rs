@@ -7,10 +7,14 @@ use crate::{
         Handshake,
         Kernel, //
     },
+    inbox::Quota,
     lookup::Indices,
     peer::Peer, //
 };
-use wg_kernel::prelude::*;
+use wg_kernel::{
+    compat::u32_as_usize,
+    prelude::*, //
+};
 use wg_proto::{
     handshake::{
         Outcome,
@@ -58,8 +62,8 @@ struct Sending {
 #[repr(align(64))]
 struct Receiving {
     valid: Atomic<bool>,
-    /// Number of jobs with received messages of this session that are not delivered yet.
-    jobs: Atomic<u32>,
+    /// How much those received messages weigh that are in jobs and not delivered yet.
+    in_jobs: Atomic<u32>,
     /// A copy of the window's upper end, to be read without its lock.
     highest: Atomic<u64>,
     key: Secret<32>,
@@ -70,6 +74,8 @@ struct Receiving {
 pub(crate) struct Keypair {
     sending: Sending,
     receiving: Receiving,
+    /// How much of the inbox the messages have that arrive.
+    pub(crate) quota: Quota,
     #[pin]
     window: SpinLockBh<Window>,
     peer: RcuArc<Peer>,
@@ -122,10 +128,11 @@ impl Keypair {
                 },
                 receiving: Receiving {
                     valid: Atomic::new(true),
-                    jobs: Atomic::new(0),
+                    in_jobs: Atomic::new(0),
                     highest: Atomic::new(0),
                     key: Secret::zero(),
                 },
+                quota: Quota::new(),
                 window <- new_spinlock_bh!(Window::new(), "Keypair::window"),
                 peer,
                 born_ns: time::boottime_coarse_ns(),
@@ -238,17 +245,23 @@ impl Keypair {
     /// the NAPI instance of the session asks.
     #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
-        self.receiving.jobs.load(Relaxed) > 0
+        self.weight_in_jobs() > 0
     }
 
-    /// Notes that received messages are in a job.
-    pub(crate) fn begin_job(&self) {
-        self.receiving.jobs.fetch_add(1, Relaxed);
+    /// Returns how much the received messages weigh that are in jobs.
+    #[inline]
+    pub(crate) fn weight_in_jobs(&self) -> usize {
+        u32_as_usize(self.receiving.in_jobs.load(Relaxed))
     }
 
-    /// Notes that a job's messages were delivered.
-    pub(crate) fn end_job(&self) {
-        self.receiving.jobs.fetch_sub(1, Relaxed);
+    /// Notes that received messages of that `weight` are in a job.
+    pub(crate) fn begin_job(&self, weight: u32) {
+        self.receiving.in_jobs.fetch_add(weight, Relaxed);
+    }
+
+    /// Notes that a job's messages, which had that `weight`, were delivered.
+    pub(crate) fn end_job(&self, weight: u32) {
+        self.receiving.in_jobs.fetch_sub(weight, Relaxed);
     }
 
     /// Calls `f` with the replay window, which tells whether an authentic nonce is new.

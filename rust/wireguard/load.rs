@@ -103,10 +103,10 @@ pub(crate) struct Load {
     pub(crate) parallel: Parallel,
     /// The CPU that was given a job last.
     last_cpu: Atomic<u32>,
-    /// Number of jobs that encrypt.
-    pub(crate) jobs_out: Atomic<u32>,
-    /// Number of messages in jobs that decrypt.
-    pub(crate) messages_in: Atomic<u32>,
+    /// How many pages the packets in jobs that encrypt take, or did before.
+    pub(crate) pages_out: Atomic<u32>,
+    /// How much the messages in jobs that decrypt weigh.
+    pub(crate) weight_in: Atomic<u32>,
 }
 
 impl Load {
@@ -115,8 +115,8 @@ impl Load {
         Self {
             parallel: Parallel::from_parameter(),
             last_cpu: Atomic::new(0),
-            jobs_out: Atomic::new(0),
-            messages_in: Atomic::new(0),
+            pages_out: Atomic::new(0),
+            weight_in: Atomic::new(0),
         }
     }
 

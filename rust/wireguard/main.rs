@@ -33,6 +33,7 @@ mod queue;
 mod receive;
 mod seal;
 mod send;
+mod share;
 mod socket;
 mod staged;
 mod timers;

@@ -3,6 +3,7 @@
 //! The packets of a peer that other CPUs encrypt, sent in the order in which they came.
 
 use crate::{
+    device::Device,
     keypair::Keypair,
     peer::{
         Peer,
@@ -12,7 +13,11 @@ use crate::{
         Batch,
         Ordered, //
     },
-    seal::Sealing, //
+    seal::Sealing,
+    share::{
+        Direction,
+        Share, //
+    }, //
 };
 use wg_kernel::prelude::*;
 
@@ -65,6 +70,16 @@ impl Outbox {
         count > MAX_AT_ONCE || !leaves_whole && count > 1 && bh::in_softirq(bh)
     }
 
+    /// Returns whether these messages, which are to be left to others, would be lost then, as all jobs that the
+    /// device may have are other peers', and are few enough to be sent at once instead.
+    pub(crate) fn is_better_inline(
+        &self,
+        device: &Device,
+        sealing: &Sealing<Borrow<'_, Keypair>>,
+    ) -> bool {
+        sealing.count() <= MAX_AT_ONCE && !Share::is_left(device, Direction::Out(0))
+    }
+
     /// Sends the packets of all jobs at the front that are done. Process context only.
     ///
     /// To be called after a job was finished, with bottom halves off since then, so that no task comes
@@ -93,6 +108,7 @@ impl Outbox {
                 keypair,
                 packets,
                 epoch,
+                ..
             }) = &mut batch
             {
                 let some = take_some(packets);

@@ -16,13 +16,15 @@ use crate::{
     control,
     device::{
         Device,
-        Direction,
-        Epoch,
-        Share, //
+        Epoch, //
     },
     keypair::Keypair,
     peer::DRAIN,
-    seal::Sealing, //
+    seal::Sealing,
+    share::{
+        Direction,
+        Share, //
+    }, //
 };
 use kernel::{
     list::{
@@ -81,6 +83,8 @@ pub(crate) struct Batch {
     pub(crate) packets: SkBuffList,
     /// When they came: they are void if the interface has gone down since.
     pub(crate) epoch: Epoch,
+    /// What the job counted for.
+    pub(crate) size: u32,
 }
 
 /// What a job holds, but for the time when it is worked on.
@@ -150,8 +154,14 @@ impl Job {
         };
         let now_ns = time::boottime_coarse_ns();
         let (direction, size) = match task {
-            Task::Encrypt { .. } => (Direction::Out, 1),
-            Task::Decrypt { .. } => (Direction::In, control::count_messages(&packets)),
+            Task::Encrypt { .. } => {
+                let own = Direction::Out(order.count());
+                (own, control::total_pages(&packets))
+            }
+            Task::Decrypt { .. } => {
+                let own = Direction::In(session.weight_in_jobs());
+                (own, control::total_weight(&packets))
+            }
         };
         let Some(share) = Share::take(device, direction, size) else {
             // Jobs that wait for a stuck CPU may hold all of it.
@@ -182,6 +192,10 @@ impl Job {
             return false;
         };
         let work = job.clone_arc();
+        if let Direction::In(_) = direction {
+            // Before the timer checks whether there are jobs to watch.
+            session.begin_job(work.share.size());
+        }
         order.push(job);
         work.enqueue(device, now_ns);
         // The CPU that ended the session may have looked for its jobs before this one was there, or before it
@@ -254,6 +268,7 @@ impl Job {
             return;
         };
         let device = self.share.device();
+        let size = self.share.size();
         let now_ns = time::boottime_coarse_ns();
         match task {
             Task::Encrypt { mut sealing, cpu } => {
@@ -269,6 +284,7 @@ impl Job {
                     keypair,
                     packets,
                     epoch,
+                    size,
                 });
                 peer.outbox.drain(bh);
                 peer.outbox.order.rescue_stuck(device, now_ns);
@@ -283,6 +299,7 @@ impl Job {
                     keypair,
                     packets,
                     epoch,
+                    size,
                 });
                 device.link.schedule_napi(instance, &bh);
                 drop(bh);

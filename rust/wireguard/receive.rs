@@ -8,10 +8,7 @@ use crate::{
         AllowedIps, //
     },
     control,
-    device::{
-        Device,
-        Share, //
-    },
+    device::Device,
     inbox::Inbox,
     keypair::Keypair,
     lookup::Entry,
@@ -21,6 +18,10 @@ use crate::{
         Batch,
         Job,
         Task, //
+    },
+    share::{
+        Direction,
+        Share, //
     }, //
 };
 use wg_kernel::{
@@ -110,12 +111,12 @@ impl Device {
             return;
         };
         let entry = self.indices.get(receiver, softirq.rcu());
-        if !matches!(entry, Some(Entry::Keypair(_))) {
+        let Some(Entry::Keypair(keypair)) = entry else {
             return;
-        }
+        };
         let instance = self.instance_of(receiver);
         if let Some(inbox) = self.inbox(instance) {
-            inbox.push(skb, count);
+            inbox.push(skb, count, &keypair.quota);
             self.link.schedule_napi(instance, softirq.bh());
         }
     }
@@ -144,35 +145,29 @@ impl Device {
             return budget;
         }
 
-        let (mut packets, count, left) = inbox.take(budget.wrapping_sub(done));
-        done = done.saturating_add(count);
+        let (mut packets, weight, left) = inbox.take(budget.wrapping_sub(done));
+        done = done.saturating_add(weight);
         let mut alone = self
             .load
             .parallel
             .messages_decrypted_alone(left, &inbox.meter);
         while let Some((keypair, mut run)) = delivery.next_run(&mut packets) {
-            let messages = control::count_messages(&run);
+            let of_run = control::total_weight(&run);
             // Later messages must not overtake those of their session that are under way. If there are none,
             // and jobs hold as much as they may, the messages are decrypted here.
-            if keypair.has_jobs() || messages > alone && Share::is_left_in(self) {
-                let own = keypair.get();
-                // Before the timer checks whether there are jobs to watch.
-                keypair.begin_job();
-                let submitted = own.is_some_and(|own| {
+            if keypair.has_jobs() || of_run > alone && Share::is_left(self, Direction::In(0)) {
+                if let Some(own) = keypair.get() {
                     let task = Task::Decrypt {
                         keypair: own,
                         instance,
                     };
-                    Job::submit(self, &inbox.order, task, keypair, run)
-                });
-                if !submitted {
-                    keypair.end_job();
+                    Job::submit(self, &inbox.order, task, keypair, run);
                 }
             } else {
-                alone = alone.saturating_sub(messages);
+                alone = alone.saturating_sub(of_run);
                 let merge = netdev.merges_packets();
                 // Timing a single message costs more than it tells.
-                match count {
+                match weight {
                     1 => keypair.open(&mut run, merge),
                     _ => inbox.meter.measure(|| keypair.open(&mut run, merge)),
                 }
@@ -204,13 +199,14 @@ impl<'a> Delivery<'a> {
                 keypair,
                 packets,
                 epoch,
+                size,
             } = batch;
             let count = match keypair.peer().is_active_in(epoch, self.softirq.rcu()) {
                 true => self.deliver(keypair.borrow(), packets),
                 false => 0,
             };
             done = done.saturating_add(count.max(1));
-            keypair.end_job();
+            keypair.end_job(size);
             inbox.order.delivered();
         }
         done

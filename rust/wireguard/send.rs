@@ -258,11 +258,14 @@ impl Peer {
         let cpu = u32_as_usize(CpuId::current().as_u32());
         let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
         let count = sealing.count();
+        let is_for_others = || {
+            parallel.wants_encryption(count, meter)
+                || this.outbox.is_for_task(&sealing, softirq.bh())
+        };
         let inline = this.outbox.order.is_empty()
             && netdevice::transmission_depth(softirq.bh()) <= MAX_INLINE_DEPTH
             && !task::is_stack_short(softirq.bh())
-            && !parallel.wants_encryption(count, meter)
-            && !this.outbox.is_for_task(&sealing, softirq.bh());
+            && (!is_for_others() || this.outbox.is_better_inline(device, &sealing));
         if inline {
             // Timing a single message costs more than it tells.
             let sealed = match count {

@@ -18,7 +18,10 @@ use kernel::{
         Release, //
     }, //
 };
-use wg_kernel::prelude::*;
+use wg_kernel::{
+    compat::u32_as_usize,
+    prelude::*, //
+};
 
 /// How many jobs, and of how many sessions, are passed over to reach a finished one of another session.
 const MAX_JOBS_PASSED: usize = 256;
@@ -49,6 +52,11 @@ impl Ordered {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Acquire) == 0
+    }
+
+    /// Returns how many jobs are under way.
+    pub(crate) fn count(&self) -> usize {
+        u32_as_usize(self.count.load(Relaxed))
     }
 
     /// Adds a job.

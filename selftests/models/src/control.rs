@@ -9,10 +9,15 @@ use wg_kernel::net::skbuff::{
 
 pub(crate) fn set_message_count(_skb: &mut SkBuff, _count: usize) {}
 
-pub(crate) fn message_count(_skb: &SkBuff) -> usize {
-    1
+/// A packet weighs as much as the upper half of its number says, and one at least.
+pub(crate) fn weight(skb: &SkBuff) -> usize {
+    (skb.0 >> 16).max(1) as usize
 }
 
-pub(crate) fn count_messages(packets: &SkBuffList) -> usize {
+pub(crate) fn total_weight(packets: &SkBuffList) -> usize {
+    packets.len()
+}
+
+pub(crate) fn total_pages(packets: &SkBuffList) -> usize {
     packets.len()
 }

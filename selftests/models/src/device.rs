@@ -8,10 +8,7 @@ mod epoch;
 
 use crate::{
     inbox::Inbox,
-    load::{
-        Load,
-        Parallel, //
-    },
+    load::Load,
     lookup::Indices, //
 };
 pub(crate) use epoch::Epoch;
@@ -117,7 +114,7 @@ impl Device {
                     state: Atomic::new(0),
                     raised: Atomic::new(0),
                 },
-                load: Load { parallel: Parallel },
+                load: Load::new(),
                 inbox: KBox::try_pin_init(Inbox::new(), GFP_KERNEL)?,
             }? Error),
             GFP_KERNEL,
@@ -152,25 +149,4 @@ impl Device {
     pub(crate) fn merges_packets(&self) -> bool {
         false
     }
-}
-
-/// Which way the packets of a job go.
-pub(crate) enum Direction {
-    Out,
-    In,
-}
-
-/// A job's share of the work, of which there is never too much.
-pub(crate) struct Share(Arc<Device>);
-
-impl Share {
-    pub(crate) fn device(&self) -> &Arc<Device> {
-        &self.0
-    }
-
-    pub(crate) fn take(device: &Arc<Device>, _: Direction, _: usize) -> Option<Self> {
-        Some(Self(device.clone()))
-    }
-
-    pub(crate) fn give_back(&self) {}
 }

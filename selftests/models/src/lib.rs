@@ -16,6 +16,7 @@ mod load;
 mod open;
 mod peer;
 mod seal;
+mod share;
 
 #[path = "../../../rust/wireguard"]
 #[allow(dead_code)]
@@ -25,6 +26,8 @@ mod sources {
     pub(crate) mod lookup;
     pub(crate) mod outbox;
     pub(crate) mod queue;
+    #[path = "share.rs"]
+    pub(crate) mod real_share;
     pub(crate) mod staged;
 }
 

@@ -2,6 +2,7 @@
 
 //! Which CPU gets a job.
 
+use kernel::sync::atomic::Atomic;
 use wg_kernel::cpu::Online;
 
 /// Measures time.
@@ -29,9 +30,20 @@ impl Parallel {
 /// The load of a device.
 pub(crate) struct Load {
     pub(crate) parallel: Parallel,
+    pub(crate) pages_out: Atomic<u32>,
+    pub(crate) weight_in: Atomic<u32>,
 }
 
 impl Load {
+    /// Creates the load of a device that has nothing to do.
+    pub(crate) fn new() -> Self {
+        Self {
+            parallel: Parallel,
+            pages_out: Atomic::new(0),
+            weight_in: Atomic::new(0),
+        }
+    }
+
     /// Returns the first CPU, unless it is stuck.
     pub(crate) fn next_cpu(&self, is_stuck: impl Fn(Online) -> bool) -> Option<Online> {
         Some(Online(0)).filter(|cpu| !is_stuck(*cpu))

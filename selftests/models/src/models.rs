@@ -8,6 +8,7 @@ mod nonce;
 mod outbox;
 mod rcu;
 mod sessions;
+mod share;
 mod staged;
 mod timer;
 

@@ -17,6 +17,12 @@ impl SkBuff {
         self.raw().len
     }
 
+    /// Returns how much memory it takes.
+    #[inline]
+    pub fn truesize(&self) -> u32 {
+        self.raw().truesize
+    }
+
     /// Returns whether there are no data.
     #[inline]
     pub fn is_empty(&self) -> bool {

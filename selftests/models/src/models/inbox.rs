@@ -9,6 +9,7 @@ use super::{
     World, //
 };
 use crate::{
+    inbox::Quota,
     keypair::Keypair,
     queue::{
         Batch,
@@ -22,7 +23,10 @@ use kernel::model::{
 };
 use loom::thread;
 use wg_kernel::{
-    net::skbuff::SkBuffList,
+    net::skbuff::{
+        SkBuff,
+        SkBuffList, //
+    },
     sync::rcu::{
         self,
         RcuArc, //
@@ -39,7 +43,6 @@ fn submit(world: &World, keypair: &RcuArc<Keypair>, number: u32) {
     };
     let packets = SkBuffList::of(&[number]);
     let _guard = rcu::read_lock();
-    keypair.begin_job();
     assert!(Job::submit(
         &world.device,
         &inbox.order,
@@ -58,13 +61,14 @@ fn poll(world: &World) {
                 keypair,
                 packets,
                 epoch,
+                size,
             } = batch;
             let guard = rcu::read_lock();
             match keypair.peer().is_active_in(epoch, &guard) {
                 true => keypair.peer().log(packets.consume()),
                 false => drop(packets),
             }
-            keypair.end_job();
+            keypair.end_job(size);
             order.delivered();
         }
         world.device.link.complete();
@@ -143,5 +147,49 @@ fn jobs_of_a_session_that_ends_are_cancelled() {
         while rescue() {}
         settle();
         end(world, None, 2, true);
+    });
+}
+
+/// Puts messages of one session into an inbox, each of which weighs a sixteenth of what there is room for,
+/// until there is no room, and returns how many there was room for.
+fn fill(world: &World, quota: &Quota) -> usize {
+    let inbox = world.device.inbox(0).expect("an inbox");
+    wg_kernel::net::skbuff::take_dropped();
+    let number = 256 << 16;
+    let put = |_: &usize| {
+        inbox.push(SkBuff(number), 1, quota);
+        wg_kernel::net::skbuff::take_dropped().is_empty()
+    };
+    (0..16).take_while(put).count()
+}
+
+/// Takes as much as a poll does, and returns how many messages that was.
+fn take(world: &World) -> usize {
+    let (packets, _, _) = world.device.inbox(0).expect("an inbox").take(64);
+    packets.consume().len()
+}
+
+/// Sessions that send more than there is room for leave room for others, and have some again later.
+#[test]
+fn sessions_leave_room_for_each_other() {
+    check(|| {
+        let world = World::new();
+        let (first, second, third) = (Quota::new(), Quota::new(), Quota::new());
+        assert_eq!(fill(&world, &first), 8);
+        assert_eq!(fill(&world, &second), 4);
+        assert_eq!(fill(&world, &third), 2);
+        // One of long messages, and what is taken is not more for there being much.
+        assert_eq!(take(&world), 1);
+        // A round has begun. There is room for a seventeenth.
+        assert_eq!(fill(&world, &first), 2);
+        for _ in 0..12 {
+            assert_eq!(take(&world), 1);
+            assert_eq!(fill(&world, &first), 0, "more than its part of a round");
+        }
+        assert_eq!(take(&world), 1);
+        assert!(fill(&world, &first) > 4);
+        world.device.inbox(0).expect("an inbox").clear();
+        assert_eq!(fill(&world, &second), 8);
+        world.device.inbox(0).expect("an inbox").clear();
     });
 }

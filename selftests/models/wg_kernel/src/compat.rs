@@ -7,6 +7,6 @@ pub(crate) use kernel::sync::atomic::smp_mb;
 /// Waits for callbacks, which a model's end does.
 pub fn rcu_barrier() {}
 
-pub(crate) const fn u32_as_usize(value: u32) -> usize {
+pub const fn u32_as_usize(value: u32) -> usize {
     value as usize
 }
