@@ -37,6 +37,9 @@ const MAX_MTU: u32 = (i32::MAX as u32) / wire::PADDING_MULTIPLE * wire::PADDING_
 /// The kind of interface that this module creates.
 pub(crate) struct WireGuard;
 
+/// How many suspends and hibernations are going on, of which one may be within another.
+static RESTS: Atomic<i32> = Atomic::new(0);
+
 /// Whether keys were wiped since processes were frozen.
 static WIPED: Atomic<bool> = Atomic::new(false);
 
@@ -116,7 +119,9 @@ impl netdevice::Operations for WireGuard {
 
     fn freeze() {
         // New sessions may have been needed for file systems to be synced. Now nothing can make keys any more.
-        if !WIPED.xchg(true, Full) {
+        // Devices are also frozen where nobody is told: a machine that is copied or moved by Xen goes on at
+        // once, and its sessions with it.
+        if RESTS.load(Relaxed) > 0 && !WIPED.xchg(true, Full) {
             wipe_all_keys();
         }
     }
@@ -181,10 +186,17 @@ fn wipe_all_keys() {
 
 impl PmNotifier for WireGuard {
     fn prepare() {
+        RESTS.fetch_add(1, Relaxed);
+        // The last device may have gone before it was told that the last one was over.
+        WIPED.store(false, Relaxed);
         wipe_all_keys();
     }
 
     fn finish() {
+        // The module may have come after it began. All of this is under one lock of power management.
+        if RESTS.load(Relaxed) > 0 {
+            RESTS.fetch_sub(1, Relaxed);
+        }
         // Packets that wait for a session, the handshake for which was wiped.
         Globals::for_each_device(|device| {
             let config = device.config.lock();
