@@ -244,7 +244,8 @@ impl Peer {
         random::wait().ok()?;
         let indices = &this.device().indices;
         let mut keying = this.keying.lock();
-        this.may_have_keys(epoch).then_some(())?;
+        // A response may have been sent meanwhile.
+        (this.may_initiate() && this.may_have_keys(epoch)).then_some(())?;
         this.note_handshake_sent(&keying);
         let begun = this
             .activate(&mut keying)
