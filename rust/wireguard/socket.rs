@@ -205,6 +205,7 @@ impl Destination for Inet {
     ) -> Result<Route<'g, Self>> {
         if let Source::V4(saddr, ifindex) = path.endpoint.source() {
             flow.saddr = saddr;
+            let oif = flow.oif;
             if sender.has_addr(saddr) {
                 let route = Route::lookup(sender, flow);
                 let unusable = match &route {
@@ -214,9 +215,10 @@ impl Destination for Inet {
                 if ifindex == 0 || !unusable {
                     return path.kept(route, flow);
                 }
-                // Another source may be used, but only on the interface that this route leads to.
-                flow.oif = route.as_ref().map_or(0, Route::oif);
             }
+            // The lookup has set it. By that interface there may be no route without this source, in which
+            // case the peer would be taken to be on its link.
+            flow.oif = oif;
             // Not for good: whatever makes it usable makes the route that is cached now invalid.
             flow.saddr = [0; 4];
         }
