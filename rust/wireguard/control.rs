@@ -84,10 +84,10 @@ pub(crate) fn total_weight(packets: &SkBuffList) -> usize {
     packets.iter().map(weight).fold(0, usize::wrapping_add)
 }
 
-/// Returns how many pages, of 4 KB, packets that are to be sent take, and no less than one.
+/// Returns how many pages, of 4 KB, packets that are to be sent take, each begun one as a whole.
 pub(crate) fn total_pages(packets: &SkBuffList) -> usize {
     let sizes = packets.iter().map(|skb| u64::from(skb.truesize()));
-    pages(sizes.fold(0, u64::wrapping_add)).max(1)
+    pages(sizes.fold(4095, u64::wrapping_add))
 }
 
 /// Returns how many pages so many bytes fill.

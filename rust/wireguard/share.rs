@@ -79,6 +79,8 @@ impl Share {
     /// reached.
     pub(crate) fn take(device: &Arc<Device>, direction: Direction, size: usize) -> Option<Self> {
         let size = u32::try_from(size).ok()?;
+        // What is refused is not to be in the total meanwhile, where it would have others refused.
+        Self::is_left(device, direction).then_some(())?;
         let share = Self {
             device: device.clone(),
             direction,
