@@ -202,14 +202,19 @@ routed_pair() {
 	routed
 }
 
-# routed: there is one at l in a tunnel that is there.
-routed() {
+# lan: l, a host behind a, whose packets a forwards.
+lan() {
 	ns l
 	veth l eth0 a lan
 	addr l eth0 10.1.0.2/24
 	addr a lan 10.1.0.1/24
 	at l ip route add default via 10.1.0.1
 	sysctl_set a ipv4/ip_forward 1
+}
+
+# routed: there is one at l in a tunnel that is there.
+routed() {
+	lan
 	at b wg set wg0 peer "$PUB_A" allowed-ips 192.168.241.1/32,fd00::1/128,10.1.0.0/24
 	at b ip route add 10.1.0.0/24 dev wg0
 }

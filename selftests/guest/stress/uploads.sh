@@ -90,12 +90,7 @@ print(*counts)
 '
 
 cable
-ns l
-veth l eth0 a lan
-addr l eth0 10.1.0.2/24
-addr a lan 10.1.0.1/24
-at l ip route add default via 10.1.0.1
-sysctl_set a ipv4/ip_forward 1
+lan
 card a
 peers
 
