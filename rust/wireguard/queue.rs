@@ -379,15 +379,15 @@ impl Device {
     /// Cancels those jobs of `keypair`, which is over, that were not begun yet. Other jobs drop their
     /// references to it when they are delivered.
     pub(crate) fn cancel_jobs(&self, keypair: &Keypair) {
-        let peer = keypair.peer();
-        if peer.outbox.order.cancel_if_over() {
+        let (peer, index) = (keypair.peer(), keypair.local_index());
+        if peer.outbox.order.cancel_if_over(index) {
             // For the jobs that wait behind the cancelled ones. There may be many, and this may be in
             // softirq.
             let _ = self.queues.rescue.enqueue::<_, DRAIN>(peer.clone());
         }
-        let instance = self.instance_of(keypair.local_index());
+        let instance = self.instance_of(index);
         let inbox = self.inbox(instance);
-        if inbox.is_some_and(|inbox| inbox.order.cancel_if_over()) {
+        if inbox.is_some_and(|inbox| inbox.order.cancel_if_over(index)) {
             // For the jobs that wait behind the cancelled ones.
             self.link.schedule_napi(instance, &bh::disable());
         }

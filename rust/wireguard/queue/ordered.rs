@@ -22,6 +22,7 @@ use wg_kernel::{
     compat::u32_as_usize,
     prelude::*, //
 };
+use wg_proto::wire;
 
 /// How many jobs, and of how many sessions, are passed over to reach a finished one of another session.
 const MAX_JOBS_PASSED: usize = 256;
@@ -121,16 +122,15 @@ impl Ordered {
         None
     }
 
-    /// Cancels those jobs that were not begun yet and whose session is over, and returns whether there were
-    /// any.
-    pub(super) fn cancel_if_over(&self) -> bool {
+    /// Cancels those jobs of a session that is over that were not begun yet, and returns whether there were any.
+    pub(super) fn cancel_if_over(&self, session: wire::Index) -> bool {
         if self.is_empty() {
             return false;
         }
         let jobs = self.jobs.lock();
         let mut any = false;
         let mut dropped = SkBuffList::new();
-        for job in jobs.iter() {
+        for job in jobs.iter().filter(|job| job.session == session) {
             let job: Arc<Job> = job.into();
             any |= job.cancel_if_over(&mut dropped);
         }
