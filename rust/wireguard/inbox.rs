@@ -83,10 +83,13 @@ impl Quota {
             true => self.used.load(Relaxed),
             false => 0,
         };
-        let fits = u32_as_usize(used) < room;
+        // No more than is left then; and who has nothing may have what weighs less.
+        let added = weight.saturating_mul(2).saturating_sub(2);
+        let fits = u32_as_usize(used).saturating_add(added) < room;
         let used = match fits {
             // A datagram weighs less than 2^20.
             true => used.saturating_add(weight as u32),
+            false if used == 0 => 0,
             false => Self::USED_UP,
         };
         self.used.store(used, Relaxed);
