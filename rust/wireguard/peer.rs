@@ -380,14 +380,12 @@ impl Peer {
 
     /// Forgets our address that the peer last sent to, and the route to the peer.
     ///
-    /// If there is no memory for that, nothing changes.
+    /// If there is no memory for that, only the route is forgotten.
     pub(crate) fn clear_source(&self, flags: Flags) {
         self.renew_endpoint(|_| Source::None, flags);
     }
 
     /// Forgets the route to the peer, which is not needed for some time.
-    ///
-    /// If there is no memory for that, nothing changes.
     pub(crate) fn forget_route(&self) {
         self.renew_endpoint(Endpoint::source, GFP_KERNEL);
     }
@@ -414,7 +412,7 @@ impl Peer {
         }
     }
 
-    /// Makes a new endpoint with the same address.
+    /// Makes a new endpoint with the same address, or closes the old one's cache if there is no memory for that.
     fn renew_endpoint(&self, source: impl FnOnce(&Endpoint) -> Source, flags: Flags) {
         let guard = rcu::read_lock();
         let old = self.endpoint(&guard).and_then(Borrow::get);
@@ -422,12 +420,14 @@ impl Peer {
         let Some(old) = old else {
             return;
         };
-        if let Ok(new) = Endpoint::new(old.addr(), source(&old), flags) {
-            let _change = self.endpoint_change.lock();
-            // If it has changed meanwhile, what was to be forgotten is gone already.
-            if self.endpoint.holds(old.borrow()) {
-                drop(self.endpoint.swap(Some(new)));
-            }
+        let Ok(new) = Endpoint::new(old.addr(), source(&old), flags) else {
+            // Slow, but nothing takes the old route.
+            return old.close_cache();
+        };
+        let _change = self.endpoint_change.lock();
+        // If it has changed meanwhile, what was to be forgotten is gone already.
+        if self.endpoint.holds(old.borrow()) {
+            drop(self.endpoint.swap(Some(new)));
         }
     }
 
