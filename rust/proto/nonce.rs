@@ -44,20 +44,14 @@ impl<S: Shared> Counter<S> {
     pub fn take(&self, count: u64) -> Option<Nonces> {
         let mut next = self.0.load();
         loop {
-            let end = end_of(next, count)?;
+            let end = next.checked_add(count)?;
+            (end <= REJECT_AFTER_MESSAGES).then_some(())?;
             match self.0.compare_exchange(next, end) {
                 Ok(()) => return Some(Nonces { next, end }),
                 Err(now) => next = now,
             }
         }
     }
-}
-
-/// Returns the value of the counter after `count` more messages, if a session may have as many.
-#[inline]
-fn end_of(next: u64, count: u64) -> Option<u64> {
-    next.checked_add(count)
-        .filter(|end| *end <= REJECT_AFTER_MESSAGES)
 }
 
 /// The nonces of some messages of a session, in order.

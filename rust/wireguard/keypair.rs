@@ -264,13 +264,23 @@ impl Keypair {
         self.receiving.in_jobs.fetch_sub(weight, Relaxed);
     }
 
-    /// Calls `f` with the replay window, which tells whether an authentic nonce is new.
+    /// Returns whether an authentic message is new.
     #[inline]
-    pub(crate) fn with_window<R>(&self, f: impl FnOnce(&mut Window) -> R) -> R {
+    pub(crate) fn is_new(&self, nonce: u64) -> bool {
         let mut window = self.window.lock();
-        let result = f(&mut window);
-        self.receiving.highest.store(window.highest(), Relaxed);
-        result
+        let new = window.accept(nonce);
+        let highest = window.highest();
+        self.receiving.highest.store(highest, Relaxed);
+        drop(window);
+        if !new {
+            pr_debug_ratelimited!(
+                "{}: Packet has invalid nonce {} (max {})\n",
+                self.peer.device().name(),
+                nonce,
+                highest
+            );
+        }
+        new
     }
 
     /// Returns whether sending calls for a new handshake.

@@ -94,23 +94,6 @@ impl Keypair {
         opening.flush();
         *datagrams = opening.out;
     }
-
-    /// Returns whether an authentic message is new.
-    #[inline]
-    fn is_new(&self, nonce: u64) -> bool {
-        self.with_window(|window| {
-            let new = window.accept(nonce);
-            if !new {
-                pr_debug_ratelimited!(
-                    "{}: Packet has invalid nonce {} (max {})\n",
-                    self.peer().device().name(),
-                    nonce,
-                    window.highest()
-                );
-            }
-            new
-        })
-    }
 }
 
 impl Opening<'_> {

@@ -59,21 +59,17 @@ impl Staged {
             if packets.is_empty() {
                 return false;
             }
-            let Err(packets) = send(session(), packets) else {
+            let Err(mut packets) = send(session(), packets) else {
                 return false;
             };
-            self.put_back(packets);
+            let mut staged = self.packets.lock();
+            staged.prepend(&mut packets);
+            self.note(&staged);
+            drop(staged);
             if session().is_none() {
                 return true;
             }
         }
-    }
-
-    /// Puts packets that were taken back in front of the others.
-    fn put_back(&self, mut packets: SkBuffList) {
-        let mut staged = self.packets.lock();
-        staged.prepend(&mut packets);
-        self.note(&staged);
     }
 
     /// Takes all packets.
