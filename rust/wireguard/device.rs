@@ -222,7 +222,7 @@ impl Device {
 
     /// Sets the mark of outgoing packets.
     pub(crate) fn set_fwmark(&self, mark: u32) {
-        self.fwmark.store(mark, Relaxed);
+        self.fwmark.xchg(mark, Full);
     }
 
     /// Returns the inbox of a NAPI instance, of which there is one for each CPU.

@@ -35,6 +35,8 @@ pub(crate) struct Endpoint {
     source: Source,
     /// Created when something is first sent, as it takes memory for each CPU.
     cache: SetOnce<KBox<Cache>>,
+    /// Whether only the address counts, until it is replaced.
+    void: Atomic<bool>,
 }
 
 /// The routes to an endpoint, of the family that its address has.
@@ -64,6 +66,7 @@ impl Endpoint {
             addr,
             source,
             cache: SetOnce::new(),
+            void: Atomic::new(false),
         }
     }
 
@@ -75,13 +78,27 @@ impl Endpoint {
 
     /// Returns our address that the peer last sent to.
     pub(crate) fn source(&self) -> Source {
-        self.source
+        match self.void.load(Relaxed) {
+            true => Source::None,
+            false => self.source,
+        }
+    }
+
+    /// Forgets our address and the routes, without memory, until the peer's next message.
+    pub(crate) fn make_void(&self) {
+        self.void.store(true, Relaxed);
     }
 
     /// Returns the cache of routes to it, if it was created.
     #[inline]
     pub(crate) fn cache(&self) -> Option<&Cache> {
-        self.cache.as_ref().map(|cache| &**cache)
+        let cache = self.cache.as_ref()?;
+        (!self.void.load(Relaxed)).then_some(&**cache)
+    }
+
+    /// Returns whether a cache may be created.
+    pub(crate) fn lacks_cache(&self) -> bool {
+        self.cache.as_ref().is_none() && !self.void.load(Relaxed)
     }
 
     /// Makes `cache` the cache of routes to it, unless another CPU has set one meanwhile.
@@ -91,7 +108,7 @@ impl Endpoint {
 
     /// Closes the cache: no more routes are kept.
     pub(crate) fn close_cache(&self) {
-        match self.cache() {
+        match self.cache.as_ref().map(|cache| &**cache) {
             Some(Cache::V4(cache)) => cache.close(),
             Some(Cache::V6(cache)) => cache.close(),
             None => (),
@@ -103,7 +120,7 @@ impl Endpoint {
     /// No sender may be under way, except for those that a grace period since [`Endpoint::close_cache`] waits
     /// for.
     pub(crate) fn release_cache(&self) {
-        match self.cache() {
+        match self.cache.as_ref().map(|cache| &**cache) {
             Some(Cache::V4(cache)) => cache.release(),
             Some(Cache::V6(cache)) => cache.release(),
             None => (),
@@ -113,7 +130,7 @@ impl Endpoint {
     /// Returns whether the addresses are these, regardless of the flow label.
     #[inline]
     pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
-        self.source == source && self.addr.is_same_place(addr)
+        self.source() == source && self.addr.is_same_place(addr) && !self.void.load(Relaxed)
     }
 }
 

@@ -379,8 +379,6 @@ impl Peer {
     }
 
     /// Forgets our address that the peer last sent to, and the route to the peer.
-    ///
-    /// If there is no memory for that, only the route is forgotten.
     pub(crate) fn clear_source(&self, flags: Flags) {
         self.renew_endpoint(|_| Source::None, flags);
     }
@@ -412,7 +410,7 @@ impl Peer {
         }
     }
 
-    /// Makes a new endpoint with the same address, or closes the old one's cache if there is no memory for that.
+    /// Makes a new endpoint with the same address; without memory, has only that of the old one count.
     fn renew_endpoint(&self, source: impl FnOnce(&Endpoint) -> Source, flags: Flags) {
         let guard = rcu::read_lock();
         let old = self.endpoint(&guard).and_then(Borrow::get);
@@ -421,8 +419,7 @@ impl Peer {
             return;
         };
         let Ok(new) = Endpoint::new(old.addr(), source(&old), flags) else {
-            // Slow, but nothing takes the old route.
-            return old.close_cache();
+            return old.make_void();
         };
         let _change = self.endpoint_change.lock();
         // If it has changed meanwhile, what was to be forgotten is gone already.
