@@ -11,6 +11,10 @@ use crate::{
         Ordered, //
     }, //
 };
+use kernel::sync::atomic::{
+    Acquire,
+    Release, //
+};
 use wg_kernel::{
     compat::u32_as_usize,
     prelude::*, //
@@ -59,6 +63,7 @@ pub(crate) struct Quota {
 impl Quota {
     /// There is nothing left for the session in this round.
     const USED_UP: u32 = u32::MAX;
+    const LEFT: usize = 64;
 
     /// Creates one that is not used.
     pub(crate) fn new() -> Self {
@@ -72,28 +77,31 @@ impl Quota {
     /// round begins.
     #[inline]
     fn is_used_up(&self, round: u32) -> bool {
-        self.used.load(Relaxed) == Self::USED_UP && self.round.load(Relaxed) == round
+        // Pairs with `Release` in `take`.
+        self.round.load(Acquire) == round && self.used.load(Relaxed) == Self::USED_UP
     }
 
     /// Takes that much of it, and returns whether that was left: a session may not add more than as much as
-    /// there is `room` for, which is what it leaves for others.
+    /// there is `room` for, which is what it leaves for others. Its first datagram may leave less, but not as
+    /// little as [`Self::LEFT`].
     #[inline]
     fn take(&self, round: u32, weight: usize, room: usize) -> bool {
         let used = match self.round.load(Relaxed) == round {
             true => self.used.load(Relaxed),
             false => 0,
         };
-        // No more than is left then; and who has nothing may have what weighs less.
         let added = weight.saturating_mul(2).saturating_sub(2);
-        let fits = u32_as_usize(used).saturating_add(added) < room;
+        let fits = u32_as_usize(used).saturating_add(added) < room
+            || used == 0 && weight.saturating_add(Self::LEFT) < room;
         let used = match fits {
             // A datagram weighs less than 2^20.
             true => used.saturating_add(weight as u32),
-            false if used == 0 => 0,
+            // What weighs less may fit.
+            false if u32_as_usize(used) < room => used,
             false => Self::USED_UP,
         };
         self.used.store(used, Relaxed);
-        self.round.store(round, Relaxed);
+        self.round.store(round, Release);
         fits
     }
 }

@@ -150,17 +150,18 @@ fn jobs_of_a_session_that_ends_are_cancelled() {
     });
 }
 
+/// Puts a message that has this weight into an inbox, and returns whether there was room for it.
+fn put(world: &World, quota: &Quota, weight: u32) -> bool {
+    let inbox = world.device.inbox(0).expect("an inbox");
+    wg_kernel::net::skbuff::take_dropped();
+    inbox.push(SkBuff(weight << 16), 1, quota);
+    wg_kernel::net::skbuff::take_dropped().is_empty()
+}
+
 /// Puts messages of one session into an inbox, each of which weighs a sixteenth of what there is room for,
 /// until there is no room, and returns how many there was room for.
 fn fill(world: &World, quota: &Quota) -> usize {
-    let inbox = world.device.inbox(0).expect("an inbox");
-    wg_kernel::net::skbuff::take_dropped();
-    let number = 256 << 16;
-    let put = |_: &usize| {
-        inbox.push(SkBuff(number), 1, quota);
-        wg_kernel::net::skbuff::take_dropped().is_empty()
-    };
-    (0..16).take_while(put).count()
+    (0..16).take_while(|_| put(world, quota, 256)).count()
 }
 
 /// Takes as much as a poll does, and returns how many messages that was.
@@ -180,9 +181,11 @@ fn sessions_leave_room_for_each_other() {
         assert_eq!(fill(&world, &third), 2);
         // One of long messages, and what is taken is not more for there being much.
         assert_eq!(take(&world), 1);
-        // A round has begun. There is room for a seventeenth.
-        assert_eq!(fill(&world, &first), 2);
-        for _ in 0..12 {
+        // A round has begun. Each of two leaves as much as it takes, the second with what is taken meanwhile.
+        assert_eq!(fill(&world, &first), 1);
+        assert_eq!(take(&world), 1);
+        assert_eq!(fill(&world, &first), 1);
+        for _ in 0..11 {
             assert_eq!(take(&world), 1);
             assert_eq!(fill(&world, &first), 0, "more than its part of a round");
         }
@@ -190,6 +193,25 @@ fn sessions_leave_room_for_each_other() {
         assert!(fill(&world, &first) > 4);
         world.device.inbox(0).expect("an inbox").clear();
         assert_eq!(fill(&world, &second), 8);
+        world.device.inbox(0).expect("an inbox").clear();
+    });
+}
+
+/// Sessions with heavy datagrams leave something to those with light ones, and to themselves.
+#[test]
+fn heavy_datagrams_take_not_all() {
+    check(|| {
+        let world = World::new();
+        let quotas = [(); 40].map(|()| Quota::new());
+        let had = quotas.iter().take_while(|quota| put(&world, quota, 128));
+        // The rest is more than 64, and less than that and another one.
+        assert_eq!(had.count(), 31);
+        for quota in &quotas[32..] {
+            assert!(put(&world, quota, 1));
+            assert!(!put(&world, quota, 128));
+            assert!(put(&world, quota, 1), "nothing light after what was too heavy");
+        }
+        assert!(!put(&world, &quotas[0], 1), "more than it leaves");
         world.device.inbox(0).expect("an inbox").clear();
     });
 }
