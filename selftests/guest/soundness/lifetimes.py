@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# lifetimes.py RUN ROUNDS MANY LATE KIND:CASE...: the namespace of a device's sockets ends, so often in
-# each case. What is around it has been made by lifetimes.sh, RUN is how its namespaces are called, MANY
-# how many peers are removed at once, and LATE after how many ticks RCU looks at idle CPUs meanwhile.
+# lifetimes.py RUN ROUNDS MOST LATE KIND:CASE...: the namespace of a device's sockets ends, so often in
+# each case. What is around it has been made by lifetimes.sh, RUN is how its namespaces are called, MOST
+# how many peers are removed at once in one of these rounds, and LATE after how many ticks RCU looks at
+# idle CPUs meanwhile.
 
 import base64
 import contextlib
@@ -23,7 +24,7 @@ import wgnl
 from lifetimes_base import PATIENCE, Echo, Ends, Log, Route, Space, eventually, report
 from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
-RUN, ROUNDS, MANY, LATE = sys.argv[1], *map(int, sys.argv[2:5])
+RUN, ROUNDS, MOST, LATE = sys.argv[1], *map(int, sys.argv[2:5])
 TROUBLE = re.compile(os.environ["TROUBLE"])
 KEY_A, KEY_B, KEY_C, PUB_C = (
     base64.b64decode(os.environ[name]) for name in ("KEY_A", "KEY_B", "KEY_C", "PUB_C")
@@ -34,8 +35,11 @@ CPUS = sorted(os.sched_getaffinity(0))
 ALL = prefix("0.0.0.0/0")
 # Numbers of links, each used once.
 INDICES = itertools.count(1000)
-# In so many rounds but the first, so much fewer peers are removed at once.
-FEWER = 5
+# How many peers one request removes in other rounds than that with the most: as many, or now and then
+# some more.
+MANY, MORE = 200, 1000
+# A route has room for so many that differ from it by the MTU.
+BUNCH = 250
 
 
 def write(name, value):
@@ -50,6 +54,11 @@ def usual_pace():
 
 def endpoint(address, port):
     return attr(Peer.ENDPOINT, (wgnl.endpoint6 if ":" in address else wgnl.endpoint4)(address, port))
+
+
+def nearby(i):
+    """Address number i of those at c."""
+    return f"fd03:0:0:{i // BUNCH:x}::{i % BUNCH + 1:x}"
 
 
 def known(*attributes):
@@ -86,7 +95,7 @@ def many_peers(kind, many):
     for start in range(0, many, 250):
         some = []
         for i in range(start, min(start + 250, many)):
-            where = f"fd03::{i + 1:x}" if kind == "exception" else address
+            where = nearby(i) if kind == "exception" else address
             some.append(
                 attr(Peer.PUBLIC_KEY, bytes([i & 255, i >> 8]) + bytes(29) + b"@")
                 + endpoint(where, 51820)
@@ -100,18 +109,18 @@ def many_peers(kind, many):
 class Meanwhile(threading.Thread):
     """A request that is under way when `end` comes."""
 
-    def __init__(self, *call, excused=False):
+    def __init__(self, *call, excused=False, long=False):
         super().__init__(daemon=True)
-        self.call, self.excused, self.error, self.seconds = call, excused, None, 0
+        self.call, self.excused, self.long, self.error = call, excused, long, None
+        self.begun, self.over = time.monotonic(), 0
         self.start()
 
     def run(self):
-        begin = time.monotonic()
         try:
             self.call[0](*self.call[1:])
         except wgnl.Answer as answer:
             self.error = answer
-        self.seconds = time.monotonic() - begin
+        self.over = time.monotonic()
 
     def wait(self):
         self.join(PATIENCE)
@@ -185,7 +194,10 @@ class Rounds:
             for there, here in addresses:
                 self.r_link.add_address(self.cable, *there)
                 link.add_address(index, *here)
-                link.add_default(index, there[0])
+                link.add_route(index, there[0])
+            if case in ("replaced", "held") and self.kind == "exception":
+                for start in range(0, MOST, BUNCH):
+                    link.add_route(index, addresses[0][0][0], nearby(start), 64)
         if self.kind.startswith("esp"):
             ip(self.a, "-batch", "-", input="".join(transformations(self.kind)))
         cleared.wait()
@@ -226,11 +238,12 @@ class Rounds:
         a.close()
         self.ended = time.monotonic()
 
-    def end_while(self, *call, excused=False):
-        """The same while a request is under way: at its begin, its end, and in between."""
-        usual = self.durations.get(call[0].__name__, 0)
+    def end_while(self, *call, excused=False, long=False):
+        """The same while a request is under way: at its begin, its end, and in between; a long one
+        lasts until after that."""
+        usual = 0 if long else self.durations.get(call[0].__name__, 0)
         self.quarters = (self.quarters + 1) % 4
-        job = Meanwhile(*call, excused=excused)
+        job = Meanwhile(*call, excused=excused, long=long)
         time.sleep(usual * self.quarters / 4)
         self.end()
         self.job = job
@@ -244,7 +257,12 @@ class Rounds:
         if self.job:
             job, self.job = self.job, None
             job.wait()
-            self.durations[job.call[0].__name__] = job.seconds
+            seconds = job.over - job.begun
+            if not job.long:
+                self.durations[job.call[0].__name__] = seconds
+            elif began:
+                since = began - job.begun
+                print(f"a request took {seconds:.2f} s, and the exit began {since:.2f} s after its begin")
 
     def abandon(self):
         """What a round that failed has left."""
@@ -276,7 +294,7 @@ class Rounds:
         """a has a route with an MTU to each of many addresses"""
         with self.a.inside(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             for i in range(many):
-                sock.sendto(bytes(1400), (f"fd03::{i + 1:x}", 9))
+                sock.sendto(bytes(1400), (nearby(i), 9))
         # fib_rt_cache
         return int(self.a.read("rt6_stats").split()[4], 16) >= many
 
@@ -298,15 +316,19 @@ class Rounds:
             return self.r_link.received("eth0") - before >= many
 
         eventually(sent)
-        eventually(self.have_sent, many)
+        # More are asked for long, while each tries again after five seconds.
+        if many <= MORE:
+            eventually(self.have_sent, many)
         self.release()
 
     def replaced(self):
-        # Most of them in the first of some rounds: they take their time.
-        self.fill(MANY if self.round % FEWER == 0 else MANY // FEWER)
+        # Once so many that the end comes in the midst of it.
+        most = self.kind == "exception" and not self.round
+        self.fill(MOST if most else MANY if self.round % 5 else min(MOST, MORE))
         none = attr(Device.PRIVATE_KEY, bytes(32)) + u16(Device.LISTEN_PORT, 0) + u32(Device.FWMARK, 0)
         # There is no other port if the namespace is gone already.
-        self.end_while(self.set, "wg0", u32(Device.FLAGS, Device.F_REPLACE_PEERS), none, excused=True)
+        flags = u32(Device.FLAGS, Device.F_REPLACE_PEERS)
+        self.end_while(self.set, "wg0", flags, none, excused=True, long=most)
 
     def roamed(self):
         for address, port in ("fd02::9", 1), ("10.2.0.9", 1), ("fd02::8", 1), ("10.2.0.8", 1):
@@ -399,14 +421,13 @@ class Rounds:
         self.round = 0
         self.begin("held")
         # Peers that nobody has answered for some seconds look for routes anew.
-        many = MANY // FEWER
-        self.fill(many)
+        self.fill(MANY)
         ip(self.a, "-6", "route", "flush", "cache")
 
         def counted():
             return int(self.a.read("rt6_stats").split()[5], 16)
 
-        if (routes := counted()) < many:
+        if (routes := counted()) < MANY:
             raise ValueError(f"{routes} routes")
         found = wgnl.dump_peers(self.wireguard.get(text(Device.IFNAME, "wg0")))
         for start in range(0, len(found), 250):

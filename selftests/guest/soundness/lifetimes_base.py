@@ -17,7 +17,7 @@ RTNLGRP_LINK, RTNLGRP_NSID, NETLINK_ADD_MEMBERSHIP = 1, 28, 1
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_STATS64, IFLA_NET_NS_FD = 3, 18, 23, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 2, 2
-RTA_OIF, RTA_GATEWAY, RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 4, 5, 254, 3, 1
+RTA_DST, RTA_OIF, RTA_GATEWAY, RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 1, 4, 5, 254, 3, 1
 NETNSA_NSID, NETNSA_FD = 1, 3
 F_EXCL, IFF_UP = 0x200, 1
 
@@ -123,9 +123,13 @@ class Route(wgnl.Netlink):
         body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
         self.ask(RTM_NEWADDR, body, F_CREATE | F_EXCL)
 
-    def add_default(self, index, gateway):
+    def add_route(self, index, gateway, destination=None, length=0):
+        """One to some addresses, or all."""
         family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
-        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0)
+        head = family, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0
+        body = struct.pack("=BBBBBBBBI", *head)
+        if destination:
+            body += attr(RTA_DST, socket.inet_pton(family, destination))
         body += u32(RTA_OIF, index) + attr(RTA_GATEWAY, socket.inet_pton(family, gateway))
         self.ask(RTM_NEWROUTE, body, F_CREATE | F_EXCL)
 
