@@ -29,6 +29,12 @@ impl Online {
         Self(unsafe { bindings::wg_cpumask_next_online(-1) })
     }
 
+    /// Returns `cpu` if it is online, and otherwise the next one that is, wrapping around.
+    #[inline]
+    pub fn at_or_after(cpu: u32) -> Self {
+        Self::after(cpu.wrapping_sub(1))
+    }
+
     /// Returns the number.
     #[inline]
     pub fn as_raw(self) -> u32 {

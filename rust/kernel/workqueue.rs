@@ -144,17 +144,48 @@ where
 {
     let data = Arc::as_ptr(item);
     // SAFETY: `data` points at a valid object.
-    let work = unsafe { T::raw_get_work(data.cast_mut()) };
-    // SAFETY: `work` points at a valid item.
-    let raw = unsafe { Work::raw_get(work) };
-    // SAFETY: The item is valid and was set up by `Work::new`. CAST: Both are `struct work_struct`.
-    let cancelled = unsafe { bindings::cancel_work(raw.cast()) };
+    let cancelled = unsafe { cancel_raw::<T, ID>(data) };
     if cancelled {
         // SAFETY: Items of `T` are enqueued by `__enqueue` of an `Arc` only, which gave a reference up
         // that `run`, which is not called now, would have taken back.
         drop(unsafe { Arc::from_raw(data) });
     }
     cancelled
+}
+
+/// As [`cancel`], for what is in an [`RcuArc`].
+pub fn cancel_rcu<T, const ID: u64>(item: &RcuArc<T>) -> bool
+where
+    T: Object + WorkItem<ID, Pointer = RcuArc<T>> + HasWork<T, ID>,
+{
+    let data = RcuArc::into_raw(item.clone());
+    // SAFETY: `data` points at a valid object.
+    let cancelled = unsafe { cancel_raw::<T, ID>(data) };
+    if cancelled {
+        // SAFETY: Items of `T` are enqueued by `__enqueue` of an `RcuArc` only, which gave a reference up
+        // that `run`, which is not called now, would have taken back.
+        drop(unsafe { RcuArc::from_raw(data) });
+    }
+    // SAFETY: The reference was given up above.
+    drop(unsafe { RcuArc::from_raw(data) });
+    cancelled
+}
+
+/// Removes the item of an object from its queue, and returns whether it was waiting in one.
+///
+/// # Safety
+///
+/// `data` must point at a valid object.
+unsafe fn cancel_raw<T, const ID: u64>(data: *const T) -> bool
+where
+    T: WorkItem<ID> + HasWork<T, ID>,
+{
+    // SAFETY: By the safety requirements of this function.
+    let work = unsafe { T::raw_get_work(data.cast_mut()) };
+    // SAFETY: `work` points at a valid item.
+    let raw = unsafe { Work::raw_get(work) };
+    // SAFETY: The item is valid and was set up by `Work::new`. CAST: Both are `struct work_struct`.
+    unsafe { bindings::cancel_work(raw.cast()) }
 }
 
 impl Drop for OwnedQueue {

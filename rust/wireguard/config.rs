@@ -17,6 +17,7 @@ use crate::{
     },
     device::Device,
     doorkeeper::Doorkeeper,
+    outbox::Outbox,
     peer::Peer, //
 };
 use kernel::{
@@ -256,6 +257,7 @@ impl Device {
             rcu::synchronize_net();
             for removed in config.dead.values() {
                 removed.peer.bury();
+                Outbox::withdraw(&removed.peer);
                 cond_resched();
             }
             peers = core::mem::replace(&mut config.dead, RBTree::new());

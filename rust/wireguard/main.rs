@@ -33,6 +33,7 @@ mod queue;
 mod receive;
 mod seal;
 mod send;
+mod sender;
 mod share;
 mod socket;
 mod staged;

@@ -14,12 +14,19 @@ use crate::{
         Ordered, //
     },
     seal::Sealing,
+    sender::{
+        self,
+        Sender, //
+    },
     share::{
         Direction,
         Share, //
     }, //
 };
-use wg_kernel::prelude::*;
+use wg_kernel::{
+    prelude::*,
+    workqueue, //
+};
 
 /// How many datagrams are sent with bottom halves off: rings and backlogs below hold a few hundred.
 const MAX_AT_ONCE: usize = 128;
@@ -34,6 +41,8 @@ pub(crate) struct Outbox {
     #[pin]
     pub(crate) order: Ordered,
     draining: Atomic<bool>,
+    /// The CPU that sends.
+    pub(crate) sender: Sender,
     /// Whether the last UDP GSO packet was segmented before it was sent.
     cut: Atomic<bool>,
 }
@@ -44,6 +53,7 @@ impl Outbox {
         pin_init!(Self {
             order <- Ordered::new(),
             draining: Atomic::new(false),
+            sender: Sender::new(),
             cut: Atomic::new(false),
         })
     }
@@ -80,15 +90,54 @@ impl Outbox {
         sealing.count() <= MAX_AT_ONCE && !Share::is_left(device, Direction::Out(0))
     }
 
-    /// Sends the packets of all jobs at the front that are done. Process context only.
+    /// Sends the packets of all jobs at the front that are done, and returns whether that is so, or whether
+    /// [another CPU](Sender) is to send them. Process context only.
     ///
     /// To be called after a job was finished, with bottom halves off since then, so that no task comes
     /// between. If another CPU is draining, it will see this job.
-    pub(crate) fn drain(&self, bh: bh::Guard) {
+    pub(crate) fn drain(&self, bh: bh::Guard) -> bool {
+        let mut bh = bh;
+        while self.sender.is_here(&bh) {
+            if !self.drain_one(bh) {
+                return true;
+            }
+            cond_resched();
+            bh = bh::disable();
+        }
+        !self.order.is_front_done()
+    }
+
+    /// Sends those packets on this CPU, whichever is to send them.
+    pub(crate) fn drain_here(&self, bh: bh::Guard) {
         let mut bh = bh;
         while self.drain_one(bh) {
             cond_resched();
             bh = bh::disable();
+        }
+    }
+
+    /// Has a worker send those of `peer`: one of the CPU that is to send them, unless that is stuck.
+    pub(crate) fn leave_to_worker(peer: RcuArc<Peer>) {
+        let device = peer.device().clone();
+        let queues = &device.queues;
+        // If it is queued already, the reference is just dropped.
+        if !sender::ONE_CPU {
+            let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
+            return;
+        }
+        if !peer.outbox.sender.was_quiet() && !peer.is_dead() {
+            let cpu = peer.outbox.sender.cpu();
+            let _ = queues.crypt.enqueue_on::<_, DRAIN>(cpu, peer);
+            return;
+        }
+        Self::withdraw(&peer);
+        let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
+    }
+
+    /// Takes `peer` back from the worker that it waits for: it may be that of a stuck CPU.
+    pub(crate) fn withdraw(peer: &RcuArc<Peer>) {
+        if sender::ONE_CPU {
+            workqueue::cancel_rcu::<_, DRAIN>(peer);
         }
     }
 
@@ -132,6 +181,7 @@ impl Outbox {
             }
             drop(batch);
             if taken {
+                self.sender.note_sent();
                 self.order.delivered();
             }
             self.draining.xchg(false, Full);
@@ -174,6 +224,14 @@ impl WorkItem<DRAIN> for Peer {
     type Pointer = RcuArc<Self>;
 
     fn run(this: RcuArc<Self>) {
-        this.outbox.drain(bh::disable());
+        let bh = bh::disable();
+        let outbox = &this.outbox;
+        // Otherwise this is not the CPU that was to send them if that is offline, or has not got to it for long.
+        if sender::ONE_CPU && outbox.order.is_front_done() {
+            outbox.sender.become_here(&bh);
+        }
+        if !outbox.drain(bh) {
+            Outbox::leave_to_worker(this);
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         Epoch, //
     },
     keypair::Keypair,
-    peer::DRAIN,
+    outbox::Outbox,
     seal::Sealing,
     share::{
         Direction,
@@ -286,7 +286,9 @@ impl Job {
                     epoch,
                     size,
                 });
-                peer.outbox.drain(bh);
+                if !peer.outbox.drain(bh) {
+                    Outbox::leave_to_worker(peer.clone());
+                }
                 peer.outbox.order.rescue_stuck(device, now_ns);
             }
             Task::Decrypt { keypair, instance } => {
@@ -383,7 +385,7 @@ impl Device {
         if peer.outbox.order.cancel_if_over(index) {
             // For the jobs that wait behind the cancelled ones. There may be many, and this may be in
             // softirq.
-            let _ = self.queues.rescue.enqueue::<_, DRAIN>(peer.clone());
+            Outbox::leave_to_worker(peer.clone());
         }
         let instance = self.instance_of(index);
         let inbox = self.inbox(instance);

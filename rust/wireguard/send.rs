@@ -259,7 +259,8 @@ impl Peer {
         let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
         let count = sealing.count();
         let is_for_others = || {
-            parallel.wants_encryption(count, meter)
+            !this.outbox.sender.may_be(cpu, parallel)
+                || parallel.wants_encryption(count, meter)
                 || this.outbox.is_for_task(&sealing, softirq.bh())
         };
         let inline = this.outbox.order.is_empty()

@@ -2,12 +2,14 @@
 
 //! The protocol's decisions about timers, applied to a peer's five, and a sixth that watches its jobs.
 
-use crate::peer::{
-    Peer,
-    DRAIN,
-    INITIATE,
-    TIMERS,
-    ZERO_KEYS, //
+use crate::{
+    outbox::Outbox,
+    peer::{
+        Peer,
+        INITIATE,
+        TIMERS,
+        ZERO_KEYS, //
+    }, //
 };
 use kernel::alloc::flags::GFP_ATOMIC;
 use wg_kernel::{
@@ -126,8 +128,7 @@ impl Peer {
         order.rescue_stuck(device, now_ns);
         if order.is_front_done() {
             if let Some(peer) = this.get() {
-                // If it is queued already, the reference is just dropped.
-                let _ = device.queues.rescue.enqueue::<_, DRAIN>(peer);
+                Outbox::leave_to_worker(peer);
             }
         }
         for index in this.sessions.indices_with_jobs().into_iter().flatten() {

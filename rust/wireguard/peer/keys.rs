@@ -87,7 +87,7 @@ impl Peer {
         drop(keying);
         self.sessions.clear();
         // Finished jobs hold references to sessions, and to the peer, until they are delivered.
-        self.outbox.drain(bh::disable());
+        self.outbox.drain_here(bh::disable());
     }
 
     /// Wipes all keys before the machine is suspended, and all else that can be made again.

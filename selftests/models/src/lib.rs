@@ -16,6 +16,7 @@ mod load;
 mod open;
 mod peer;
 mod seal;
+mod sender;
 mod share;
 
 #[path = "../../../rust/wireguard"]

@@ -99,6 +99,10 @@ impl Peer {
         self.dead.store(true, Relaxed);
     }
 
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Relaxed)
+    }
+
     pub(crate) fn is_active(&self, _guard: &Guard) -> bool {
         !self.dead.load(Relaxed) && self.device.is_running()
     }

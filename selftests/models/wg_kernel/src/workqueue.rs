@@ -44,6 +44,14 @@ where
     workqueue::cancel(RawWorkItem::<ID>::key(item))
 }
 
+/// The same, of one in an [`RcuArc`].
+pub fn cancel_rcu<T, const ID: u64>(item: &RcuArc<T>) -> bool
+where
+    T: Object + WorkItem<ID, Pointer = RcuArc<T>> + HasWork<T, ID>,
+{
+    workqueue::cancel(RawWorkItem::<ID>::key(item))
+}
+
 impl<T, const ID: u64> RawWorkItem<ID> for RcuArc<T>
 where
     T: Object + WorkItem<ID, Pointer = Self> + HasWork<T, ID>,

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The CPU that sends, which is any.
+
+use wg_kernel::{
+    cpu::Online,
+    sync::bh, //
+};
+
+pub(crate) const ONE_CPU: bool = false;
+
+pub(crate) struct Sender;
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn is_here(&self, _bh: &bh::Guard) -> bool {
+        true
+    }
+
+    pub(crate) fn become_here(&self, _bh: &bh::Guard) {}
+
+    pub(crate) fn cpu(&self) -> Online {
+        Online(0)
+    }
+
+    pub(crate) fn note_sent(&self) {}
+
+    pub(crate) fn was_quiet(&self) -> bool {
+        false
+    }
+}
