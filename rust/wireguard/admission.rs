@@ -70,7 +70,7 @@ impl WorkItem for Incoming {
         // A message that arrived before the interface went down is void.
         if this.device.is_in(this.epoch) {
             this.device
-                .answer(this.epoch, this.kind, this.message(), &this.outer);
+                .process_handshake(this.epoch, this.kind, this.message(), &this.outer);
             secret::wipe_stack();
         }
         this.device.queued(this.kind).0.fetch_sub(1, Relaxed);

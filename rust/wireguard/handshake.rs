@@ -31,7 +31,7 @@ impl Device {
     ///
     /// Not inlined into its caller, which wipes the stack that this has used.
     #[inline(never)]
-    pub(crate) fn answer(
+    pub(crate) fn process_handshake(
         self: &Arc<Self>,
         epoch: Epoch,
         kind: wire::Kind,
@@ -40,7 +40,7 @@ impl Device {
     ) {
         let peer = match kind {
             wire::Kind::Initiation => self.answer_initiation(epoch, message, outer),
-            wire::Kind::Response => self.answer_response(epoch, message, outer),
+            wire::Kind::Response => self.consume_response(epoch, message, outer),
             wire::Kind::CookieReply => return self.take_cookie(epoch, message),
             wire::Kind::Data => None,
         };
@@ -121,7 +121,7 @@ impl Device {
     }
 
     /// Consumes a response, and returns the peer that sent it if it is accepted.
-    fn answer_response(
+    fn consume_response(
         self: &Arc<Self>,
         epoch: Epoch,
         bytes: &[u8],
@@ -206,7 +206,7 @@ impl Device {
 impl Peer {
     /// Sends an initiation, unless a handshake message was sent only a short while ago.
     ///
-    /// Not inlined, as [`Device::answer`] is not.
+    /// Not inlined, as [`Device::process_handshake`] is not.
     #[inline(never)]
     pub(crate) fn send_initiation(this: &RcuArc<Self>) {
         let Some(epoch) = this.device().epoch() else {

@@ -266,7 +266,7 @@ impl Keypair {
 
     /// Returns whether an authentic message is new.
     #[inline]
-    pub(crate) fn is_new(&self, nonce: u64) -> bool {
+    pub(crate) fn accept(&self, nonce: u64) -> bool {
         let mut window = self.window.lock();
         let new = window.accept(nonce);
         let highest = window.highest();

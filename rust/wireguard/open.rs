@@ -113,7 +113,7 @@ impl Opening<'_> {
             header.counter,
             self.keypair.receiving_key(),
         );
-        if authentic && self.keypair.is_new(header.counter) {
+        if authentic && self.keypair.accept(header.counter) {
             self.emit(skb, 1, len);
         } else {
             refuse(skb);
@@ -165,7 +165,7 @@ impl Opening<'_> {
             counter,
             self.keypair.receiving_key(),
         );
-        if !authentic || !self.keypair.is_new(counter) {
+        if !authentic || !self.keypair.accept(counter) {
             self.forget(at, plain_len);
             return None;
         }

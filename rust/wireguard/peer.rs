@@ -432,7 +432,7 @@ impl Peer {
     ///
     /// It takes memory for each CPU, of which the kernel has little that can be had in a softirq, and which
     /// is given back a grace period after the endpoint was replaced. A peer may do so with each message.
-    pub(crate) fn may_have_new_cache(&self) -> bool {
+    pub(crate) fn allow_new_cache(&self) -> bool {
         let now_ns = time::boottime_coarse_ns();
         let latest_ns = self.latest_cache_ns.load(Relaxed);
         let may = now_ns.saturating_sub(latest_ns) >= MIN_CACHE_INTERVAL_NS;

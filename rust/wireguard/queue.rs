@@ -19,6 +19,7 @@ use crate::{
         Epoch, //
     },
     keypair::Keypair,
+    load::Meter,
     outbox::Outbox,
     seal::Sealing,
     share::{
@@ -148,11 +149,26 @@ impl Job {
         session: Borrow<'_, Keypair>,
         packets: SkBuffList,
     ) -> bool {
-        // The caller found the session in the same RCU section, hence in this epoch.
-        let Some(epoch) = device.epoch() else {
-            return false;
-        };
         let now_ns = time::boottime_coarse_ns();
+        let submitted = Self::try_submit(device, order, task, session, packets, now_ns).is_some();
+        // If not, jobs that wait for a stuck CPU may have all that there is room for.
+        order.rescue_stuck(device, now_ns);
+        if submitted {
+            session.peer().watch_jobs();
+        }
+        submitted
+    }
+
+    fn try_submit(
+        device: &Arc<Device>,
+        order: &Ordered,
+        task: Task,
+        session: Borrow<'_, Keypair>,
+        packets: SkBuffList,
+        now_ns: u64,
+    ) -> Option<()> {
+        // The caller found the session in the same RCU section, hence in this epoch.
+        let epoch = device.epoch()?;
         let (direction, size) = match task {
             Task::Encrypt { .. } => {
                 let own = Direction::Out(order.count());
@@ -163,11 +179,7 @@ impl Job {
                 (own, control::total_weight(&packets))
             }
         };
-        let Some(share) = Share::take(device, direction, size) else {
-            // Jobs that wait for a stuck CPU may hold all of it.
-            order.rescue_stuck(device, now_ns);
-            return false;
-        };
+        let share = Share::take(device, direction, size)?;
         let cpu = device.load.next_cpu(|cpu| {
             device
                 .backlog(cpu)
@@ -186,11 +198,8 @@ impl Job {
                 done: Atomic::new(false),
             }? Error),
             GFP_ATOMIC,
-        );
-        let Ok(job) = job else {
-            order.rescue_stuck(device, now_ns);
-            return false;
-        };
+        )
+        .ok()?;
         let work = job.clone_arc();
         if let Direction::In(_) = direction {
             // Before the timer checks whether there are jobs to watch.
@@ -206,9 +215,7 @@ impl Job {
         if work.done.load(Relaxed) {
             work.withdraw();
         }
-        order.rescue_stuck(device, now_ns);
-        session.peer().watch_jobs();
-        true
+        Some(())
     }
 
     /// Gives the job to its CPU or, if it has none, to any that is free.
@@ -273,7 +280,7 @@ impl Job {
         match task {
             Task::Encrypt { mut sealing, cpu } => {
                 let seal = || sealing.seal(packets);
-                let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
+                let meter = device.encryption_meter(cpu);
                 let mut packets = device.load.parallel.measure_encryption(meter, seal);
                 let keypair = sealing.into_keypair();
                 // All packets sent on a CPU take the same queue of a network card, that of the CPU, whichever
@@ -376,6 +383,12 @@ impl Device {
     pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
         let inbox = self.inbox(cpu.as_raw() as usize)?;
         Some(&inbox.backlog)
+    }
+
+    /// Returns the meter of what is sent on a CPU.
+    #[inline]
+    pub(crate) fn encryption_meter(&self, cpu: usize) -> Option<&Meter> {
+        Some(&self.inbox(cpu)?.encryption)
     }
 
     /// Cancels those jobs of `keypair`, which is over, that were not begun yet. Other jobs drop their

@@ -299,7 +299,7 @@ impl<'a> Delivery<'a> {
         }
         peer.on(Occasion::DataReceived);
 
-        match self.admit(peer, table, &mut skb, outer.ds) {
+        match self.set_up(peer, table, &mut skb, outer.ds) {
             Ok(true) => {
                 self.napi.gro_receive(skb);
                 Some(())
@@ -315,7 +315,7 @@ impl<'a> Delivery<'a> {
     /// Checks a packet and sets it up as one received through the tunnel.
     ///
     /// Returns whether it can be delivered, or why it is refused.
-    fn admit(
+    fn set_up(
         &self,
         peer: &Peer,
         table: Option<Borrow<'_, AllowedIps>>,

@@ -7,10 +7,7 @@ use crate::{
     control,
     device::Device,
     keypair::Keypair,
-    outbox::{
-        fit_at_once,
-        take_some, //
-    },
+    outbox,
     peer::{
         Peer,
         INITIATE, //
@@ -64,7 +61,7 @@ impl Device {
             netdev.tx_errors_inc();
             return Err(EPROTONOSUPPORT);
         }
-        self.route(netdev, skb, softirq)
+        self.send_to_peer(netdev, skb, softirq)
             .map_err(|(mut skb, error)| {
                 skb.icmp_unreachable();
                 netdev.tx_errors_inc();
@@ -75,7 +72,7 @@ impl Device {
     /// Finds the peer a packet is for, and hands it on. Gives it back with an error, which its sender is to be
     /// told by ICMP.
     #[inline]
-    fn route<'a>(
+    fn send_to_peer<'a>(
         &self,
         netdev: &netdevice::Device,
         skb: OutgoingSkBuff<'a>,
@@ -201,7 +198,7 @@ impl Peer {
         if packets.is_empty() {
             return Ok(());
         }
-        if !fit_at_once(&packets) {
+        if !outbox::fit_at_once(&packets) {
             return Self::try_send_many(this, keypair, packets);
         }
         let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, packets.len()))
@@ -222,7 +219,7 @@ impl Peer {
     ) -> Result<(), SkBuffList> {
         let cpu = u32_as_usize(CpuId::current().as_u32());
         while !packets.is_empty() && !this.is_dead() {
-            let mut some = take_some(&mut packets);
+            let mut some = outbox::take_some(&mut packets);
             let Some(sealing) = keypair.and_then(|keypair| Sealing::each(keypair, some.len()))
             else {
                 some.append(&mut packets);
@@ -256,7 +253,7 @@ impl Peer {
         let device = this.device();
         let parallel = device.load.parallel;
         let cpu = u32_as_usize(CpuId::current().as_u32());
-        let meter = device.inbox(cpu).map(|inbox| &inbox.encryption);
+        let meter = device.encryption_meter(cpu);
         let count = sealing.count();
         let is_for_others = || {
             !this.outbox.sender.may_be(cpu, parallel)

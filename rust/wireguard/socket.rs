@@ -325,7 +325,7 @@ impl Path<'_> {
     /// Returns the cache of routes, created if there is none yet; none if the peer has had a new one just
     /// before, or if there is no memory for it.
     fn new_cache<F: Destination>(&self) -> Option<&DstCache<F>> {
-        if self.endpoint.lacks_cache() && self.peer?.may_have_new_cache() {
+        if self.endpoint.lacks_cache() && self.peer?.allow_new_cache() {
             let cache = KBox::new(F::new_cache().ok()?, GFP_ATOMIC).ok()?;
             self.endpoint.keep_cache(cache);
         }

@@ -209,7 +209,10 @@ fn heavy_datagrams_take_not_all() {
         for quota in &quotas[32..] {
             assert!(put(&world, quota, 1));
             assert!(!put(&world, quota, 128));
-            assert!(put(&world, quota, 1), "nothing light after what was too heavy");
+            assert!(
+                put(&world, quota, 1),
+                "nothing light after what was too heavy"
+            );
         }
         assert!(!put(&world, &quotas[0], 1), "more than it leaves");
         world.device.inbox(0).expect("an inbox").clear();
