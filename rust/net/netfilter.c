@@ -24,17 +24,17 @@
  */
 #ifdef CONFIG_NETFILTER
 /* The hook for all sockets of one family in a namespace that have the same callback. */
-struct udp_tunnel_hook {
+struct wg_udp_tunnel_hook {
 	struct nf_hook_ops ops;
 	struct list_head list;
 	struct net *net;
 };
 
-static DEFINE_MUTEX(udp_tunnel_hooks_lock);
-static LIST_HEAD(udp_tunnel_hooks);
+static DEFINE_MUTEX(wg_udp_tunnel_hooks_lock);
+static LIST_HEAD(wg_udp_tunnel_hooks);
 
 /* Returns whether @skb is a UDP GSO packet whose fields can be relied on. */
-static bool udp_tunnel_is_large(const struct sk_buff *skb)
+static bool wg_udp_tunnel_is_large(const struct sk_buff *skb)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
 
@@ -43,7 +43,8 @@ static bool udp_tunnel_is_large(const struct sk_buff *skb)
 }
 
 /* Returns the socket that will receive @skb, if the UDP header follows that of IP. */
-static struct sock *udp_tunnel_find_socket(struct sk_buff *skb, const struct nf_hook_state *state)
+static struct sock *wg_udp_tunnel_find_socket(struct sk_buff *skb,
+					      const struct nf_hook_state *state)
 {
 	const bool v4 = state->pf == NFPROTO_IPV4;
 	const struct udphdr *uh;
@@ -71,45 +72,45 @@ static struct sock *udp_tunnel_find_socket(struct sk_buff *skb, const struct nf_
  * no other hook sees the packet any more.  Should another socket get it after
  * all, the bit means nothing to a packet that is not encapsulated.
  */
-static unsigned int udp_tunnel_local_in(void *encap_rcv, struct sk_buff *skb,
-					const struct nf_hook_state *state)
+static unsigned int wg_udp_tunnel_local_in(void *encap_rcv, struct sk_buff *skb,
+					   const struct nf_hook_state *state)
 {
 	struct sock *sk;
 
-	if (!skb_is_gso(skb) || !udp_tunnel_is_large(skb))
+	if (!skb_is_gso(skb) || !wg_udp_tunnel_is_large(skb))
 		return NF_ACCEPT;
-	sk = udp_tunnel_find_socket(skb, state);
+	sk = wg_udp_tunnel_find_socket(skb, state);
 	if (sk && READ_ONCE(udp_sk(sk)->encap_rcv) == encap_rcv && !skb_unclone(skb, GFP_ATOMIC))
 		skb_shinfo(skb)->gso_type |= SKB_GSO_UDP_TUNNEL_CSUM;
 	return NF_ACCEPT;
 }
 
-static u8 udp_tunnel_family(const struct sock *sk)
+static u8 wg_udp_tunnel_family(const struct sock *sk)
 {
 	return sk->sk_family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 }
 
-static struct udp_tunnel_hook *udp_tunnel_find_hook(const struct sock *sk, void *encap_rcv)
+static struct wg_udp_tunnel_hook *wg_udp_tunnel_find_hook(const struct sock *sk, void *encap_rcv)
 {
-	struct udp_tunnel_hook *hook;
+	struct wg_udp_tunnel_hook *hook;
 
-	list_for_each_entry(hook, &udp_tunnel_hooks, list)
-		if (hook->net == sock_net(sk) && hook->ops.pf == udp_tunnel_family(sk) &&
+	list_for_each_entry(hook, &wg_udp_tunnel_hooks, list)
+		if (hook->net == sock_net(sk) && hook->ops.pf == wg_udp_tunnel_family(sk) &&
 		    hook->ops.priv == encap_rcv)
 			return hook;
 	return NULL;
 }
 
-static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
+static int wg_udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 {
-	struct udp_tunnel_hook *hook = kzalloc(sizeof(*hook), GFP_KERNEL);
+	struct wg_udp_tunnel_hook *hook = kzalloc(sizeof(*hook), GFP_KERNEL);
 	int err;
 
 	if (!hook)
 		return -ENOMEM;
-	hook->ops.hook = udp_tunnel_local_in;
+	hook->ops.hook = wg_udp_tunnel_local_in;
 	hook->ops.priv = encap_rcv;
-	hook->ops.pf = udp_tunnel_family(sk);
+	hook->ops.pf = wg_udp_tunnel_family(sk);
 	hook->ops.hooknum = NF_INET_LOCAL_IN;
 	hook->ops.priority = NF_IP_PRI_LAST;
 	hook->net = sock_net(sk);
@@ -117,7 +118,7 @@ static int udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 	if (err)
 		kfree(hook);
 	else
-		list_add(&hook->list, &udp_tunnel_hooks);
+		list_add(&hook->list, &wg_udp_tunnel_hooks);
 	return err;
 }
 
@@ -126,10 +127,10 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 {
 	int err = 0;
 
-	mutex_lock(&udp_tunnel_hooks_lock);
-	if (!udp_tunnel_find_hook(sk, encap_rcv))
-		err = udp_tunnel_add_hook(sk, encap_rcv);
-	mutex_unlock(&udp_tunnel_hooks_lock);
+	mutex_lock(&wg_udp_tunnel_hooks_lock);
+	if (!wg_udp_tunnel_find_hook(sk, encap_rcv))
+		err = wg_udp_tunnel_add_hook(sk, encap_rcv);
+	mutex_unlock(&wg_udp_tunnel_hooks_lock);
 	if (!err)
 		udp_set_bit(ACCEPT_L4, sk);
 	return err;
@@ -138,23 +139,23 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 /* Unregisters the hooks of @net, where all sockets that have called that are closed. */
 void wg_udp_tunnel_exit_net(struct net *net)
 {
-	struct udp_tunnel_hook *hook, *next;
+	struct wg_udp_tunnel_hook *hook, *next;
 
-	mutex_lock(&udp_tunnel_hooks_lock);
-	list_for_each_entry_safe(hook, next, &udp_tunnel_hooks, list) {
+	mutex_lock(&wg_udp_tunnel_hooks_lock);
+	list_for_each_entry_safe(hook, next, &wg_udp_tunnel_hooks, list) {
 		if (hook->net != net)
 			continue;
 		list_del(&hook->list);
 		nf_unregister_net_hook(net, &hook->ops);
 		kfree_rcu(hook, ops.rcu);
 	}
-	mutex_unlock(&udp_tunnel_hooks_lock);
+	mutex_unlock(&wg_udp_tunnel_hooks_lock);
 }
 
 /* Returns whether @ops is one of these hooks. */
 bool wg_udp_tunnel_is_hook(const struct nf_hook_ops *ops)
 {
-	return ops->hook == udp_tunnel_local_in;
+	return ops->hook == wg_udp_tunnel_local_in;
 }
 #else
 int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)

@@ -16,8 +16,8 @@
  *
  * The kernel's functions push headers into the headroom without checking that there is any, and
  * that it is not shared with a clone.  So do the functions for GSO packets here.
- * udp_tunnel_prepare() has ensured both: for packets that have the room and no clones, as drivers
- * should send them, that is a test of two fields.
+ * wg_udp_tunnel_prepare() has ensured both: for packets that have the room and no clones, as
+ * drivers should send them, that is a test of two fields.
  */
 
 /*
@@ -25,7 +25,7 @@
  * or a consistent UDP GSO packet, with the checksum in the header that is about to be pushed and
  * all data in fragments, whose pages are mapped and reference-counted.
  */
-static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
+static __always_inline bool wg_udp_tunnel_is_sound(const struct sk_buff *skb)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
 	const unsigned int most = (unsigned int)shinfo->gso_segs * shinfo->gso_size;
@@ -42,11 +42,11 @@ static __always_inline bool udp_tunnel_is_sound(const struct sk_buff *skb)
  * Prepares @skb for all functions that send it: the outer packet may be fragmented.  Returns false,
  * with @skb dropped, if there is no room for its headers or it is not sound.
  */
-static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_device *dev,
-					       u32 mark, unsigned int headers_len)
+static __always_inline bool wg_udp_tunnel_prepare(struct sk_buff *skb, struct net_device *dev,
+						  u32 mark, unsigned int headers_len)
 {
 	if (unlikely(!wg_skb_headers_fit(skb) || skb_cow_head(skb, headers_len) ||
-		     !udp_tunnel_is_sound(skb))) {
+		     !wg_udp_tunnel_is_sound(skb))) {
 		if (dev)
 			DEV_STATS_INC(dev, tx_dropped);
 		kfree_skb(skb);
@@ -60,7 +60,7 @@ static __always_inline bool udp_tunnel_prepare(struct sk_buff *skb, struct net_d
 }
 
 /* Begins to send @skb, unless transmissions are nested too deep. */
-static bool udp_tunnel_enter(struct sk_buff *skb, struct net_device *dev)
+static bool wg_udp_tunnel_enter(struct sk_buff *skb, struct net_device *dev)
 {
 	if (unlikely(dev_recursion_level() > IP_TUNNEL_RECURSION_LIMIT)) {
 		if (dev) {
@@ -75,7 +75,7 @@ static bool udp_tunnel_enter(struct sk_buff *skb, struct net_device *dev)
 	return true;
 }
 
-static void udp_tunnel_push_header(struct sk_buff *skb, __be16 sport, __be16 dport)
+static void wg_udp_tunnel_push_header(struct sk_buff *skb, __be16 sport, __be16 dport)
 {
 	struct udphdr *uh;
 
@@ -88,8 +88,8 @@ static void udp_tunnel_push_header(struct sk_buff *skb, __be16 sport, __be16 dpo
 }
 
 /* Counts the datagrams that were sent for @dev, and returns how many of @segs were not. */
-static unsigned int udp_tunnel_count(struct net_device *dev, unsigned int segs,
-				     const struct wg_sent *sent)
+static unsigned int wg_udp_tunnel_count(struct net_device *dev, unsigned int segs,
+					const struct wg_sent *sent)
 {
 	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
 
@@ -104,8 +104,8 @@ static unsigned int udp_tunnel_count(struct net_device *dev, unsigned int segs,
  * As udp_tunnel_xmit_skb(), for the GSO packet @skb, whose datagrams are counted.  Returns whether
  * it was sent unsegmented.
  */
-static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
-				__be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
+static bool wg_udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+				   __be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
 {
 	const unsigned int segs = skb_shinfo(skb)->gso_segs;
 	struct net *net = dev_net_rcu(rt->dst.dev);
@@ -114,11 +114,11 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 	unsigned int lost;
 	struct iphdr *iph;
 
-	if (!udp_tunnel_enter(skb, dev)) {
+	if (!wg_udp_tunnel_enter(skb, dev)) {
 		ip_rt_put(rt);
 		return true;
 	}
-	udp_tunnel_push_header(skb, sport, dport);
+	wg_udp_tunnel_push_header(skb, sport, dport);
 	udp_set_csum(false, skb, saddr, daddr, skb->len);
 
 	skb_clear_hash_if_not_l4(skb);
@@ -143,7 +143,7 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
 	sent = wg_egress_local_out(net, sk, skb, false);
-	lost = dev ? udp_tunnel_count(dev, segs, &sent) : 0;
+	lost = dev ? wg_udp_tunnel_count(dev, segs, &sent) : 0;
 	if (unlikely(lost))
 		DEV_STATS_ADD(dev, tx_dropped, lost);
 	dev_xmit_recursion_dec();
@@ -151,18 +151,20 @@ static bool udp_tunnel_xmit_gso(struct rtable *rt, struct sock *sk, struct sk_bu
 }
 
 /* Takes the next datagram off the GSO packet @skb, and prepares it for being sent along @dst. */
-static struct sk_buff *udp_tunnel_slice(struct sk_buff *skb, struct wg_slice *at,
-					struct dst_entry *dst, u32 mark, unsigned int headers_len)
+static struct sk_buff *wg_udp_tunnel_slice(struct sk_buff *skb, struct wg_slice *at,
+					   struct dst_entry *dst, u32 mark,
+					   unsigned int headers_len)
 {
 	const unsigned int headroom = LL_RESERVED_SPACE(READ_ONCE(dst->dev)) + headers_len;
 	struct sk_buff *datagram = wg_egress_slice(skb, at, headroom);
 
-	return datagram && udp_tunnel_prepare(datagram, skb->dev, mark, headers_len) ? datagram :
-										       NULL;
+	if (!datagram || !wg_udp_tunnel_prepare(datagram, skb->dev, mark, headers_len))
+		return NULL;
+	return datagram;
 }
 
 /* Frees @skb, of which all data before @at have been sent, and counts the rest as dropped. */
-static void udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at)
+static void wg_udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at)
 {
 	if (likely(at->done == skb->len)) {
 		consume_skb(skb);
@@ -175,22 +177,22 @@ static void udp_tunnel_end_slices(struct sk_buff *skb, const struct wg_slice *at
 }
 
 /* Sends the datagrams of the GSO packet @skb one by one. */
-static void udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
-				   __be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
+static void wg_udp_tunnel_xmit_slices(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
+				      __be32 saddr, __be32 daddr, u8 ds, __be16 sport, __be16 dport)
 {
 	const unsigned int headers_len = sizeof(struct udphdr) + sizeof(struct iphdr);
 	struct wg_slice at = {};
 	struct sk_buff *datagram;
 
 	while (at.done < skb->len) {
-		datagram = udp_tunnel_slice(skb, &at, &rt->dst, skb->mark, headers_len);
+		datagram = wg_udp_tunnel_slice(skb, &at, &rt->dst, skb->mark, headers_len);
 		if (unlikely(!datagram))
 			break;
 		dst_hold(&rt->dst);
 		udp_tunnel_xmit_skb(rt, sk, datagram, saddr, daddr, ds, ip4_dst_hoplimit(&rt->dst),
 				    0, sport, dport, false, false, 0);
 	}
-	udp_tunnel_end_slices(skb, &at);
+	wg_udp_tunnel_end_slices(skb, &at);
 	ip_rt_put(rt);
 }
 
@@ -202,7 +204,7 @@ bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
 			__be16 sport, __be16 dport)
 {
-	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct iphdr))) {
+	if (!wg_udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct iphdr))) {
 		ip_rt_put(rt);
 		return true;
 	}
@@ -212,17 +214,17 @@ bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 		return true;
 	}
 	if (wg_egress_takes_large(skb, &rt->dst, daddr))
-		return udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
+		return wg_udp_tunnel_xmit_gso(rt, sk, skb, saddr, daddr, ds, sport, dport);
 
-	udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
+	wg_udp_tunnel_xmit_slices(rt, sk, skb, saddr, daddr, ds, sport, dport);
 	return false;
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
-/* udp_tunnel_xmit_gso() for IPv6. */
-static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
-				 const struct in6_addr *saddr, const struct in6_addr *daddr,
-				 u8 ds, __be16 sport, __be16 dport)
+/* wg_udp_tunnel_xmit_gso() for IPv6. */
+static bool wg_udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+				    const struct in6_addr *saddr, const struct in6_addr *daddr,
+				    u8 ds, __be16 sport, __be16 dport)
 {
 	const unsigned int segs = skb_shinfo(skb)->gso_segs;
 	struct net_device *dev = skb->dev;
@@ -231,9 +233,9 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	unsigned int lost;
 
 	skb_dst_set(skb, dst);
-	if (!udp_tunnel_enter(skb, dev))
+	if (!wg_udp_tunnel_enter(skb, dev))
 		return true;
-	udp_tunnel_push_header(skb, sport, dport);
+	wg_udp_tunnel_push_header(skb, sport, dport);
 	udp6_set_csum(false, skb, saddr, daddr, skb->len);
 
 	__skb_push(skb, sizeof(*ip6h));
@@ -251,7 +253,7 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	skb->protocol = htons(ETH_P_IPV6);
 
 	sent = wg_egress_local_out(dev_net_rcu(dst->dev), sk, skb, true);
-	lost = dev ? udp_tunnel_count(dev, segs, &sent) : 0;
+	lost = dev ? wg_udp_tunnel_count(dev, segs, &sent) : 0;
 	if (unlikely(lost)) {
 		DEV_STATS_ADD(dev, tx_errors, lost);
 		DEV_STATS_ADD(dev, tx_aborted_errors, lost);
@@ -260,10 +262,10 @@ static bool udp_tunnel6_xmit_gso(struct dst_entry *dst, struct sock *sk, struct 
 	return sent.whole;
 }
 
-/* udp_tunnel_xmit_slices() for IPv6. */
-static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
-				    const struct in6_addr *saddr, const struct in6_addr *daddr,
-				    u8 ds, __be16 sport, __be16 dport)
+/* wg_udp_tunnel_xmit_slices() for IPv6. */
+static void wg_udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, struct sk_buff *skb,
+				       const struct in6_addr *saddr, const struct in6_addr *daddr,
+				       u8 ds, __be16 sport, __be16 dport)
 {
 	const unsigned int headers_len = sizeof(struct udphdr) + sizeof(struct ipv6hdr);
 	struct net_device *dev = skb->dev;
@@ -271,14 +273,14 @@ static void udp_tunnel6_xmit_slices(struct dst_entry *dst, struct sock *sk, stru
 	struct sk_buff *datagram;
 
 	while (at.done < skb->len) {
-		datagram = udp_tunnel_slice(skb, &at, dst, skb->mark, headers_len);
+		datagram = wg_udp_tunnel_slice(skb, &at, dst, skb->mark, headers_len);
 		if (unlikely(!datagram))
 			break;
 		dst_hold(dst);
 		udp_tunnel6_xmit_skb(dst, sk, datagram, dev, saddr, daddr, ds,
 				     ip6_dst_hoplimit(dst), 0, sport, dport, false, 0);
 	}
-	udp_tunnel_end_slices(skb, &at);
+	wg_udp_tunnel_end_slices(skb, &at);
 	dst_release(dst);
 }
 #endif
@@ -289,7 +291,8 @@ bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff 
 			 const struct in6_addr *daddr, u8 ds, __be16 sport, __be16 dport)
 {
 #if IS_ENABLED(CONFIG_IPV6)
-	if (!udp_tunnel_prepare(skb, dev, mark, sizeof(struct udphdr) + sizeof(struct ipv6hdr))) {
+	if (!wg_udp_tunnel_prepare(skb, dev, mark,
+				   sizeof(struct udphdr) + sizeof(struct ipv6hdr))) {
 		dst_release(dst);
 		return true;
 	}
@@ -299,9 +302,9 @@ bool wg_udp_tunnel6_xmit(struct dst_entry *dst, struct sock *sk, struct sk_buff 
 		return true;
 	}
 	if (wg_egress6_takes_large(skb, dst, daddr))
-		return udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
+		return wg_udp_tunnel6_xmit_gso(dst, sk, skb, saddr, daddr, ds, sport, dport);
 
-	udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
+	wg_udp_tunnel6_xmit_slices(dst, sk, skb, saddr, daddr, ds, sport, dport);
 	return false;
 #else
 	dst_release(dst);
