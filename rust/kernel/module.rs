@@ -49,8 +49,7 @@ const PAUSE_MS: u32 = 100;
 /// # Invariants
 ///
 /// It lies in the memory of the module: in the value that C drops when it unloads the module, unless
-/// whoever made it has gone out of his way, by a `MaybeUninit`, to have it elsewhere in a static or never
-/// dropped.
+/// its maker has taken care, by a `MaybeUninit`, to have it elsewhere in a static or never dropped.
 #[pin_data(PinnedDrop)]
 pub struct End {
     #[pin]

@@ -124,7 +124,7 @@ tunnel
 routed
 check 'the tunnel' reaches l 192.168.241.2
 if (($(nproc) < 2)); then
-	skip 'one queue' 'there is but one CPU'
+	skip 'one queue' 'there is only one CPU'
 elif ! try queues; then
 	skip 'one queue' 'none can be chosen by CPU'
 else

@@ -131,7 +131,7 @@ if (($(nproc) > 1)); then
 		tunnel
 	done
 else
-	skip 'handshakes with one CPU hogged' 'there is but one CPU'
+	skip 'handshakes with one CPU hogged' 'there is only one CPU'
 fi
 
 finish

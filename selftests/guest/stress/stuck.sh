@@ -47,7 +47,7 @@ drained() {
 }
 
 if (($(nproc) < 2)); then
-	skip 'a CPU that is hogged' 'there is but one'
+	skip 'a CPU that is hogged' 'there is only one'
 	finish
 fi
 cable

@@ -344,7 +344,7 @@ fn a_failure_at_any_point_changes_nothing() {
 
 #[test]
 fn an_ephemeral_key_of_zeros_is_clamped() {
-    // A random number generator that fails is to be noticed elsewhere; here it is but a bad key.
+    // A random number generator that fails is to be noticed elsewhere; here it is just a bad key.
     assert!(Pair::new()
         .initiator
         .create_initiation::<RustCrypto>(&mut Secret::zero(), INITIATOR_INDEX, time(1))

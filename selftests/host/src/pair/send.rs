@@ -74,7 +74,7 @@ impl Shared for Number<'_> {
     }
 
     fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64> {
-        assert_eq!(old, self.0.replace(new), "there is but one thread");
+        assert_eq!(old, self.0.replace(new), "there is only one thread");
         Ok(())
     }
 }
