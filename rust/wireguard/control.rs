@@ -56,11 +56,11 @@ pub(crate) fn dsfield(skb: &SkBuff) -> u8 {
     ds
 }
 
-/// Notes how many messages a datagram holds, or how many a packet was merged from.
+/// Notes how many messages a packet holds, or was merged from.
 #[inline]
 pub(crate) fn set_message_count(skb: &mut SkBuff, count: usize) {
     let [_, _, word, ..] = skb.cb_mut();
-    // There is no room for more in a datagram.
+    // There is no room for more in a packet.
     *word = count as u32;
 }
 
@@ -71,14 +71,14 @@ pub(crate) fn message_count(skb: &SkBuff) -> usize {
     *word as usize
 }
 
-/// Returns how much the messages of a datagram count where they wait: each as one, but together as no less than
+/// Returns how much the messages of a packet count where they wait: each as one, but together as no less than
 /// the pages that would hold them, so that a limit on many is one on memory, and on the time that they take.
 #[inline]
 pub(crate) fn weight(skb: &SkBuff) -> usize {
     message_count(skb).max(pages(u64::from(skb.truesize())))
 }
 
-/// Returns the sum of the [`weight`] of datagrams.
+/// Returns the sum of the [`weight`] of packets.
 #[inline]
 pub(crate) fn total_weight(packets: &SkBuffList) -> usize {
     packets.iter().map(weight).fold(0, usize::wrapping_add)

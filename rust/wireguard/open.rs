@@ -58,8 +58,8 @@ impl Keypair {
     /// This leaves the inner packets, which know their outer headers, and how many messages of how many bytes
     /// they were: [`control::message_count`], [`control::message_bytes`]. `merge` is whether packets may be
     /// merged.
-    pub(crate) fn open(&self, datagrams: &mut SkBuffList, merge: bool) {
-        let mut rest = core::mem::replace(datagrams, SkBuffList::new());
+    pub(crate) fn open(&self, packets: &mut SkBuffList, merge: bool) {
+        let mut rest = core::mem::replace(packets, SkBuffList::new());
         if !self.may_receive(time::boottime_coarse_ns()) {
             return;
         }
@@ -92,7 +92,7 @@ impl Keypair {
             opening.left = opening.left.saturating_sub(len);
         }
         opening.flush();
-        *datagrams = opening.out;
+        *packets = opening.out;
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A datagram's way in: receive, decrypt, deliver.
+//! A packet's way in: receive, decrypt, deliver.
 
 use crate::{
     allowed_ips::{
@@ -41,7 +41,7 @@ use wg_proto::{
 };
 
 impl Receive for Device {
-    /// Processes a datagram that one of the sockets has received. Anything that is not a WireGuard message is
+    /// Processes a packet that one of the sockets has received. Anything that is not a WireGuard message is
     /// dropped silently.
     #[inline]
     fn receive(this: &Arc<Self>, mut skb: SkBuff, softirq: Softirq<'_>) {
@@ -102,9 +102,9 @@ impl Device {
         skb.consume();
     }
 
-    /// Puts a datagram with `count` data messages into an inbox: the same one for all messages of a session,
-    /// on whatever CPU they arrive, so that they stay in order. Datagrams of no session are dropped without
-    /// taking a lock or a place in an inbox.
+    /// Puts a packet with `count` data messages into an inbox: the same one for all messages of a session, on
+    /// whatever CPU they arrive, so that they stay in order. Packets of no session are dropped without taking a
+    /// lock or a place in an inbox.
     #[inline]
     fn enqueue(&self, skb: SkBuff, count: usize, softirq: Softirq<'_>) {
         let Some(receiver) = header(&skb).map(|header| header.receiver) else {

@@ -46,7 +46,7 @@ pub(crate) struct Bundle {
     /// Bytes of each message but the last.
     message_len: usize,
     /// How many messages go into one UDP GSO packet.
-    per_datagram: usize,
+    per_packet: usize,
 }
 
 impl Bundle {
@@ -72,15 +72,15 @@ impl Bundle {
 
         let last_len = message_len(&plan, plan.count().wrapping_sub(1), control::mtu(skb))?;
         let message_len = message_len(&plan, 0, control::mtu(skb))?;
-        let per_datagram = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
-        let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_datagram > 1;
+        let per_packet = MAX_MESSAGES.min(MAX_LEN.checked_div(message_len)?);
+        let fits = last_len <= message_len && message_len <= MAX_PAGES_LEN && per_packet > 1;
         if !fits {
             return None;
         }
         let bundle = Self {
             plan,
             message_len,
-            per_datagram,
+            per_packet,
         };
         KBox::new(bundle, GFP_ATOMIC).ok()
     }
@@ -98,28 +98,28 @@ impl Bundle {
         keypair: &Keypair,
         mut skb: SkBuff,
         nonces: &mut Nonces,
-        datagrams: &mut SkBuffList,
+        packets: &mut SkBuffList,
     ) -> bool {
         let ds = ip::ecn_encap(skb.ds_field());
         let mut first = 0;
         while first < self.count() {
-            let end = first.wrapping_add(self.per_datagram).min(self.count());
-            let Some(mut datagram) = SkBuff::alloc(control::HEADROOM, 0) else {
-                return self.seal_rest(keypair, skb, first, nonces, datagrams);
+            let end = first.wrapping_add(self.per_packet).min(self.count());
+            let Some(mut outer) = SkBuff::alloc(control::HEADROOM, 0) else {
+                return self.seal_rest(keypair, skb, first, nonces, packets);
             };
-            let count = match self.fill(keypair, &skb, nonces, first..end, &mut datagram) {
-                Some(0) => return self.seal_rest(keypair, skb, first, nonces, datagrams),
+            let count = match self.fill(keypair, &skb, nonces, first..end, &mut outer) {
+                Some(0) => return self.seal_rest(keypair, skb, first, nonces, packets),
                 Some(count) => count,
                 None => return false,
             };
-            if count > 1 && !datagram.set_udp_gso(self.message_len, count) {
+            if count > 1 && !outer.set_udp_gso(self.message_len, count) {
                 return false;
             }
-            datagram.copy_flow(&skb);
+            outer.copy_flow(&skb);
             first = first.wrapping_add(count);
-            let mut datagram = datagram.charge(&mut skb, first >= self.count());
-            control::set_dsfield(&mut datagram, ds);
-            datagrams.push_back(datagram);
+            let mut outer = outer.charge(&mut skb, first >= self.count());
+            control::set_dsfield(&mut outer, ds);
+            packets.push_back(outer);
         }
         skb.consume();
         true
@@ -134,7 +134,7 @@ impl Bundle {
         skb: SkBuff,
         first: usize,
         nonces: &mut Nonces,
-        datagrams: &mut SkBuffList,
+        packets: &mut SkBuffList,
     ) -> bool {
         let mtu = control::mtu(&skb);
         let Ok(mut segments) = skb.segment() else {
@@ -146,7 +146,7 @@ impl Bundle {
             }
         }
         segments.for_each_mut(|skb| control::set_mtu(skb.cb_mut(), mtu));
-        keypair.seal_each(segments, nonces, datagrams)
+        keypair.seal_each(segments, nonces, packets)
     }
 
     /// Makes some of the messages, puts them into one packet, and returns how many: fewer than planned if the
@@ -157,7 +157,7 @@ impl Bundle {
         skb: &SkBuff,
         nonces: &mut Nonces,
         range: core::ops::Range<usize>,
-        datagram: &mut NewSkBuff,
+        outer: &mut NewSkBuff,
     ) -> Option<usize> {
         let mut pages: Option<Pages> = None;
         let mut filled = 0;
@@ -167,9 +167,9 @@ impl Bundle {
             let end = len.wrapping_add(filled);
             if pages.as_mut().is_none_or(|pages| pages.spare().len() < end) {
                 if let Some(mut full) = pages.take() {
-                    give(&mut full, datagram, filled).then_some(())?;
+                    give(&mut full, outer, filled).then_some(())?;
                 }
-                if !datagram.takes_pages() {
+                if !outer.takes_pages() {
                     return Some(count);
                 }
                 let left = range.end.wrapping_sub(index).wrapping_mul(self.message_len);
@@ -185,7 +185,7 @@ impl Bundle {
             filled = filled.wrapping_add(len);
             count = count.wrapping_add(1);
         }
-        give(&mut pages?, datagram, filled).then_some(count)
+        give(&mut pages?, outer, filled).then_some(count)
     }
 
     /// Makes one message, of `len` bytes, in `buffer` from `at` on.
@@ -223,8 +223,8 @@ impl Bundle {
 }
 
 /// Appends the messages that end at `filled` to a UDP GSO packet.
-fn give(pages: &mut Pages, datagram: &mut NewSkBuff, filled: usize) -> bool {
-    pages.give(datagram, FRONT, filled.wrapping_sub(FRONT))
+fn give(pages: &mut Pages, outer: &mut NewSkBuff, filled: usize) -> bool {
+    pages.give(outer, FRONT, filled.wrapping_sub(FRONT))
 }
 
 /// Returns the length of the message that a segment becomes.
