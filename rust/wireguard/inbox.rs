@@ -24,9 +24,9 @@ use wg_proto::limits;
 /// How much the messages may weigh that wait to be decrypted on one CPU.
 const MAX_WAITING: usize = 4 * limits::MAX_QUEUED_PACKETS;
 
-/// Datagrams, and how much their messages weigh.
+/// Packets, and how much their messages weigh.
 struct Waiting {
-    datagrams: SkBuffList,
+    packets: SkBuffList,
     weight: usize,
     /// How much of that came before the round began.
     earlier: usize,
@@ -35,16 +35,16 @@ struct Waiting {
 impl Waiting {
     const fn new() -> Self {
         Self {
-            datagrams: SkBuffList::new(),
+            packets: SkBuffList::new(),
             weight: 0,
             earlier: 0,
         }
     }
 
-    /// Removes the first datagram.
+    /// Removes the first packet.
     #[inline]
     fn pop_front(&mut self) -> Option<SkBuff> {
-        let skb = self.datagrams.pop_front()?;
+        let skb = self.packets.pop_front()?;
         self.weight = self.weight.wrapping_sub(control::weight(&skb));
         Some(skb)
     }
@@ -82,7 +82,7 @@ impl Quota {
     }
 
     /// Takes that much of it, and returns whether that was left: a session may not add more than as much as
-    /// there is `room` for, which is what it leaves for others. Its first datagram may leave less, but not as
+    /// there is `room` for, which is what it leaves for others. Its first packet may leave less, but not as
     /// little as [`Self::LEFT`].
     #[inline]
     fn take(&self, round: u32, weight: usize, room: usize) -> bool {
@@ -94,7 +94,7 @@ impl Quota {
         let fits = u32_as_usize(used).saturating_add(added) < room
             || used == 0 && weight.saturating_add(Self::LEFT) < room;
         let used = match fits {
-            // A datagram weighs less than 2^20.
+            // A packet weighs less than 2^20.
             true => used.saturating_add(weight as u32),
             // What weighs less may fit.
             false if u32_as_usize(used) < room => used,
@@ -142,7 +142,7 @@ impl Inbox {
         }? Error)
     }
 
-    /// Adds a datagram that holds `count` messages of the session that has this `quota`, unless there are too
+    /// Adds a packet that holds `count` messages of the session that has this `quota`, unless there are too
     /// many.
     #[inline]
     pub(crate) fn push(&self, mut skb: SkBuff, count: usize, quota: &Quota) {
@@ -156,7 +156,7 @@ impl Inbox {
         let room = MAX_WAITING.saturating_sub(waiting.weight);
         if quota.take(self.round.load(Relaxed), weight, room) {
             waiting.weight = waiting.weight.wrapping_add(weight);
-            waiting.datagrams.push_back(skb);
+            waiting.packets.push_back(skb);
         } else {
             drop(waiting);
             drop(skb);
@@ -180,13 +180,13 @@ impl Inbox {
         }
     }
 
-    /// Takes datagrams that weigh up to `most`, more only if the last one does; returns them, how much they
+    /// Takes packets that weigh up to `most`, more only if the last one does; returns them, how much they
     /// weigh, and how much is left.
     pub(crate) fn take(&self, most: usize) -> (SkBuffList, usize, usize) {
         let mut waiting = self.waiting.lock();
         if waiting.weight <= most {
             let all = self.take_all(&mut waiting);
-            return (all.datagrams, all.weight, 0);
+            return (all.packets, all.weight, 0);
         }
         let before = waiting.weight;
         let mut taken = SkBuffList::new();
