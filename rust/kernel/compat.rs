@@ -49,6 +49,7 @@ mod series {
 
         declare! {
             EADDRINUSE,
+            EBADMSG,
             EBADR,
             EDESTADDRREQ,
             ENETUNREACH,

@@ -7,6 +7,16 @@
 //! C header: [`include/crypto/chacha20poly1305.h`](srctree/include/crypto/chacha20poly1305.h)
 
 mod one_pass;
+mod several;
+mod x8;
+
+pub use self::several::{
+    use_own_code,
+    Opener,
+    Sealed,
+    Sealer,
+    AT_A_TIME, //
+};
 
 use crate::{
     compat::u32_as_usize, //

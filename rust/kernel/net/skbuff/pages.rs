@@ -80,6 +80,12 @@ impl Pages {
         }
     }
 
+    /// Returns how many bytes are not spare any more.
+    #[inline]
+    pub fn given(&self) -> usize {
+        u32_as_usize(self.start)
+    }
+
     /// Returns the bytes that were not given to a packet yet.
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
