@@ -76,6 +76,10 @@ module! {
             default: 1,
             description: "Whether many messages are handed to UDP as one GSO packet",
         },
+        own_aead: u8 {
+            default: 1,
+            description: "Whether many messages are encrypted and decrypted by vector code of our own, if the CPU can",
+        },
         parallel: u8 {
             default: 1,
             description: "Use of other CPUs: 0 hardly ever, 1 if there is much to do at once, 2 always",
@@ -106,6 +110,7 @@ impl InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _end <- End::new(),
+            _: { crypto::choose_code() },
             _globals: globals::Globals::register()?,
             _pm: PmRegistration::new()?,
             _vm_fork: VmForkRegistration::new()?,

@@ -12,7 +12,10 @@ use crate::{
     keypair::Keypair, //
 };
 use wg_kernel::{
-    crypto::chacha20poly1305,
+    crypto::chacha20poly1305::{
+        self,
+        Sealer, //
+    },
     net::skbuff::MAX_PAGES_LEN,
     prelude::*, //
 };
@@ -159,6 +162,7 @@ impl Bundle {
         range: core::ops::Range<usize>,
         outer: &mut NewSkBuff,
     ) -> Option<usize> {
+        let mut sealer = Sealer::new(keypair.sending_key(), range.end.wrapping_sub(range.start));
         let mut pages: Option<Pages> = None;
         let mut filled = 0;
         let mut count = 0;
@@ -167,7 +171,7 @@ impl Bundle {
             let end = len.wrapping_add(filled);
             if pages.as_mut().is_none_or(|pages| pages.spare().len() < end) {
                 if let Some(mut full) = pages.take() {
-                    give(&mut full, outer, filled).then_some(())?;
+                    give(&mut full, outer, filled, &mut sealer).then_some(())?;
                 }
                 if !outer.takes_pages() {
                     return Some(count);
@@ -181,26 +185,33 @@ impl Bundle {
                 return Some(count);
             };
             let nonce = nonces.next()?;
-            self.seal_one(keypair, skb, index, nonce, pages.spare(), (filled, len))?;
+            let buffer = pages.spare();
+            let (counter, plain_len) = self.make_one(
+                keypair,
+                skb,
+                index,
+                nonce,
+                buffer.get_mut(filled..)?.get_mut(..len)?,
+            )?;
+            let at = filled.wrapping_add(wire::DATA_HEADER_LEN);
+            sealer.seal(buffer, at, plain_len, counter).then_some(())?;
             filled = filled.wrapping_add(len);
             count = count.wrapping_add(1);
         }
-        give(&mut pages?, outer, filled).then_some(count)
+        give(&mut pages?, outer, filled, &mut sealer).then_some(count)
     }
 
-    /// Makes one message, of `len` bytes, in `buffer` from `at` on.
+    /// Makes one message but for its encryption, and returns its counter and how many bytes are to be encrypted.
     #[inline]
-    fn seal_one(
+    fn make_one(
         &self,
         keypair: &Keypair,
         skb: &SkBuff,
         index: usize,
         nonce: Nonce,
-        buffer: &mut [u8],
-        (at, len): (usize, usize),
-    ) -> Option<()> {
+        message: &mut [u8],
+    ) -> Option<(u64, usize)> {
         let counter = nonce.spend();
-        let message = buffer.get_mut(at..)?.get_mut(..len)?;
         let header = wire::DataHeader {
             receiver: keypair.remote_index(),
             counter,
@@ -216,15 +227,18 @@ impl Bundle {
         body.get_mut(payload_end..padding_end)?.fill(0);
         let sum = Sum::new().with_sum(sum);
         self.plan.write_headers(index, sum, body).then_some(())?;
-        let at = at.wrapping_add(wire::DATA_HEADER_LEN);
-        chacha20poly1305::seal_within(buffer, at, padding_end, counter, keypair.sending_key())
-            .then_some(())
+        Some((counter, padding_end))
     }
 }
 
-/// Appends the messages that end at `filled` to a UDP GSO packet.
-fn give(pages: &mut Pages, outer: &mut NewSkBuff, filled: usize) -> bool {
-    pages.give(outer, FRONT, filled.wrapping_sub(FRONT))
+/// Encrypts the messages that wait, and appends all that end at `filled` to a UDP GSO packet.
+fn give(
+    pages: &mut Pages,
+    outer: &mut NewSkBuff,
+    filled: usize,
+    sealer: &mut Sealer<'_>,
+) -> bool {
+    sealer.finish(pages.spare()) && pages.give(outer, FRONT, filled.wrapping_sub(FRONT))
 }
 
 /// Returns the length of the message that a segment becomes.
