@@ -15,10 +15,15 @@ use crate::{
     device::Device,
     keypair::Keypair, //
 };
+use core::iter::successors;
 use wg_kernel::{
     crypto::{
         self,
-        chacha20poly1305, //
+        chacha20poly1305::{
+            self,
+            Opener,
+            Sealed, //
+        }, //
     },
     prelude::*, //
 };
@@ -38,8 +43,59 @@ struct Opening<'a> {
     out: SkBuffList,
     pages: Option<Pages>,
     group: Option<Group>,
+    opener: Opener<'a>,
     /// How many bytes are left to decrypt.
     left: usize,
+}
+
+/// A message in a datagram, or in a UDP GRO packet.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    skb: &'a SkBuff,
+    offset: usize,
+    len: usize,
+}
+
+impl<'a> Part<'a> {
+    /// Returns a datagram's message, if it is one of `several` and as long as those that are copied.
+    #[inline]
+    fn whole(skb: &'a SkBuff, several: bool) -> Option<Self> {
+        let len = skb.len() as usize;
+        let copied = several && (MIN_LEN..=MAX_LEN).contains(&len) && skb.datagram_size().is_none();
+        Self::at(skb, 0, len).filter(|_| copied)
+    }
+
+    /// Returns the message from `offset` on of a UDP GRO packet of messages of `size` bytes, if there is one.
+    #[inline]
+    fn at(skb: &'a SkBuff, offset: usize, size: usize) -> Option<Self> {
+        let left = (skb.len() as usize).saturating_sub(offset);
+        (left > 0).then_some(Self {
+            skb,
+            offset,
+            len: size.min(left),
+        })
+    }
+
+    /// Returns how much room it needs.
+    #[inline]
+    fn room(&self) -> usize {
+        self.len.saturating_sub(wire::DATA_HEADER_LEN)
+    }
+
+    /// Returns how it is decrypted into the room from `at` on.
+    #[inline]
+    fn sealed(&self, at: usize) -> Option<Sealed<'a>> {
+        let mut header = [0; wire::DATA_HEADER_LEN];
+        let start = u32::try_from(self.offset).ok()?;
+        self.skb.copy_bits(start, &mut header).then_some(())?;
+        Some(Sealed {
+            skb: self.skb,
+            offset: start.wrapping_add(wire::DATA_HEADER_LEN as u32),
+            len: u32::try_from(self.len.checked_sub(wire::DATA_MIN_LEN)?).ok()?,
+            nonce: wire::DataHeader::from_bytes(&header)?.counter,
+            at,
+        })
+    }
 }
 
 impl Device {
@@ -70,24 +126,32 @@ impl Keypair {
             out: SkBuffList::new(),
             pages: None,
             group: None,
+            opener: Opener::new(self.receiving_key()),
             left: lengths.fold(0, usize::wrapping_add),
         };
         let several = merge && rest.len() > 1;
-        while let Some(skb) = rest.pop_front() {
+        while !rest.is_empty() {
+            let whole = rest.iter().map_while(|skb| Part::whole(skb, several));
+            let opened = opening.open_into_pages(whole);
+            for _ in 0..opened {
+                if let Some(skb) = rest.pop_front() {
+                    opening.left = opening.left.saturating_sub(skb.len() as usize);
+                    skb.consume();
+                }
+            }
+            if opened > 0 {
+                continue;
+            }
+            let Some(skb) = rest.pop_front() else {
+                break;
+            };
             let len = skb.len() as usize;
             match skb.datagram_size() {
                 Some(size) => {
                     opening.open_many(&skb, size as usize);
                     skb.consume();
                 }
-                None => {
-                    let copied = several && (MIN_LEN..=MAX_LEN).contains(&len);
-                    if copied && opening.open_into_pages(&skb, 0, len) {
-                        skb.consume();
-                    } else {
-                        opening.open_in_place(skb);
-                    }
-                }
+                None => opening.open_in_place(skb),
             }
             opening.left = opening.left.saturating_sub(len);
         }
@@ -122,54 +186,63 @@ impl Opening<'_> {
 
     /// Decrypts the messages of a UDP GRO packet.
     fn open_many(&mut self, skb: &SkBuff, size: usize) {
-        let total = skb.len() as usize;
         let mut offset = 0;
-        while offset < total {
-            let len = size.min(total.wrapping_sub(offset));
-            if !self.open_into_pages(skb, offset, len) {
-                if let Some(message) = skb.copy_inner(offset as u32, len) {
+        while let Some(part) = Part::at(skb, offset, size) {
+            let next = |part: &Part<'_>| Part::at(skb, part.offset.wrapping_add(size), size);
+            let parts = successors(Some(part), next);
+            let opened = self.open_into_pages(parts);
+            if opened == 0 {
+                if let Some(message) = skb.copy_inner(offset as u32, part.len) {
                     self.open_in_place(message.into());
                 }
             }
-            offset = offset.wrapping_add(len);
+            offset = offset.wrapping_add(size.wrapping_mul(opened.max(1)));
         }
     }
 
-    /// Decrypts the message of `len` bytes from `offset` on into pages.
+    /// Decrypts messages into pages, from the first one on, as many as is best at a time, and returns how many.
     ///
-    /// Returns `false`, and has not looked at the message, if there is no memory for them.
+    /// Returns 0, and has not looked at any, if there is no memory for them.
     #[inline]
-    fn open_into_pages(&mut self, skb: &SkBuff, offset: usize, len: usize) -> bool {
-        let Some(at) = self.make_room(len.saturating_sub(wire::DATA_HEADER_LEN)) else {
-            return false;
+    fn open_into_pages<'b>(&mut self, mut parts: impl Iterator<Item = Part<'b>>) -> usize {
+        let Some(part) = parts.next() else {
+            return 0;
         };
-        let _ = self.open_at(at, skb, offset, len);
-        true
-    }
-
-    /// The same, into the room that was made from `at` on.
-    #[inline]
-    fn open_at(&mut self, at: usize, skb: &SkBuff, offset: usize, len: usize) -> Option<()> {
-        let mut header = [0; wire::DATA_HEADER_LEN];
-        let start = u32::try_from(offset).ok()?;
-        skb.copy_bits(start, &mut header).then_some(())?;
-        let counter = wire::DataHeader::from_bytes(&header)?.counter;
-        let plain_len = len.checked_sub(wire::DATA_MIN_LEN)?;
-
-        let authentic = chacha20poly1305::open_from(
-            self.pages.as_mut()?.spare(),
-            at,
-            skb,
-            start.wrapping_add(wire::DATA_HEADER_LEN as u32),
-            u32::try_from(plain_len).ok()?,
-            counter,
-            self.keypair.receiving_key(),
-        );
-        if !authentic || !self.keypair.accept(counter) {
-            self.forget(at, plain_len);
-            return None;
+        let (Some(mut at), Some(pages)) = (self.make_room(part.room()), &mut self.pages) else {
+            return 0;
+        };
+        let Some(first) = part.sealed(at) else {
+            return 1;
+        };
+        at = at.wrapping_add(part.room());
+        let given = pages.given();
+        let spare = pages.spare();
+        let mut messages = [first; chacha20poly1305::AT_A_TIME];
+        let mut count: usize = 1;
+        let more = self.opener.at_a_time().saturating_sub(count);
+        for (message, part) in messages.iter_mut().skip(1).zip(parts.take(more)) {
+            let end = at.wrapping_add(part.room());
+            match part.sealed(at) {
+                Some(sealed) if end <= spare.len() => *message = sealed,
+                _ => break,
+            }
+            at = end;
+            count = count.wrapping_add(1);
         }
-        self.add(skb, at, plain_len, len)
+        let messages = messages.get(..count).unwrap_or_default();
+        let authentic = self.opener.open_from(spare, messages);
+        for (message, authentic) in messages.iter().zip(authentic) {
+            let now = self.pages.as_ref().map_or(given, Pages::given);
+            // Packets before this one were given what is in front of it.
+            let at = message.at.wrapping_sub(now.wrapping_sub(given));
+            let len = message.len as usize;
+            if authentic && self.keypair.accept(message.nonce) {
+                let _ = self.add(message.skb, at, len, len.wrapping_add(wire::DATA_MIN_LEN));
+            } else {
+                self.forget(at, len);
+            }
+        }
+        count
     }
 
     /// Wipes text in the spare part of the pages that must not be seen by anyone.
