@@ -187,8 +187,8 @@ impl<'a> Sealer<'a> {
                 }
             }
         }
-        let mut one = |place| seal_among_others(buffer, place, self.key);
-        waiting.iter().all(|place| one(place))
+        let one = |place| seal_among_others(buffer, place, self.key);
+        waiting.iter().all(one)
     }
 }
 
