@@ -77,7 +77,7 @@ module! {
             description: "Whether many messages are handed to UDP as one GSO packet",
         },
         own_aead: u8 {
-            default: 1,
+            default: 0,
             description: "Whether many messages are encrypted and decrypted by vector code of our own, if the CPU can",
         },
         parallel: u8 {

@@ -162,7 +162,8 @@ impl Bundle {
         range: core::ops::Range<usize>,
         outer: &mut NewSkBuff,
     ) -> Option<usize> {
-        let mut sealer = Sealer::new(keypair.sending_key(), range.end.wrapping_sub(range.start));
+        let most = range.end.wrapping_sub(range.start);
+        let mut sealer = Sealer::new(keypair.sending_key(), most, self.message_len);
         let mut pages: Option<Pages> = None;
         let mut filled = 0;
         let mut count = 0;

@@ -7,7 +7,7 @@
 #
 # kernels: uml
 # drivers: rust
-# timeout: 300
+# timeout: 600
 # needs: own-aead
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
@@ -73,7 +73,7 @@ for flag in bmi2 avx512{f,vl,bw,dq,ifma,_vbmi2}; do
 done
 
 cable
-with "$WG_MODULE"
+with "$WG_MODULE" own_aead=1
 is 'eight at a time' "$(arrive 8 1)" 8
 is 'four at a time' "$(arrive 4 1)" 4
 is 'one at a time' "$(arrive 8 0)" 8
@@ -82,22 +82,22 @@ untunnel
 
 if [[ $capable ]]; then
 	for fault in seal open; do
-		with "$(faulty "$fault")"
+		with "$(faulty "$fault")" own_aead=1
 		is "a fault, $fault: none of eight arrives" "$(arrive 8 1)" 0
 		is "a fault, $fault: few are left to the kernel" "$(arrive 4 1)" 4
 		is "a fault, $fault: single ones, too" "$(arrive 8 0)" 8
 		untunnel
-		with "$(faulty "$fault")" own_aead=0
-		is "a fault, $fault: own_aead=0 leaves all to the kernel" "$(arrive 8 1)" 8
+		with "$(faulty "$fault")"
+		is "a fault, $fault: without own_aead=1, it leaves all to the kernel" "$(arrive 8 1)" 8
 		untunnel
 	done
 	is 'untested, no failure is known' "$(failures)" 0
-	with "$(faulty tested)"
+	with "$(faulty tested)" own_aead=1
 	is 'a fault is noticed at load' "$(failures)" 1
 	is 'a fault is noticed at load: all is left to the kernel' "$(arrive 8 1)" 8
 	untunnel
-	with "$(faulty tested)" own_aead=0
-	is 'a fault is noticed at load: but not with own_aead=0' "$(failures)" 1
+	with "$(faulty tested)"
+	is 'a fault is noticed at load: but not without own_aead=1' "$(failures)" 1
 	untunnel
 else
 	skip 'faults do harm' 'the processor cannot run the code'

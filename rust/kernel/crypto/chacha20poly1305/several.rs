@@ -67,7 +67,7 @@ pub fn use_own_code() -> Result {
 #[inline]
 fn memory() -> Option<KBox<Memory>> {
     match ENABLED.load(Relaxed) {
-        true => Memory::new(GFP_ATOMIC),
+        true => Memory::new(GFP_NOWAIT),
         false => None,
     }
 }
@@ -114,10 +114,11 @@ pub struct Sealer<'a> {
 }
 
 impl<'a> Sealer<'a> {
-    /// Returns what encrypts with a key. `count` is how many messages there may be.
+    /// Returns what encrypts with a key. There may be `count` messages, nearly all of which have `len` bytes.
     #[inline]
-    pub fn new(key: &'a [u8; KEY_LEN], count: usize) -> Self {
-        Self::with_memory(key, if count < BREAK_EVEN { None } else { memory() })
+    pub fn new(key: &'a [u8; KEY_LEN], count: usize, len: usize) -> Self {
+        let one_by_one = count < BREAK_EVEN || len > MAX_LEN;
+        Self::with_memory(key, if one_by_one { None } else { memory() })
     }
 
     #[inline]
@@ -280,6 +281,8 @@ impl<'a> Opener<'a> {
         let memory = self.memory.as_mut()?;
         let key = self.key;
         let mut end = 0;
+        let data = buffer.as_mut_ptr();
+        let room = buffer.len();
         let messages = messages.iter().map(|message| {
             let Sealed {
                 skb,
@@ -290,13 +293,13 @@ impl<'a> Opener<'a> {
             } = *message;
             let sealed_len = len.checked_add(TAG)?;
             let len = u32_as_usize(len);
-            if at < end || behind(buffer, at, len).is_none() {
+            if at < end || at.checked_add(len)?.checked_add(TAG_LEN)? > room {
                 return None;
             }
             end = at.wrapping_add(len);
             Some(Message {
                 src: skb.contiguous(offset, 0, sealed_len)?.as_ptr(),
-                dst: buffer.as_mut_ptr().wrapping_add(at),
+                dst: data.wrapping_add(at),
                 len,
                 nonce,
                 key,
