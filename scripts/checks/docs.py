@@ -6,7 +6,7 @@ Looks at ``literals``, for names of code and of files; at all of the text, for f
 for targets of make and checks of check.sh. A name has to occur in the project's sources, outside of
 comments, or in scripts/checks/names, which says in which file of the kernel's source, in KERNEL, it is found.
 `Type::name` has to be a field, a variant, a function or the like of `Type`, or an item of that module.
-In comments of sources, looks at paths and at documents.
+In comments of sources, looks at paths and at documents. And the map in overview.rst has the files.
 
 Before that, each kind of error is shown to be found.
 """
@@ -22,6 +22,7 @@ WORD = re.compile(r'[A-Za-z_]\w*')
 DIRECTORIES = r'(?:rust|scripts|selftests|qemu-test|Documentation)'
 PATH = re.compile(r'(?<![\w/.~$}-])' + DIRECTORIES + r'/[\w./*+-]*')
 FILE = re.compile(r'(?<![\w/.*-])(?:[\w-]+/)*[\w-]+\.(?:rst|rs|sh|py|c|h|config|patch|toml|md|txt)\b(?![\w/])')
+MAP = 'Documentation/overview.rst'
 # Where a document stands for any name.
 ANY = re.compile(r'\b(?:NAME|ROOM|PROGRAM|KERNEL|X)\b')
 
@@ -228,7 +229,20 @@ def check_source(sources, name, text):
                 yield f'there is no file {path}'
 
 
+def check_map(files, text):
+    """Which files of these directories the map has not, in the section of each."""
+    for directory in 'rust/wireguard/', 'rust/proto/', 'rust/net/':
+        section = text.partition(f'``{directory}``\n--')[2].partition('\n\n``rust/')[0]
+        for name in files:
+            inside = name.removeprefix(directory)
+            if inside != name and inside.endswith(('.rs', '.c')) and inside != 'lib.rs' and '/tests' not in inside and \
+                    f'``{inside}``' not in section:
+                yield f'the map has no {name}'
+
+
 def check(sources):
+    for wrong in check_map(sources.files, read(MAP)):
+        yield f'{MAP}: {wrong}'
     for name in sources.documents:
         for wrong in check_document(sources, name, read(name)):
             yield f'{name}: {wrong}'
@@ -267,6 +281,11 @@ def self_check(sources):
             yield f'{text}: is to be found wrong, as {wrong}, and what is found is {found}'
     for found in check_document(sources, 'noon.rst', RIGHT):
         yield f'is not wrong: {found}'
+    there = '\n\n``rust/proto/``\n--\n\n``a.rs``\n``a/b.rs``\n\n``rust/net/``\n--\n\n``a.c``\n``noon.rs``\n'
+    files = [f'rust/proto/{name}.rs' for name in ('lib', 'a', 'a/b', 'a/noon', 'a/tests', 'noon')] + ['rust/net/a.c']
+    found = list(check_map(files, there))
+    if found != ['the map has no rust/proto/a/noon.rs', 'the map has no rust/proto/noon.rs']:
+        yield f'two files are to be found missing in the map, and what is found is {found}'
     for sign in '#', '//', '//!', ' *':
         found = list(check_source(sources, 'noon.sh', f'At\n{sign} noon, scripts/noon does.\nscripts/noon\n'))
         if found != ['there is no file scripts/noon']:
