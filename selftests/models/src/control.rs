@@ -15,7 +15,7 @@ pub(crate) fn weight(skb: &SkBuff) -> usize {
 }
 
 pub(crate) fn total_weight(packets: &SkBuffList) -> usize {
-    packets.len()
+    packets.iter().map(weight).sum()
 }
 
 pub(crate) fn total_pages(packets: &SkBuffList) -> usize {
