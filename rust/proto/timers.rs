@@ -214,8 +214,7 @@ pub struct Effects {
     pub cancel: Option<Timer>,
     /// Whether to drop all packets that wait for a session.
     pub purge_staged: bool,
-    /// Whether [`Timer::SendKeepalive`] is to be armed again when it fires, if that changes. So it is only
-    /// while the interface is up.
+    /// Whether [`Timer::SendKeepalive`] is to be armed again when it fires, if that changes.
     pub need_another_keepalive: Option<bool>,
     /// Timer to start, or to restart.
     pub arm: Option<(Timer, Delay)>,
@@ -225,6 +224,12 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Returns what to note of `need_another_keepalive`: that there is no need, or one, but not while down.
+    #[inline]
+    pub fn keepalive_again(&self, is_up: impl FnOnce() -> bool) -> Option<bool> {
+        self.need_another_keepalive.filter(|need| !need || is_up())
+    }
+
     /// Only stopping a timer.
     #[inline]
     fn cancel(timer: Timer) -> Self {

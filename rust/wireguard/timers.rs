@@ -58,25 +58,22 @@ impl Peer {
     /// Applies `effects`. Always inlined: those of an event are constants, and hardly any code is left.
     #[inline(always)]
     fn apply(&self, effects: Effects) {
+        let state = &self.timer_state;
         if let Some(timer) = effects.cancel {
             self.timers.cancel(timer.index());
         }
         if effects.purge_staged {
             self.purge_staged();
         }
-        if let Some(need) = effects.need_another_keepalive {
-            if !need || self.device().is_running() {
-                self.timer_state.need_another_keepalive.store(need, Relaxed);
-            }
+        if let Some(need) = effects.keepalive_again(|| self.device().is_running()) {
+            state.need_another_keepalive.store(need, Relaxed);
         }
         if let Some((timer, delay)) = effects.arm {
             self.arm(timer, delay);
         }
         if effects.handshake_complete {
-            self.timer_state.attempts.store(0, Relaxed);
-            self.timer_state
-                .sent_lastminute_handshake
-                .store(false, Relaxed);
+            state.attempts.store(0, Relaxed);
+            state.sent_lastminute_handshake.store(false, Relaxed);
             self.note_handshake_complete();
         }
     }

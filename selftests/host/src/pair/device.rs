@@ -334,10 +334,8 @@ impl Device {
         if effects.purge_staged {
             self.purge(peer);
         }
-        if let Some(need) = effects.need_another_keepalive {
-            if !need || self.up {
-                self.peers[peer].need_another_keepalive = need;
-            }
+        if let Some(need) = effects.keepalive_again(|| self.up) {
+            self.peers[peer].need_another_keepalive = need;
         }
         if let Some((timer, delay)) = effects.arm {
             self.arm(peer, timer, delay);
