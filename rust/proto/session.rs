@@ -17,25 +17,29 @@ use crate::{
     }, //
 };
 
-/// Returns whether a handshake is due, after a message was sent in the current session.
+/// Returns whether a handshake is due, after a message was sent in a session in which others still `might` be.
 ///
-/// `sent` is the number of messages sent in it. Only the initiator considers the age, so that both
-/// sides do not start one at the same time.
+/// `sent` messages were sent in it. Only the initiator considers the age, so that not both sides start one.
 #[inline]
-pub fn keep_key_fresh_sending(sent: u64, role: Role, born_ns: u64, now_ns: u64) -> bool {
-    sent > REKEY_AFTER_MESSAGES
-        || (role == Role::Initiator && expired(born_ns, REKEY_AFTER_TIME, now_ns))
+pub fn keep_key_fresh_sending(
+    might: bool,
+    sent: u64,
+    role: Role,
+    born_ns: u64,
+    now_ns: u64,
+) -> bool {
+    let is_old = role == Role::Initiator && expired(born_ns, REKEY_AFTER_TIME, now_ns);
+    might && (is_old || sent > REKEY_AFTER_MESSAGES)
 }
 
-/// Returns whether a handshake is due, after a message was received.
+/// Returns whether a handshake is due, after a message was received, if messages still `might` be sent.
 ///
-/// It is due shortly before the current session becomes too old to answer in. To be asked once per
-/// session.
+/// It is due shortly before the current session becomes too old to answer in. To be asked once per session.
 #[inline]
-pub fn keep_key_fresh_receiving(role: Role, born_ns: u64, now_ns: u64) -> bool {
+pub fn keep_key_fresh_receiving(might: bool, role: Role, born_ns: u64, now_ns: u64) -> bool {
     const AGE: u64 = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
 
-    role == Role::Initiator && expired(born_ns, AGE, now_ns)
+    might && role == Role::Initiator && expired(born_ns, AGE, now_ns)
 }
 
 /// Returns whether a session is too old to be used, for sending or receiving.
@@ -192,21 +196,23 @@ mod tests {
         let fresh = keep_key_fresh_sending;
 
         for role in [Role::Initiator, Role::Responder] {
-            assert!(!fresh(0, role, 7, 7));
-            assert!(!fresh(1 << 60, role, 7, 120 * SECOND + 6));
-            assert!(fresh((1 << 60) + 1, role, 7, 7));
+            assert!(!fresh(true, 0, role, 7, 7));
+            assert!(!fresh(true, 1 << 60, role, 7, 120 * SECOND + 6));
+            assert!(fresh(true, (1 << 60) + 1, role, 7, 7));
+            assert!(!fresh(false, (1 << 60) + 1, role, 7, 120 * SECOND + 7));
         }
-        assert!(fresh(0, Role::Initiator, 7, 120 * SECOND + 7));
-        assert!(!fresh(0, Role::Responder, 7, 1000 * SECOND));
+        assert!(fresh(true, 0, Role::Initiator, 7, 120 * SECOND + 7));
+        assert!(!fresh(true, 0, Role::Responder, 7, 1000 * SECOND));
     }
 
     #[test]
     fn receiver_renews_by_age() {
         let fresh = keep_key_fresh_receiving;
 
-        assert!(!fresh(Role::Initiator, 7, 165 * SECOND + 6));
-        assert!(fresh(Role::Initiator, 7, 165 * SECOND + 7));
-        assert!(!fresh(Role::Responder, 7, 1000 * SECOND));
+        assert!(!fresh(true, Role::Initiator, 7, 165 * SECOND + 6));
+        assert!(fresh(true, Role::Initiator, 7, 165 * SECOND + 7));
+        assert!(!fresh(false, Role::Initiator, 7, 165 * SECOND + 7));
+        assert!(!fresh(true, Role::Responder, 7, 1000 * SECOND));
     }
 
     #[test]

@@ -230,10 +230,8 @@ impl Keypair {
     #[inline]
     pub(crate) fn may_receive(&self, now_ns: u64) -> bool {
         let receiving = &self.receiving;
-        let (might, highest) = (
-            receiving.valid.load(Relaxed),
-            receiving.highest.load(Relaxed),
-        );
+        let might = receiving.valid.load(Relaxed);
+        let highest = receiving.highest.load(Relaxed);
         let may = session::may_receive(might, self.born_ns, highest, now_ns);
         if !may {
             receiving.valid.store(false, Relaxed);
@@ -286,20 +284,16 @@ impl Keypair {
     /// Returns whether sending calls for a new handshake.
     #[inline]
     pub(crate) fn is_stale_for_sending(&self, now_ns: u64) -> bool {
-        self.sending.valid.load(Relaxed)
-            && session::keep_key_fresh_sending(
-                self.sending.counter.taken(),
-                self.role,
-                self.born_ns,
-                now_ns,
-            )
+        let might = self.sending.valid.load(Relaxed);
+        let sent = self.sending.counter.taken();
+        session::keep_key_fresh_sending(might, sent, self.role, self.born_ns, now_ns)
     }
 
     /// Returns whether receiving calls for a new handshake.
     #[inline]
     pub(crate) fn is_stale_for_receiving(&self, now_ns: u64) -> bool {
-        self.sending.valid.load(Relaxed)
-            && session::keep_key_fresh_receiving(self.role, self.born_ns, now_ns)
+        let might = self.sending.valid.load(Relaxed);
+        session::keep_key_fresh_receiving(might, self.role, self.born_ns, now_ns)
     }
 }
 

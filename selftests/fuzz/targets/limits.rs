@@ -229,13 +229,15 @@ fn ages(bytes: &mut Bytes<'_>) {
     for role in [Role::Initiator, Role::Responder] {
         let initiator = role == Role::Initiator;
         assert_eq!(
-            keep_key_fresh_sending(sent, role, birth, wrapped),
+            keep_key_fresh_sending(true, sent, role, birth, wrapped),
             sent > 1 << 60 || initiator && is(120)
         );
         assert_eq!(
-            keep_key_fresh_receiving(role, birth, wrapped),
+            keep_key_fresh_receiving(true, role, birth, wrapped),
             initiator && is(180 - 10 - 5)
         );
+        assert!(!keep_key_fresh_sending(false, sent, role, birth, wrapped));
+        assert!(!keep_key_fresh_receiving(false, role, birth, wrapped));
     }
     assert_eq!(may_receive(true, birth, birth, birth), birth < END);
 }

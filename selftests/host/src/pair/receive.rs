@@ -254,7 +254,7 @@ impl Device {
             return;
         }
         if state.keypairs.current.as_ref().is_some_and(|session| {
-            session.may_send.get() && keep_key_fresh_receiving(session.role, session.born, now)
+            keep_key_fresh_receiving(session.may_send.get(), session.role, session.born, now)
         }) {
             state.sent_lastminute_handshake = true;
             self.initiate(peer, false);

@@ -172,8 +172,8 @@ impl Device {
             .current
             .as_ref()
             .is_some_and(|session| {
-                session.may_send.get()
-                    && keep_key_fresh_sending(session.sent.get(), session.role, session.born, now)
+                let (might, sent) = (session.may_send.get(), session.sent.get());
+                keep_key_fresh_sending(might, sent, session.role, session.born, now)
             })
         {
             self.initiate(peer, false);
