@@ -215,23 +215,27 @@ impl Device {
 
     /// Answers an initiation that was consumed.
     pub(super) fn respond(&mut self, peer: usize) {
-        self.peers[peer].last_sent_handshake = self.now;
         let mut ephemeral = Secret::from(&self.random.bytes());
         let index = self.reserve_index();
         let before = self.peers[peer].handshake.local_index();
         let handshake = &mut self.peers[peer].handshake;
 
-        if let Some(message) = handshake.create_response::<Crypto>(&mut ephemeral, index) {
-            let mut message = message.to_bytes();
+        let Some(message) = handshake.create_response::<Crypto>(&mut ephemeral, index) else {
+            if let Some(index) = handshake.abandon_unanswered() {
+                self.indices.remove(&index);
+            }
+            return;
+        };
+        let mut message = message.to_bytes();
 
-            self.replace_index(before, index, Entry::Handshake(peer));
+        self.replace_index(before, index, Entry::Handshake(peer));
+        if self.begin_session(peer) {
             self.peers[peer]
                 .maker
                 .add_macs::<Crypto>(&mut message, self.now);
-            if self.begin_session(peer) {
-                self.on(peer, Occasion::Responding);
-                self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
-            }
+            self.peers[peer].last_sent_handshake = self.now;
+            self.on(peer, Occasion::Responding);
+            self.send_to_peer(peer, message.to_vec(), HANDSHAKE_DSCP);
         }
     }
 
