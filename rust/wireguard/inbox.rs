@@ -142,8 +142,7 @@ impl Inbox {
         }? Error)
     }
 
-    /// Adds a packet that holds `count` messages of the session that has this `quota`, unless there are too
-    /// many.
+    /// Adds a packet that holds `count` messages of the session with this `quota`, unless there are too many.
     #[inline]
     pub(crate) fn push(&self, mut skb: SkBuff, count: usize, quota: &Quota) {
         // A flood on one session must not keep the CPU that works on it from the lock.

@@ -17,9 +17,8 @@ const PAGES_PER_JOB: usize = 4;
 
 /// How much the messages weigh that a device may have in jobs that decrypt.
 ///
-/// A session has half of it at most: if the first of its jobs is held up, the counters of the others must
-/// still be in the window once they are delivered. The last job may exceed this by the messages of a poll and
-/// of a packet.
+/// A session has half of it at most: if the first of its jobs is held up, the counters of the others must be in
+/// the window once they are delivered. The last job may exceed this by the messages of a poll and a packet.
 const MAX_IN: usize = 8 * limits::MAX_QUEUED_PACKETS;
 const _: () = assert!(((MAX_IN / 2 + 1024) as u64) < limits::COUNTER_WINDOW_SIZE);
 
