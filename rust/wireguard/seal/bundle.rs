@@ -233,12 +233,7 @@ impl Bundle {
 }
 
 /// Encrypts the messages that wait, and appends all that end at `filled` to a UDP GSO packet.
-fn give(
-    pages: &mut Pages,
-    outer: &mut NewSkBuff,
-    filled: usize,
-    sealer: &mut Sealer<'_>,
-) -> bool {
+fn give(pages: &mut Pages, outer: &mut NewSkBuff, filled: usize, sealer: &mut Sealer<'_>) -> bool {
     sealer.finish(pages.spare()) && pages.give(outer, FRONT, filled.wrapping_sub(FRONT))
 }
 
