@@ -4,10 +4,11 @@
 of some version, what the driver does?
 
 Compares numbers, flags, policies and operations with rust/proto/uapi.rs and the tables in
-rust/wireguard/netlink.rs, and what answers have with what get.rs puts there. A key of the specification that
-has no meaning here is a difference, too: it may be one more check, or a kind of message.
+rust/wireguard/netlink.rs, and what answers have with what the files beside it put there. A key of the
+specification that has no meaning here is a difference, too: it may be one more check, or a kind of message.
+What the driver has beyond is in OURS or SINCE.
 
-Before that, each of some changes is shown to be seen.
+Then each of some changes is shown to be seen, in the specification and in the driver.
 """
 
 import difflib
@@ -18,6 +19,11 @@ import sys
 import yaml
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '../..'))
+
+# Names of attributes, flags and commands that only this driver has.
+OURS = set()
+# Those that the in-tree driver has from some series on, such as {'WGPEER_A_NAME': (7, 4)}.
+SINCE = {}
 
 # What is read of the specification, or tells programs and readers nothing about messages.
 FAMILY = {'name', 'protocol', 'doc', 'c-family-name', 'c-version-name', 'version', 'max-by-define',
@@ -155,38 +161,32 @@ class Specification:
                             self.add('answers have', c_name(other['name-prefix'], attribute))
 
 
-def read(name):
-    with open(os.path.join(TOP, name)) as file:
-        return re.sub(r'\s*//.*', '', file.read())
-
-
 class Driver:
-    """The same of the driver."""
+    """The same of the driver, whose files `sources` are, by their names under rust/."""
 
-    def __init__(self):
+    def __init__(self, sources):
+        self.sources = {name: re.sub(r'\s*//.*', '', text) for name, text in sources.items()}
         self.facts = ['protocol: genetlink-legacy'] + [f'struct {name}: {what}' for name, what in STRUCTS.items()]
-        uapi = read('rust/proto/uapi.rs')
         self.values = {}
         # Each may be made of those before it. Padding is no attribute.
-        for name, value in re.findall(r'pub const (WG\w+): [^=]*=\s*([^;]*);', uapi):
+        for name, value in re.findall(r'pub const (WG\w+): [^=]*=\s*([^;]*);', self.sources['proto/uapi.rs']):
             value = re.sub(r'WG\w+', lambda match: str(self.values[match.group()]), value)
             self.values[name] = value[2:-1] if value.startswith('c"') else eval(value)  # noqa: S307
-            if name not in ('WG_PROTOCOL_VERSION', 'WGPEER_A_UNSPEC'):
-                self.facts.append(f'{name}: {self.values[name]}')
-        get, set_ = read('rust/wireguard/netlink/get.rs'), read('rust/wireguard/netlink/set.rs')
-        self.tables(read('rust/wireguard/netlink.rs'), get, set_)
-        for name in sorted(set(re.findall(r'message\s*\.(?:put\w*|nest)\(\s*uapi::(WG\w+)', get))):
+        self.tables(self.sources['wireguard/netlink.rs'])
+        answers = ''.join(text for name, text in self.sources.items() if name.startswith('wireguard/netlink/'))
+        for name in sorted(set(re.findall(r'message\s*\.(?:put\w*|nest)\(\s*uapi::(WG\w+)', answers))):
             if name != 'WGPEER_A_UNSPEC':
                 self.facts.append(f'answers have: {name}')
 
-    def tables(self, netlink, get, set_):
+    def tables(self, netlink):
         tables = dict(re.findall(r'static (\w+_POLICY): \[Policy; [^\]]*\] = Policy::table\(\[(.*?)\]\);', netlink, re.S))
-        names = {'ALLOWED_IP_POLICY': 'wgallowedip', 'PEER_POLICY': 'wgpeer'}
+        nested = {table: 'wg' + table.removesuffix('_POLICY').replace('_', '').lower() for table in tables}
+        users = {}
         operations = re.search(r'OPERATIONS: [^=]*= &\[(.*?)\];', netlink, re.S).group(1)
-        for kind, file in re.findall(r'Operation::(\w+)::<(\w+)::\w+>', operations):
-            source = {'get': get, 'set': set_}[file]
-            command = re.search(r'const COMMAND: u8 = uapi::(\w+);', source).group(1)
-            names[re.search(r'const POLICY: [^=]*= &(\w+);', source).group(1)] = f'{command} {kind.removesuffix("it")}'
+        for kind, path in re.findall(r'Operation::(\w+)::<([\w:]+)>', operations):
+            kind = kind.removesuffix('it')
+            command, policy = self.operation(kind, path)
+            users.setdefault(policy, []).append(f'{command} {kind}')
             self.facts.append(f'{command} is for: {self.permission()}')
         aliases = dict(re.findall(r'const (\w+): Policy = (Policy::[^;]*);', netlink))
         for table, rows in tables.items():
@@ -196,12 +196,49 @@ class Driver:
                 argument = re.sub(r'.*::|&', '', argument or '')
                 if how.startswith('exact') or how.startswith('min'):
                     argument = self.values.get(argument, argument)
-                argument = names.get(argument, argument)
-                self.facts.append(f'{names[table]} takes {name}: {how.lower()} {argument}'.rstrip())
+                argument = nested.get(argument, argument)
+                for user in users.get(table, [nested[table]]):
+                    self.facts.append(f'{user} takes {name}: {how.lower()} {argument}'.rstrip())
+
+    def operation(self, kind, path):
+        """The command and the policy of a type, which may be one of several in its file."""
+        *module, name = path.split('::')
+        source = self.sources['wireguard/' + '/'.join(['netlink', *module]) + '.rs']
+        found = re.search(rf'^impl (?:genetlink::)?{kind.title()} for {name} \{{$(.*?)^\}}', source, re.M | re.S)
+        inside = found.group(1) if found else sys.exit(f'{path} implements no {kind.title()}')
+        command = re.search(r'const COMMAND: u8 = uapi::(\w+);', inside).group(1)
+        return command, re.search(r'const POLICY: [^=]*= &(\w+|\[\]);', inside).group(1)
+
+    def known_to(self, series, ours, since):
+        """The facts that are the in-tree driver's as well, in that series."""
+        beyond = ours | {name for name, first in since.items() if series < first}
+        values = {name: value for name, value in self.values.items() if name not in beyond}
+        for name in beyond:
+            # What follows from it and others follows from those alone.
+            group = re.sub(r'(?<=_[AF]_).*', '', name)
+            members = [value for member, value in values.items()
+                       if member.startswith(group) and member not in (f'{group}MAX', f'{group}ALL')]  # fmt: skip
+            if f'{group}MAX' in values:
+                values[f'{group}MAX'] = max(members)
+            if f'{group}ALL' in values:
+                values[f'{group}ALL'] = sum(members)
+        facts = [f'{name}: {value}' for name, value in values.items()
+                 if name not in ('WG_PROTOCOL_VERSION', 'WGPEER_A_UNSPEC')]  # fmt: skip
+        facts += [fact for fact in self.facts if not beyond.intersection(re.findall(r'\bWG\w+', fact))]
+        return sorted(set(facts))
 
     def permission(self):
-        source = read('rust/kernel/net/genetlink/operation.rs')
+        source = self.sources['kernel/net/genetlink/operation.rs']
         return 'uns-admin-perm' if re.search(r'flags: \(bindings::GENL_UNS_ADMIN_PERM \| kind\)', source) else '?'
+
+
+def series_of(specification):
+    """The series of the kernel that it is part of, or one that comes after all."""
+    makefile = os.path.join(os.path.dirname(specification), '../../../Makefile')
+    if not os.path.exists(makefile):
+        return (sys.maxsize,)
+    with open(makefile) as file:
+        return tuple(int(number) for number in re.findall(r'^(?:VERSION|PATCHLEVEL) = (\d+)$', file.read(), re.M))
 
 
 def differences(text, driver):
@@ -209,7 +246,7 @@ def differences(text, driver):
         facts = Specification(text).facts
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return [f'it is made in another way ({error!r})']
-    lines = difflib.unified_diff(sorted(driver), sorted(set(facts)), 'driver', 'specification', n=0, lineterm='')
+    lines = difflib.unified_diff(driver, sorted(set(facts)), 'driver', 'specification', n=0, lineterm='')
     return [line for line in lines if not line.startswith('@@')]
 
 
@@ -243,14 +280,93 @@ PLANTS = [
     ('definitions:\n', 'definitions: 1\nothers:\n', "it is made in another way (TypeError(\"'int' object is not iterable\"))"),
 ]  # fmt: skip
 
+# What the recipes of netlink.rst say: what is replaced in which file; then whose it is, and what is seen if it is
+# not known whose.
+ATTRIBUTE_PLANT = [
+    ('proto/uapi.rs', 'pub const WGPEER_A_MAX: u16 = WGPEER_A_PROTOCOL_VERSION;',
+     'pub const WGPEER_A_REKEYS: u16 = 11;\npub const WGPEER_A_MAX: u16 = WGPEER_A_REKEYS;'),
+    ('wireguard/netlink.rs', '    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),\n',
+     '    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),\n    (uapi::WGPEER_A_REKEYS, Policy::U32),\n'),
+    ('wireguard/netlink/get.rs', '            put_endpoint(message, endpoint)?;\n        }\n',
+     '            put_endpoint(message, endpoint)?;\n        }\n        message.put_u32(uapi::WGPEER_A_REKEYS, 0)?;\n'),
+]  # fmt: skip
+COMMAND_PLANT = [
+    ('proto/uapi.rs', 'pub const WG_CMD_SET_DEVICE: u8 = 1;',
+     'pub const WG_CMD_SET_DEVICE: u8 = 1;\npub const WG_CMD_COUNT: u8 = 64;\npub const WGCOUNT_A_PEERS: u16 = 1;'),
+    ('wireguard/netlink.rs', '        Operation::doit::<set::Set>(),\n',
+     '        Operation::doit::<set::Set>(),\n        Operation::doit::<get::Count>(),\n'),
+    ('wireguard/netlink/get.rs', '/// The position of a dump.\n', '''
+pub(crate) struct Count;
+
+impl genetlink::Do for Count {
+    const COMMAND: u8 = uapi::WG_CMD_COUNT;
+    const POLICY: &'static [Policy] = &GET_POLICY;
+
+    fn doit(request: &mut Request<'_>) -> Result {
+        let interface = interface(request)?;
+        let peers = with_config(&interface, |config| config.peers().count());
+        request.reply(Self::COMMAND, |message| {
+            message.put_u32(uapi::WGCOUNT_A_PEERS, peers as u32)
+        })
+    }
+}
+
+/// The position of a dump.
+'''),
+]  # fmt: skip
+DRIVER_PLANTS = [
+    (ATTRIBUTE_PLANT, set(), {'WGPEER_A_REKEYS': (99, 1)},
+     ['-WGPEER_A_MAX: 11', '-WGPEER_A_REKEYS: 11', '-answers have: WGPEER_A_REKEYS',
+      '-wgpeer takes WGPEER_A_REKEYS: u32']),
+    (COMMAND_PLANT, {'WG_CMD_COUNT', 'WGCOUNT_A_PEERS'}, {},
+     ['-WG_CMD_COUNT: 64', '-WGCOUNT_A_PEERS: 1', '-answers have: WGCOUNT_A_PEERS',
+      '-WG_CMD_COUNT is for: uns-admin-perm', '-WG_CMD_COUNT do takes WGDEVICE_A_IFNAME: nul_string 15']),
+]  # fmt: skip
+
+
+def read_sources():
+    directory = os.path.join(TOP, 'rust')
+    names = ['proto/uapi.rs', 'kernel/net/genetlink/operation.rs', 'wireguard/netlink.rs']
+    names += [f'wireguard/netlink/{name}' for name in os.listdir(os.path.join(directory, 'wireguard/netlink'))]
+    sources = {}
+    for name in names:
+        with open(os.path.join(directory, name)) as file:
+            sources[name] = file.read()
+    return sources
+
+
+def plant_in_driver(sources, text, series):
+    """What is wrong with how something new in the driver is told from the in-tree driver's."""
+    for changes, ours, since, wanted in DRIVER_PLANTS:
+        changed = dict(sources)
+        for name, old, new in changes:
+            if changed[name].count(old) != 1:
+                yield f'cannot plant in {name}: {old!r} is there {changed[name].count(old)} times'
+            changed[name] = changed[name].replace(old, new)
+        driver = Driver(changed)
+        found = differences(text, driver.known_to(series, OURS, SINCE))
+        yield from (f'not seen: {one}' for one in wanted if one not in found)
+        found = differences(text, driver.known_to(series, OURS | ours, SINCE | since))
+        yield from (f'is known to be ours: {one}' for one in found)
+        # From then on, it is a difference if the kernel has it not.
+        found = differences(text, driver.known_to((99, 1), OURS, SINCE | since))
+        yield from (f'not seen: {one}' for one in wanted if one not in found)
+
 
 def main(names):
-    driver = Driver().facts
+    sources = read_sources()
+    driver = Driver(sources)
     status = 0
+    for name in OURS | set(SINCE):
+        if name not in driver.values:
+            status = 1
+            print(f'the driver has no {name}')
     for name in names:
         with open(name) as file:
             text = file.read()
-        found = differences(text, driver)
+        series = series_of(name)
+        known = driver.known_to(series, OURS, SINCE)
+        found = differences(text, known)
         if found:
             status = 1
             print(f'{name}:', *found, sep='\n')
@@ -259,9 +375,12 @@ def main(names):
         if status == 0 and text.count(old) != 1:
             print(f'cannot plant {new!r}: {old!r} is there {text.count(old)} times')
             status = 1
-        elif status == 0 and wanted not in differences(text.replace(old, new), driver):
-            print(f'not seen: {wanted}', *differences(text.replace(old, new), driver), sep='\n')
+        elif status == 0 and wanted not in differences(text.replace(old, new), known):
+            print(f'not seen: {wanted}', *differences(text.replace(old, new), known), sep='\n')
             status = 1
+    for wrong in plant_in_driver(sources, text, series) if status == 0 else ():
+        print(wrong)
+        status = 1
     return status
 
 
