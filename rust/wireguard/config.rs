@@ -257,7 +257,7 @@ impl Device {
             rcu::synchronize_net();
             for removed in config.dead.values() {
                 removed.peer.bury();
-                Outbox::withdraw(&removed.peer);
+                Outbox::drain_for_worker(&removed.peer);
                 cond_resched();
             }
             peers = core::mem::replace(&mut config.dead, RBTree::new());

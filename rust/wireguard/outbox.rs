@@ -31,6 +31,9 @@ use wg_kernel::{
 /// How many datagrams are sent with bottom halves off: rings and backlogs below hold a few hundred.
 const MAX_AT_ONCE: usize = 128;
 
+/// How many jobs a worker sends before it lets those of other peers go first, if they wait for the same CPU.
+const MAX_JOBS_AT_ONCE: u32 = 64;
+
 /// How many bytes, of several packets, are encrypted or sent so: it must not take long.
 const MAX_BYTES_AT_ONCE: usize = 256 << 10;
 
@@ -97,12 +100,16 @@ impl Outbox {
     /// between. If another CPU is draining, it will see this job.
     pub(crate) fn drain(&self, bh: bh::Guard) -> bool {
         let mut bh = bh;
-        while self.sender.is_here(&bh) {
+        let mut left = MAX_JOBS_AT_ONCE;
+        while left > 0 && self.sender.is_here(&bh) {
             if !self.drain_one(bh) {
                 return true;
             }
             cond_resched();
             bh = bh::disable();
+            if sender::ONE_CPU {
+                left = left.wrapping_sub(1);
+            }
         }
         !self.order.is_front_done()
     }
@@ -130,14 +137,15 @@ impl Outbox {
             let _ = queues.crypt.enqueue_on::<_, DRAIN>(cpu, peer);
             return;
         }
-        Self::withdraw(&peer);
+        workqueue::cancel_rcu::<_, DRAIN>(&peer);
         let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
     }
 
-    /// Takes `peer` back from the worker that it waits for: it may be that of a stuck CPU.
-    pub(crate) fn withdraw(peer: &RcuArc<Peer>) {
-        if sender::ONE_CPU {
-            workqueue::cancel_rcu::<_, DRAIN>(peer);
+    /// Takes `peer` back from the worker that it waits for, which may be that of a stuck CPU, and does what is
+    /// to be done.
+    pub(crate) fn drain_for_worker(peer: &RcuArc<Peer>) {
+        if sender::ONE_CPU && workqueue::cancel_rcu::<_, DRAIN>(peer) {
+            peer.outbox.drain_here(bh::disable());
         }
     }
 
@@ -226,10 +234,10 @@ impl WorkItem<DRAIN> for Peer {
     fn run(this: RcuArc<Self>) {
         let bh = bh::disable();
         let outbox = &this.outbox;
-        // Otherwise this is not the CPU that was to send them if that is offline, or has not got to it for long.
-        if sender::ONE_CPU && outbox.order.is_front_done() {
-            outbox.sender.become_here(&bh);
+        if sender::ONE_CPU && this.is_dead() {
+            return outbox.drain_here(bh);
         }
+        outbox.sender.take_over(&bh);
         if !outbox.drain(bh) {
             Outbox::leave_to_worker(this);
         }

@@ -67,8 +67,17 @@ impl Sender {
         self.cpu.load(Relaxed) == CpuId::current().as_u32()
     }
 
+    /// Makes it this CPU if that stands for one that is offline, or if the other has sent nothing for long.
+    #[inline]
+    pub(crate) fn take_over(&self, bh: &bh::Guard) {
+        let this = CpuId::current().as_u32();
+        if ONE_CPU && (self.cpu().as_raw() == this || self.was_quiet()) {
+            self.become_here(bh);
+        }
+    }
+
     /// Makes it this CPU.
-    pub(crate) fn become_here(&self, _bh: &bh::Guard) {
+    fn become_here(&self, _bh: &bh::Guard) {
         self.cpu.store(CpuId::current().as_u32(), Relaxed);
     }
 

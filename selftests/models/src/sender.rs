@@ -20,7 +20,7 @@ impl Sender {
         true
     }
 
-    pub(crate) fn become_here(&self, _bh: &bh::Guard) {}
+    pub(crate) fn take_over(&self, _bh: &bh::Guard) {}
 
     pub(crate) fn cpu(&self) -> Online {
         Online(0)
