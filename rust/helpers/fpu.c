@@ -15,11 +15,12 @@ __rust_helper bool rust_helper_wg_has_avx512_ifma(void)
 	    !boot_cpu_has(X86_FEATURE_AVX512_VBMI2))
 		return false;
 #ifdef CONFIG_UML
-	/* The flags are those of the host's /proc/cpuinfo, which leaves out what the host does not enable. */
+	/* The flags are the host's, of /proc/cpuinfo, without what the host does not enable. */
 	return true;
 #else
 	return !boot_cpu_has(X86_FEATURE_PREFER_YMM) &&
-	       cpu_has_xfeatures(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512, NULL);
+	       cpu_has_xfeatures(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM |
+				 XFEATURE_MASK_AVX512, NULL);
 #endif
 }
 
