@@ -79,6 +79,8 @@ def unknown():
     both("ERR-7 attribute 0", EINVAL, UNKNOWN, WG0 + u32(0, 0))
     both("ERR-7 attribute 16000", EINVAL, UNKNOWN, WG0 + u32(16000, 0))
     peer("ERR-7 EP-6 an unknown attribute of a peer", EINVAL, UNKNOWN, PUBLIC, u32(11, 0))
+    # A table with a gap answers otherwise there.
+    peer("ERR-7 EP-6 another, farther away", EINVAL, UNKNOWN, PUBLIC, u32(40, 0))
     allowed(
         "ERR-7 an unknown attribute of an allowed IP",
         EINVAL,
