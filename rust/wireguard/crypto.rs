@@ -3,7 +3,6 @@
 //! The kernel's cryptographic library behind the protocol's traits.
 
 use wg_kernel::{
-    compat::param,
     crypto::{
         self,
         blake2s,
@@ -26,22 +25,6 @@ pub(crate) type Identity = Arc<identity::Identity>;
 
 /// The handshake with one peer.
 pub(crate) type Handshake = handshake::Handshake<Identity>;
-
-/// Has many messages encrypted and decrypted at a time, unless the module's parameter forbids it or that does
-/// not work here.
-pub(crate) fn choose_code() {
-    if param(crate::module_parameters::own_aead.value()) == 0 {
-        return;
-    }
-    if let Err(error) = chacha20poly1305::use_own_code() {
-        let what = if error == ENOMEM {
-            "cannot be tested"
-        } else {
-            "fails its test"
-        };
-        pr_err!("Our own code for ChaCha20-Poly1305 {what}. Using the kernel's alone.\n");
-    }
-}
 
 impl Suite for Kernel {
     fn hash(parts: &[&[u8]], out: &mut [u8; 32]) {

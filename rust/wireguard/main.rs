@@ -45,6 +45,8 @@ use crate::{
 };
 use kernel::InPlaceModule;
 use wg_kernel::{
+    compat::param,
+    crypto::chacha20poly1305,
     module::End,
     net::{
         genetlink,
@@ -110,7 +112,7 @@ impl InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _end <- End::new(),
-            _: { crypto::choose_code() },
+            _: { choose_code() },
             _globals: globals::Globals::register()?,
             _pm: PmRegistration::new()?,
             _vm_fork: VmForkRegistration::new()?,
@@ -122,5 +124,21 @@ impl InPlaceModule for Module {
                 pr_info!("Copyright (C) 2026 The rust-wireguard authors.\n");
             },
         }? Error)
+    }
+}
+
+/// Has many messages encrypted and decrypted at a time, unless the module's parameter forbids it or that does
+/// not work here.
+fn choose_code() {
+    if param(module_parameters::own_aead.value()) == 0 {
+        return;
+    }
+    if let Err(error) = chacha20poly1305::use_own_code() {
+        let what = if error == ENOMEM {
+            "cannot be tested"
+        } else {
+            "fails its test"
+        };
+        pr_err!("Our own code for ChaCha20-Poly1305 {what}. Using the kernel's alone.\n");
     }
 }

@@ -254,7 +254,7 @@ pub(super) unsafe fn open(
 ///
 /// `len` must not exceed [`MAX_SMALL_LEN`]. `data` must be valid for writes, with a tag behind and
 /// [`BEFORE`] bytes before it, which keep what they hold.
-#[inline]
+#[inline(never)]
 #[must_use]
 pub(super) unsafe fn open_small(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LEN]) -> bool {
     const ROOM: usize = BEFORE + u32_as_usize(MAX_SMALL_LEN) + TAG_LEN;
