@@ -214,12 +214,17 @@ impl Opening<'_> {
         let Some(first) = part.sealed(at) else {
             return 1;
         };
-        at = at.wrapping_add(part.room());
         let given = pages.given();
         let spare = pages.spare();
-        let mut messages = [first; chacha20poly1305::AT_A_TIME];
         let mut count: usize = 1;
         let more = self.opener.at_a_time().saturating_sub(count);
+        if more == 0 {
+            let authentic = self.opener.open_one(spare, &first);
+            self.add_if(authentic, &first, at);
+            return count;
+        }
+        at = at.wrapping_add(part.room());
+        let mut messages = [first; chacha20poly1305::AT_A_TIME];
         for (message, part) in messages.iter_mut().skip(1).zip(parts.take(more)) {
             let end = at.wrapping_add(part.room());
             match part.sealed(at) {
@@ -234,15 +239,24 @@ impl Opening<'_> {
         for (message, authentic) in messages.iter().zip(authentic) {
             let now = self.pages.as_ref().map_or(given, Pages::given);
             // Packets before this one were given what is in front of it.
-            let at = message.at.wrapping_sub(now.wrapping_sub(given));
-            let len = message.len as usize;
-            if authentic && self.keypair.accept(message.nonce) {
-                let _ = self.add(message.skb, at, len, len.wrapping_add(wire::DATA_MIN_LEN));
-            } else {
-                self.forget(at, len);
-            }
+            self.add_if(
+                authentic,
+                message,
+                message.at.wrapping_sub(now.wrapping_sub(given)),
+            );
         }
         count
+    }
+
+    /// Adds a message that was decrypted, and is at `at` now, or wipes it if it is not authentic or not new.
+    #[inline]
+    fn add_if(&mut self, authentic: bool, message: &Sealed<'_>, at: usize) {
+        let len = message.len as usize;
+        if authentic && self.keypair.accept(message.nonce) {
+            let _ = self.add(message.skb, at, len, len.wrapping_add(wire::DATA_MIN_LEN));
+        } else {
+            self.forget(at, len);
+        }
     }
 
     /// Wipes text in the spare part of the pages that must not be seen by anyone.

@@ -256,16 +256,23 @@ impl<'a> Opener<'a> {
             return authentic;
         }
         for (authentic, message) in authentic.iter_mut().zip(messages) {
-            let Sealed {
-                skb,
-                offset,
-                len,
-                nonce,
-                at,
-            } = *message;
-            *authentic = open_from(buffer, at, skb, offset, len, nonce, self.key);
+            *authentic = self.open_one(buffer, message);
         }
         authentic
+    }
+
+    /// Decrypts a message to its place in `buffer`, as [`open_from`] does, and returns whether it is authentic.
+    #[inline]
+    #[must_use]
+    pub fn open_one(&self, buffer: &mut [u8], message: &Sealed<'_>) -> bool {
+        let Sealed {
+            skb,
+            offset,
+            len,
+            nonce,
+            at,
+        } = *message;
+        open_from(buffer, at, skb, offset, len, nonce, self.key)
     }
 
     /// Returns a mask of the messages that are authentic, the first one in bit 0, if they were decrypted
