@@ -130,7 +130,7 @@ impl Endpoint {
     /// Returns whether the addresses are these, regardless of the flow label.
     #[inline]
     pub(crate) fn has(&self, addr: SocketAddr, source: Source) -> bool {
-        self.source() == source && self.addr.is_same_place(addr) && !self.void.load(Relaxed)
+        self.source == source && self.addr.is_same_place(addr) && !self.void.load(Relaxed)
     }
 }
 

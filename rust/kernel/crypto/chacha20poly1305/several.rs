@@ -265,14 +265,15 @@ impl<'a> Opener<'a> {
     #[inline]
     #[must_use]
     pub fn open_one(&self, buffer: &mut [u8], message: &Sealed<'_>) -> bool {
-        let Sealed {
-            skb,
-            offset,
-            len,
-            nonce,
-            at,
-        } = *message;
-        open_from(buffer, at, skb, offset, len, nonce, self.key)
+        open_from(
+            buffer,
+            message.at,
+            message.skb,
+            message.offset,
+            message.len,
+            message.nonce,
+            self.key,
+        )
     }
 
     /// Returns a mask of the messages that are authentic, the first one in bit 0, if they were decrypted
