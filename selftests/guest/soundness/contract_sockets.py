@@ -13,6 +13,7 @@ import sys
 import time
 
 import tap
+from lab import wait_until
 
 THERE = ("10.9.7.2", 7)
 FOUND = ("10.9.7.1", 9)
@@ -47,7 +48,9 @@ def sent():
 
 
 def references():
-    """Those to sockets that wait for the other side's last words, or in TIME_WAIT."""
+    """Those to sockets that wait for the other side's last words, or in TIME_WAIT. There is one more while
+    a packet for such a socket is looked at.
+    """
     with open("/proc/thread-self/net/tcp", encoding="ascii") as file:
         rows = [line.split() for line in file][1:]
     return [int(row[10]) for row in rows if row[3] in ("05", "06")]
@@ -69,6 +72,7 @@ def waiting(there):
     theirs.close()
     time.sleep(3)
     tap.ok("it answers", sent() - so_far >= 2)
+    wait_until(lambda: references() == before)
     tap.equal("its answers, which are kept, do not refer to it", references(), before)
     ip(f"link set {DEVICE} down")
 
