@@ -7,9 +7,9 @@ use crate::{
         Handshake,
         Kernel, //
     },
-    inbox::Quota,
     lookup::Indices,
-    peer::Peer, //
+    peer::Peer,
+    quota::Quota, //
 };
 use wg_kernel::{
     compat::u32_as_usize,

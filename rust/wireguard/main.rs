@@ -30,6 +30,7 @@ mod open;
 mod outbox;
 mod peer;
 mod queue;
+mod quota;
 mod receive;
 mod seal;
 mod send;

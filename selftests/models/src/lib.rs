@@ -27,6 +27,7 @@ mod sources {
     pub(crate) mod lookup;
     pub(crate) mod outbox;
     pub(crate) mod queue;
+    pub(crate) mod quota;
     #[path = "share.rs"]
     pub(crate) mod real_share;
     pub(crate) mod staged;

@@ -9,13 +9,13 @@ use super::{
     World, //
 };
 use crate::{
-    inbox::Quota,
     keypair::Keypair,
     queue::{
         Batch,
         Job,
         Task, //
-    }, //
+    },
+    quota::Quota, //
 };
 use kernel::model::{
     check,
