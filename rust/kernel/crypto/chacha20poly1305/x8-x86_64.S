@@ -17,8 +17,8 @@
  * If there are fewer than eight messages, the lanes above encrypt a dummy as long as the first of them.
  *
  * Memory outside of the messages is not accessed: what is shorter than a block is read and written under
- * masks. The stack is not used. All that is secret is in vector registers and in the scratch memory, and both
- * are zeros on return.
+ * masks. The stack is not used. All that is secret is in vector and mask registers and in the scratch memory,
+ * and all of these are zeros on return.
  *
  * selftests/aead assembles this file for user space, with a <linux/linkage.h> of its own.
  */
@@ -756,6 +756,8 @@
 	.irp i, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
 	vpxorq		%zmm\i, %zmm\i, %zmm\i
 	.endr
+	kxorw		%k1, %k1, %k1
+	kxorw		%k2, %k2, %k2
 .endm
 
 .text
