@@ -2,10 +2,10 @@
 
 #include <linux/cpumask.h>
 
-/* Returns the online CPU after @cpu, which may be -1, or at least @nr_cpu_ids if there is none. */
-__rust_helper unsigned int rust_helper_wg_cpumask_next_online(int cpu)
+/* Returns the active CPU after @cpu, which may be -1, or at least @nr_cpu_ids if there is none. */
+__rust_helper unsigned int rust_helper_wg_cpumask_next_active(int cpu)
 {
-	return cpumask_next(cpu, cpu_online_mask);
+	return cpumask_next(cpu, cpu_active_mask);
 }
 
 __rust_helper unsigned int rust_helper_wg_num_online_cpus(void)

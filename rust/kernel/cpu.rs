@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPUs that are online.
+//! CPUs that tasks may be put on.
 //!
 //! C header: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h)
 
 use kernel::cpu::nr_cpu_ids;
 use wg_bindings as bindings;
 
-/// The number of a CPU that was online a moment ago.
-///
-/// Work for a CPU that has gone offline since runs on another one.
+/// The number of a CPU that was active a moment ago: online, and not about to go offline, when work for it
+/// runs on others already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Online(u32);
+pub struct Active(u32);
 
-impl Online {
-    /// Returns the next online CPU after `cpu`, wrapping around.
+impl Active {
+    /// Returns the next active CPU after `cpu`, wrapping around.
     #[inline]
     pub fn after(cpu: u32) -> Self {
         let ids = nr_cpu_ids();
         // CAST: Numbers of CPUs are small.
         let last = if cpu < ids { cpu as i32 } else { -1 };
         // SAFETY: The number is one below the bound, or -1.
-        let next = unsafe { bindings::wg_cpumask_next_online(last) };
+        let next = unsafe { bindings::wg_cpumask_next_active(last) };
         if next < ids {
             return Self(next);
         }
         // SAFETY: As above.
-        Self(unsafe { bindings::wg_cpumask_next_online(-1) })
+        Self(unsafe { bindings::wg_cpumask_next_active(-1) })
     }
 
-    /// Returns `cpu` if it is online, and otherwise the next one that is, wrapping around.
+    /// Returns `cpu` if it is active, and otherwise the next one that is, wrapping around.
     #[inline]
     pub fn at_or_after(cpu: u32) -> Self {
         Self::after(cpu.wrapping_sub(1))

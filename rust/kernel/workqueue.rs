@@ -102,9 +102,9 @@ impl OwnedQueue {
         self.enqueue_raw(any, work)
     }
 
-    /// Enqueues `work` on `cpu`.
+    /// Enqueues `work` on `cpu`; if this queue is running it on another CPU, on that.
     #[inline]
-    pub fn enqueue_on<W, const ID: u64>(&self, cpu: crate::cpu::Online, work: W) -> W::EnqueueOutput
+    pub fn enqueue_on<W, const ID: u64>(&self, cpu: crate::cpu::Active, work: W) -> W::EnqueueOutput
     where
         W: RawWorkItem<ID> + Send + 'static,
     {

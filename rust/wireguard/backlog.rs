@@ -70,7 +70,7 @@ impl Backlog {
     }
 
     /// Notes that a job was taken back from the CPU; this work item takes its place in `queue`.
-    pub(crate) fn withdraw(self: &Arc<Self>, queue: &OwnedQueue, cpu: cpu::Online) {
+    pub(crate) fn withdraw(self: &Arc<Self>, queue: &OwnedQueue, cpu: cpu::Active) {
         if queue.enqueue_on::<_, 0>(cpu, self.clone()).is_err() {
             // It is queued there already, and counts once.
             self.forget();

@@ -122,8 +122,8 @@ impl Load {
 
     /// Returns the CPU whose turn it is to work on a job: any but this one, if there is another, and none
     /// that `is_stuck`. If there is no such CPU, returns [`None`], and the scheduler is to find one.
-    pub(crate) fn next_cpu(&self, is_stuck: impl Fn(cpu::Online) -> bool) -> Option<cpu::Online> {
-        let mut cpu = cpu::Online::after(self.last_cpu.load(Relaxed));
+    pub(crate) fn next_cpu(&self, is_stuck: impl Fn(cpu::Active) -> bool) -> Option<cpu::Active> {
+        let mut cpu = cpu::Active::after(self.last_cpu.load(Relaxed));
         let this = CpuId::current().as_u32();
         for _ in 0..cpu::online_count() {
             let alone = cpu::online_count() == 1;
@@ -131,7 +131,7 @@ impl Load {
                 self.last_cpu.store(cpu.as_raw(), Relaxed);
                 return Some(cpu);
             }
-            cpu = cpu::Online::after(cpu.as_raw());
+            cpu = cpu::Active::after(cpu.as_raw());
         }
         None
     }

@@ -113,7 +113,7 @@ pub(crate) struct Job {
     #[pin]
     links: ListLinks,
     /// The CPU that it was given to.
-    cpu: Option<cpu::Online>,
+    cpu: Option<cpu::Active>,
     begun: Atomic<bool>,
     share: Share,
     /// The index of the session.
@@ -380,7 +380,7 @@ impl WorkItem<RESCUE> for Job {
 
 impl Device {
     /// Returns the jobs that wait on a CPU.
-    pub(crate) fn backlog(&self, cpu: cpu::Online) -> Option<&Arc<Backlog>> {
+    pub(crate) fn backlog(&self, cpu: cpu::Active) -> Option<&Arc<Backlog>> {
         let inbox = self.inbox(cpu.as_raw() as usize)?;
         Some(&inbox.backlog)
     }

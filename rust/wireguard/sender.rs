@@ -67,7 +67,7 @@ impl Sender {
         self.cpu.load(Relaxed) == CpuId::current().as_u32()
     }
 
-    /// Makes it this CPU if that stands for one that is offline, or if the other has sent nothing for long.
+    /// Makes it this CPU if that stands for one that is not active, or if the other has sent nothing for long.
     #[inline]
     pub(crate) fn take_over(&self, bh: &bh::Guard) {
         let this = CpuId::current().as_u32();
@@ -81,9 +81,9 @@ impl Sender {
         self.cpu.store(CpuId::current().as_u32(), Relaxed);
     }
 
-    /// Returns the CPU, or the next one if that is offline.
-    pub(crate) fn cpu(&self) -> cpu::Online {
-        cpu::Online::at_or_after(self.cpu.load(Relaxed))
+    /// Returns the CPU, or the next one if that is not active.
+    pub(crate) fn cpu(&self) -> cpu::Active {
+        cpu::Active::at_or_after(self.cpu.load(Relaxed))
     }
 
     /// Notes that it sends something.

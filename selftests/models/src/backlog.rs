@@ -29,7 +29,7 @@ impl Backlog {
 
     pub(crate) fn remove(&self) {}
 
-    pub(crate) fn withdraw(self: &Arc<Self>, _queue: &OwnedQueue, _cpu: cpu::Online) {}
+    pub(crate) fn withdraw(self: &Arc<Self>, _queue: &OwnedQueue, _cpu: cpu::Active) {}
 
     pub(crate) fn forget(&self) {}
 

@@ -3,7 +3,7 @@
 //! Which CPU gets a job.
 
 use kernel::sync::atomic::Atomic;
-use wg_kernel::cpu::Online;
+use wg_kernel::cpu::Active;
 
 /// Measures time.
 pub(crate) struct Meter;
@@ -45,7 +45,7 @@ impl Load {
     }
 
     /// Returns the first CPU, unless it is stuck.
-    pub(crate) fn next_cpu(&self, is_stuck: impl Fn(Online) -> bool) -> Option<Online> {
-        Some(Online(0)).filter(|cpu| !is_stuck(*cpu))
+    pub(crate) fn next_cpu(&self, is_stuck: impl Fn(Active) -> bool) -> Option<Active> {
+        Some(Active(0)).filter(|cpu| !is_stuck(*cpu))
     }
 }

@@ -3,7 +3,7 @@
 //! The CPU that sends, which is any.
 
 use wg_kernel::{
-    cpu::Online,
+    cpu::Active,
     sync::bh, //
 };
 
@@ -22,8 +22,8 @@ impl Sender {
 
     pub(crate) fn take_over(&self, _bh: &bh::Guard) {}
 
-    pub(crate) fn cpu(&self) -> Online {
-        Online(0)
+    pub(crate) fn cpu(&self) -> Active {
+        Active(0)
     }
 
     pub(crate) fn note_sent(&self) {}

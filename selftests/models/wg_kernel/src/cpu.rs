@@ -4,9 +4,9 @@
 
 /// The number of one.
 #[derive(Clone, Copy)]
-pub struct Online(pub u32);
+pub struct Active(pub u32);
 
-impl Online {
+impl Active {
     pub fn as_raw(self) -> u32 {
         self.0
     }

@@ -3,7 +3,7 @@
 //! Workqueues.
 
 use crate::{
-    cpu::Online,
+    cpu::Active,
     sync::rcu::{
         Object,
         RcuArc, //
@@ -29,7 +29,7 @@ impl OwnedQueue {
 
     pub fn enqueue_on<W: RawWorkItem<ID> + 'static, const ID: u64>(
         &self,
-        cpu: Online,
+        cpu: Active,
         work: W,
     ) -> Result<(), W> {
         workqueue::enqueue(self.0, Some(cpu.as_raw()), work)
