@@ -46,6 +46,8 @@ pub(crate) struct Outbox {
     draining: Atomic<bool>,
     /// The CPU that sends.
     pub(crate) sender: Sender,
+    /// Whether the worker was moved to another queue, to be put on the CPU that sends.
+    moved: Atomic<bool>,
     /// Whether the last UDP GSO packet was segmented before it was sent.
     cut: Atomic<bool>,
 }
@@ -57,6 +59,7 @@ impl Outbox {
             order <- Ordered::new(),
             draining: Atomic::new(false),
             sender: Sender::new(),
+            moved: Atomic::new(false),
             cut: Atomic::new(false),
         })
     }
@@ -93,8 +96,8 @@ impl Outbox {
         sealing.count() <= MAX_AT_ONCE && !Share::is_left(device, Direction::Out(0))
     }
 
-    /// Sends the packets of all jobs at the front that are done, and returns whether that is so, or whether
-    /// [another CPU](Sender) is to send them. Process context only.
+    /// Sends the packets of all jobs at the front that are done. Returns false if some are left to a worker:
+    /// of [another CPU](Sender), or of this one, as they are many. Process context only.
     ///
     /// To be called after a job was finished, with bottom halves off since then, so that no task comes
     /// between. If another CPU is draining, it will see this job.
@@ -132,13 +135,29 @@ impl Outbox {
             let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
             return;
         }
-        if !peer.outbox.sender.was_quiet() && !peer.is_dead() {
+        // Held to the end: who has the peer or the interface end takes it back after a grace period.
+        let guard = rcu::read_lock();
+        if peer.is_active(&guard) && !peer.outbox.sender.was_quiet() {
             let cpu = peer.outbox.sender.cpu();
             let _ = queues.crypt.enqueue_on::<_, DRAIN>(cpu, peer);
             return;
         }
         workqueue::cancel_rcu::<_, DRAIN>(&peer);
         let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
+    }
+
+    /// Same, to be called by the worker. A queue puts an item that it is running on the CPU that runs it, so it
+    /// gets to another CPU by way of another queue.
+    fn hand_on(peer: RcuArc<Peer>) {
+        let outbox = &peer.outbox;
+        let elsewhere = sender::ONE_CPU && !outbox.sender.is_here(&bh::disable());
+        if elsewhere && !outbox.moved.xchg(true, Relaxed) {
+            let device = peer.device().clone();
+            let _ = device.queues.rescue.enqueue::<_, DRAIN>(peer);
+            return;
+        }
+        outbox.moved.store(false, Relaxed);
+        Self::leave_to_worker(peer);
     }
 
     /// Takes `peer` back from the worker that it waits for, which may be that of a stuck CPU, and does what is
@@ -234,12 +253,12 @@ impl WorkItem<DRAIN> for Peer {
     fn run(this: RcuArc<Self>) {
         let bh = bh::disable();
         let outbox = &this.outbox;
-        if sender::ONE_CPU && this.is_dead() {
+        if sender::ONE_CPU && !this.is_active(&rcu::read_lock()) {
             return outbox.drain_here(bh);
         }
         outbox.sender.take_over(&bh);
         if !outbox.drain(bh) {
-            Outbox::leave_to_worker(this);
+            Outbox::hand_on(this);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Device;
 use crate::{
     control,
     globals::Globals,
+    outbox::Outbox,
     peer::Peer, //
 };
 use wg_kernel::{
@@ -99,7 +100,10 @@ impl netdevice::Operations for WireGuard {
         if !data.close_sockets() {
             rcu::synchronize_net();
         }
-        config.peers().for_each(|peer| peer.stop());
+        for peer in config.peers() {
+            peer.stop();
+            Outbox::drain_for_worker(peer);
+        }
     }
 
     #[inline]
