@@ -105,8 +105,11 @@ impl Setup<'_> {
         set!(self, needed_headroom = head, needed_tailroom = tail);
     }
 
-    /// Sets the initial MTU, and the maximum that it may be changed to.
+    /// Sets the initial MTU, and the maximum that it may be changed to: [`i32::MAX`] if they are larger, as C
+    /// calculates with signed numbers.
     pub fn mtu(&mut self, initial: u32, max: u32) {
-        set!(self, mtu = initial, max_mtu = max);
+        // CAST: It is positive.
+        const MAX: u32 = i32::MAX as u32;
+        set!(self, mtu = initial.min(MAX), max_mtu = max.min(MAX));
     }
 }
