@@ -370,6 +370,10 @@ impl<T: Operations> Adapter<T> {
         let Private { data, shared } = unsafe { place.read() };
         T::destruct(data);
         drop(shared);
+        // It is memory of the module, and whoever has the last reference to the `struct device` reads it, which
+        // may be later than the end of the module.
+        // SAFETY: The device is valid, and was taken off the lists of the driver core, which alone reads it.
+        unsafe { (*dev).dev.type_ = core::ptr::null() };
     }
 
     /// `net_device_ops::ndo_open`.
