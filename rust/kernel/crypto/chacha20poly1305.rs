@@ -56,7 +56,7 @@ pub const ROOM_BEHIND: usize = one_pass::BEHIND - TAG_LEN;
 /// Maximum padding that [`seal_skb`] appends, in bytes.
 const MAX_PADDING: u32 = 0xffff;
 
-/// Maximum length of a packet to be sealed or opened. No packet is that long.
+/// Maximum length of what is sealed or opened. No packet is that long, and C's lengths have 32 bits.
 const MAX_LEN: u32 = 1 << 30;
 
 /// Maximum number of fragments that the data of a buffer may have.
@@ -64,10 +64,10 @@ const MAX_PIECES: usize = u32_as_usize(bindings::MAX_SKB_FRAGS) + 8;
 
 /// Encrypts `src` into `dst`, which must be longer by [`TAG_LEN`], and authenticates it with `ad`.
 ///
-/// Returns false, and does nothing, if `dst` has another length.
+/// Returns false, and does nothing, if `dst` has another length, or if `src` is longer than 1 GB.
 #[inline]
 pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
-    if src.len().checked_add(TAG_LEN) != Some(dst.len()) {
+    if sealed_len(src.len()) != Some(dst.len()) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
@@ -90,7 +90,7 @@ pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LE
 /// It is faster if there are [`ROOM_BEFORE`] bytes before them, which keep what they hold, and
 /// [`ROOM_BEHIND`] behind the tag, which need not.
 ///
-/// Returns false, and does nothing, if `buffer` ends before the tag.
+/// Returns false, and does nothing, if `buffer` ends before the tag, or if `len` is more than 1 GB.
 #[inline]
 pub fn seal_within(
     buffer: &mut [u8],
@@ -119,8 +119,17 @@ pub fn seal_within(
 /// Returns how many bytes there are in `buffer` behind `len` bytes from `at` on and a tag.
 #[inline]
 fn behind(buffer: &[u8], at: usize, len: usize) -> Option<usize> {
-    let end = at.checked_add(len)?.checked_add(TAG_LEN)?;
+    let end = at.checked_add(sealed_len(len)?)?;
     buffer.len().checked_sub(end)
+}
+
+/// Returns how long `len` bytes are with their tag, unless they are longer than [`MAX_LEN`].
+#[inline]
+fn sealed_len(len: usize) -> Option<usize> {
+    match len <= u32_as_usize(MAX_LEN) {
+        true => len.checked_add(TAG_LEN),
+        false => None,
+    }
 }
 
 /// Decrypts `len` bytes of `skb` from `offset` on, behind which is the tag, to `buffer` from `at` on,
@@ -185,7 +194,7 @@ fn open_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
 #[inline]
 #[must_use]
 pub fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
-    if dst.len().checked_add(TAG_LEN) != Some(src.len()) {
+    if sealed_len(dst.len()) != Some(src.len()) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.
@@ -211,7 +220,7 @@ pub fn xseal(
     nonce: &[u8; XNONCE_LEN],
     key: &[u8; KEY_LEN],
 ) -> bool {
-    if src.len().checked_add(TAG_LEN) != Some(dst.len()) {
+    if sealed_len(src.len()) != Some(dst.len()) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
@@ -239,7 +248,7 @@ pub fn xopen(
     nonce: &[u8; XNONCE_LEN],
     key: &[u8; KEY_LEN],
 ) -> bool {
-    if dst.len().checked_add(TAG_LEN) != Some(src.len()) {
+    if sealed_len(dst.len()) != Some(src.len()) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.

@@ -102,6 +102,9 @@ impl Place {
 }
 
 /// Encrypts messages that lie in one buffer, one behind the other.
+///
+/// What waits when it is dropped, or finished in another buffer, is left as it is: plain.
+#[must_use]
 pub struct Sealer<'a> {
     key: &'a [u8; KEY_LEN],
     /// If there is none, no message waits.
