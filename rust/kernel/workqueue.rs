@@ -137,7 +137,8 @@ impl OwnedQueue {
 /// Removes an item from the queue that it waits in, and returns whether it was waiting in one. If so, it
 /// is not run; otherwise it may be running.
 ///
-/// The item must not be a delayed one. May be called from any context.
+/// The item must not be a delayed one. May be called from any context. While this looks, enqueueing the item
+/// fails, as if it were enqueued already.
 pub fn cancel<T, const ID: u64>(item: &Arc<T>) -> bool
 where
     T: WorkItem<ID, Pointer = Arc<T>> + HasWork<T, ID>,

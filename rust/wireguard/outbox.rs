@@ -163,7 +163,9 @@ impl Outbox {
     /// Takes `peer` back from the worker that it waits for, which may be that of a stuck CPU, and does what is
     /// to be done.
     pub(crate) fn drain_for_worker(peer: &RcuArc<Peer>) {
-        if sender::ONE_CPU && workqueue::cancel_rcu::<_, DRAIN>(peer) {
+        if sender::ONE_CPU {
+            workqueue::cancel_rcu::<_, DRAIN>(peer);
+            // Even if nothing was cancelled: it may just have kept another CPU from enqueueing it.
             peer.outbox.drain_here(bh::disable());
         }
     }
