@@ -6,7 +6,7 @@
 //! that each could go upstream:
 //!
 //! - [`compat`]: APIs in which Linux 7.2 differs.
-//! - [`cpu`]: CPUs that are online.
+//! - [`cpu`]: CPUs that tasks may be put on.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
 //! - [`mm`][]: memory.

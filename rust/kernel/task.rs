@@ -7,6 +7,10 @@
 use crate::sync::bh;
 use wg_bindings as bindings;
 
+/// Maximum number of bytes of an array that an abstraction takes or returns by value: it lies on the stack,
+/// which nothing probes.
+pub const MAX_BY_VALUE: usize = 256;
+
 /// Lets another task run if one is due (`cond_resched()`). For loops that may be long, in process
 /// context and with no spin lock held.
 #[inline]

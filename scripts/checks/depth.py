@@ -7,6 +7,8 @@ the others are the kernel's libraries that it uses, and IMAGE is the kernel, for
 is in an object after --also is taken rather than what has the same name elsewhere. Reads code for
 x86-64 with the small code model, where a call says what it calls; so not that of User-mode Linux.
 
+No function of DRIVER may have a frame that could lie beyond the page behind a stack.
+
 The depth of a function is its return address, its frame, and the depth of whatever it calls. A frame is
 taken to be all that its function pushes and subtracts anywhere, which may be too much. Of the kernel,
 only functions that deal with secrets count; others leave on the stack what they were given: pointers.
@@ -26,6 +28,8 @@ SECRETS = re.compile(r"blake2s|chacha|curve25519|poly1305")
 PACKETS = "<wireguard::peer::Peer>::dispatch"
 # What deals with routes, and with no secrets.
 ROUTES = re.compile(r"^<?(wg_proto|wireguard)::allowed_ips::")
+# What a function of ours may take of the stack by itself: nothing probes it (abstractions.rst).
+MOST = 1 << 11
 # What an exported function calls that is of the same library lies no further away.
 NEARBY = 1 << 15
 # What is dropped with a device may refer to a device, as the code has it, but not when it is the last.
@@ -241,9 +245,17 @@ def main():
     parser.add_argument("--also")
     arguments = parser.parse_args()
     functions = Image(arguments.image).functions
+    ours = {}
     for path in (*arguments.objects, arguments.driver, arguments.also):
-        functions |= Code(path).functions if path else {}
+        read = Code(path).functions if path else {}
+        functions |= read
+        ours |= read if path not in arguments.objects else {}
     depths, wiped = Depths(functions, readable(functions)), reach(functions)
+    for name, function in ours.items():
+        if function.frame > MOST:
+            depths.complaints.append(f"{depths.names[name]} takes {function.frame} bytes")
+    largest = max(ours, key=lambda name: ours[name].frame)
+    print(f"the largest frame has {ours[largest].frame} bytes: {depths.names[largest]}")
     needed, path = deepest(depths)
     print(f"{arguments.driver}: {wiped} bytes are wiped; the deepest function needs {needed}:")
     for name in path:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # depth.sh KERNEL: fails if secrets may lie deeper on the stack than it is wiped, with the driver built
-# for KERNEL and that kernel's cryptographic library; and if a function that is planted in the latter,
-# and needs more, is not seen.
+# for KERNEL and that kernel's cryptographic library, or if a function of the driver takes much of the stack
+# by itself; and if a function that is planted in the latter, and needs more, is not seen.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -60,3 +60,4 @@ if depth --also "$out/planted.o" >"$out/planted" 2>&1 ||
 	! grep -qx 'the stack is not wiped to there' "$out/planted" || ! grep -q ' deeper$' "$out/planted"; then
 	die "a function that needs more is not seen: $(cat "$out/planted")"
 fi
+grep -q '^deeper takes ' "$out/planted" || die "a large frame is not seen: $(cat "$out/planted")"

@@ -3,7 +3,10 @@
 //! The data of a packet, and the room around them.
 
 use super::SkBuff;
-use crate::compat::u32_as_usize;
+use crate::{
+    compat::u32_as_usize,
+    task::MAX_BY_VALUE, //
+};
 use core::{
     ptr::NonNull,
     slice, //
@@ -133,9 +136,10 @@ impl SkBuff {
         Some(unsafe { slice::from_raw_parts_mut(data, u32_as_usize(len)) })
     }
 
-    /// Returns the first `N` bytes, if they are linear.
+    /// Returns the first `N` bytes, at most [`MAX_BY_VALUE`], if they are linear.
     #[inline]
     pub fn head<const N: usize>(&self) -> Option<[u8; N]> {
+        const { assert!(N <= MAX_BY_VALUE) };
         let len = u32::try_from(N).ok()?;
         self.linear(len)?.first_chunk().copied()
     }

@@ -3,7 +3,10 @@
 //! The network header of a packet, and its protocol.
 
 use super::SkBuff;
-use crate::compat::u32_as_usize;
+use crate::{
+    compat::u32_as_usize,
+    task::MAX_BY_VALUE, //
+};
 
 /// [`SkBuff::protocol`] of an IPv4 packet.
 pub const IPV4: u16 = 0x0800;
@@ -44,9 +47,10 @@ impl SkBuff {
         }
     }
 
-    /// Returns the first `N` bytes of the network header, if they are linear.
+    /// Returns the first `N` bytes of the network header, at most [`MAX_BY_VALUE`], if they are linear.
     #[inline]
     pub fn network_header<const N: usize>(&self) -> Option<[u8; N]> {
+        const { assert!(N <= MAX_BY_VALUE) };
         self.header_at(self.headers().network_header)
     }
 

@@ -26,7 +26,10 @@ use crate::{
     module::Live,
     new_spinlock_bh,
     sync::SpinLockBh,
-    task::cond_resched, //
+    task::{
+        cond_resched,
+        MAX_BY_VALUE, //
+    }, //
 };
 use core::ptr::null_mut;
 use kernel::{
@@ -78,6 +81,8 @@ impl Key for u32 {
 impl<const N: usize> Key for [u8; N] {
     #[inline]
     fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+        // It is handed on by value.
+        const { assert!(N <= MAX_BY_VALUE) };
         f(self)
     }
 }

@@ -6,3 +6,6 @@
 pub fn cond_resched() {
     kernel::task::might_sleep();
 }
+
+/// As in `wg_kernel`.
+pub const MAX_BY_VALUE: usize = 256;
