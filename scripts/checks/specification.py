@@ -280,22 +280,22 @@ PLANTS = [
     ('definitions:\n', 'definitions: 1\nothers:\n', "it is made in another way (TypeError(\"'int' object is not iterable\"))"),
 ]  # fmt: skip
 
-# What the recipes of netlink.rst say: what is replaced in which file; then whose it is, and what is seen if it is
-# not known whose.
+# What the recipes of netlink.rst (WGPEER_A_REKEYS) say: what, a regular expression, is replaced in which file; then
+# whose it is, and what is seen if it is not known whose.
 ATTRIBUTE_PLANT = [
-    ('proto/uapi.rs', 'pub const WGPEER_A_MAX: u16 = WGPEER_A_PROTOCOL_VERSION;',
-     'pub const WGPEER_A_REKEYS: u16 = 11;\npub const WGPEER_A_MAX: u16 = WGPEER_A_REKEYS;'),
-    ('wireguard/netlink.rs', '    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),\n',
-     '    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),\n    (uapi::WGPEER_A_REKEYS, Policy::U32),\n'),
-    ('wireguard/netlink/get.rs', '            put_endpoint(message, endpoint)?;\n        }\n',
-     '            put_endpoint(message, endpoint)?;\n        }\n        message.put_u32(uapi::WGPEER_A_REKEYS, 0)?;\n'),
+    ('proto/uapi.rs', r'pub const WGPEER_A_MAX: u16 = \w+;',
+     'pub const WGPEER_A_PLANTED: u16 = 99;\npub const WGPEER_A_MAX: u16 = WGPEER_A_PLANTED;'),
+    ('wireguard/netlink.rs', r'    \(uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32\),\n',
+     '    (uapi::WGPEER_A_PROTOCOL_VERSION, Policy::U32),\n    (uapi::WGPEER_A_PLANTED, Policy::U32),\n'),
+    ('wireguard/netlink/get.rs', r'            put_endpoint\(message, endpoint\)\?;\n        \}\n',
+     '            put_endpoint(message, endpoint)?;\n        }\n        message.put_u32(uapi::WGPEER_A_PLANTED, 0)?;\n'),
 ]  # fmt: skip
 COMMAND_PLANT = [
     ('proto/uapi.rs', 'pub const WG_CMD_SET_DEVICE: u8 = 1;',
      'pub const WG_CMD_SET_DEVICE: u8 = 1;\npub const WG_CMD_COUNT: u8 = 64;\npub const WGCOUNT_A_PEERS: u16 = 1;'),
-    ('wireguard/netlink.rs', '        Operation::doit::<set::Set>(),\n',
+    ('wireguard/netlink.rs', r'        Operation::doit::<set::Set>\(\),\n',
      '        Operation::doit::<set::Set>(),\n        Operation::doit::<get::Count>(),\n'),
-    ('wireguard/netlink/get.rs', '/// The position of a dump.\n', '''
+    ('wireguard/netlink/get.rs', r'/// The position of a dump\.\n', '''
 pub(crate) struct Count;
 
 impl genetlink::Do for Count {
@@ -315,9 +315,9 @@ impl genetlink::Do for Count {
 '''),
 ]  # fmt: skip
 DRIVER_PLANTS = [
-    (ATTRIBUTE_PLANT, set(), {'WGPEER_A_REKEYS': (99, 1)},
-     ['-WGPEER_A_MAX: 11', '-WGPEER_A_REKEYS: 11', '-answers have: WGPEER_A_REKEYS',
-      '-wgpeer takes WGPEER_A_REKEYS: u32']),
+    (ATTRIBUTE_PLANT, set(), {'WGPEER_A_PLANTED': (99, 1)},
+     ['-WGPEER_A_MAX: 99', '-WGPEER_A_PLANTED: 99', '-answers have: WGPEER_A_PLANTED',
+      '-wgpeer takes WGPEER_A_PLANTED: u32']),
     (COMMAND_PLANT, {'WG_CMD_COUNT', 'WGCOUNT_A_PEERS'}, {},
      ['-WG_CMD_COUNT: 64', '-WGCOUNT_A_PEERS: 1', '-answers have: WGCOUNT_A_PEERS',
       '-WG_CMD_COUNT is for: uns-admin-perm', '-WG_CMD_COUNT do takes WGDEVICE_A_IFNAME: nul_string 15']),
@@ -340,9 +340,9 @@ def plant_in_driver(sources, text, series):
     for changes, ours, since, wanted in DRIVER_PLANTS:
         changed = dict(sources)
         for name, old, new in changes:
-            if changed[name].count(old) != 1:
-                yield f'cannot plant in {name}: {old!r} is there {changed[name].count(old)} times'
-            changed[name] = changed[name].replace(old, new)
+            changed[name], count = re.subn(old, lambda _, new=new: new, changed[name])
+            if count != 1:
+                yield f'cannot plant in {name}: {old!r} is there {count} times'
         driver = Driver(changed)
         found = differences(text, driver.known_to(series, OURS, SINCE))
         yield from (f'not seen: {one}' for one in wanted if one not in found)
