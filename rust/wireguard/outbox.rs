@@ -46,8 +46,6 @@ pub(crate) struct Outbox {
     draining: Atomic<bool>,
     /// The CPU that sends.
     pub(crate) sender: Sender,
-    /// Whether the worker was moved to another queue, to be put on the CPU that sends.
-    moved: Atomic<bool>,
     /// Whether the last UDP GSO packet was segmented before it was sent.
     cut: Atomic<bool>,
 }
@@ -59,7 +57,6 @@ impl Outbox {
             order <- Ordered::new(),
             draining: Atomic::new(false),
             sender: Sender::new(),
-            moved: Atomic::new(false),
             cut: Atomic::new(false),
         })
     }
@@ -130,34 +127,31 @@ impl Outbox {
     pub(crate) fn leave_to_worker(peer: RcuArc<Peer>) {
         let device = peer.device().clone();
         let queues = &device.queues;
-        // If it is queued already, the reference is just dropped.
-        if !sender::ONE_CPU {
-            let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
-            return;
-        }
         // Held to the end: who has the peer or the interface end takes it back after a grace period.
         let guard = rcu::read_lock();
-        if peer.is_active(&guard) && !peer.outbox.sender.was_quiet() {
-            let cpu = peer.outbox.sender.cpu();
+        let cpu = match peer.is_active(&guard) {
+            true => peer.outbox.sender.cpu(),
+            false => None,
+        };
+        // If it is queued already, the reference is just dropped.
+        if let Some(cpu) = cpu {
             let _ = queues.crypt.enqueue_on::<_, DRAIN>(cpu, peer);
             return;
         }
-        workqueue::cancel_rcu::<_, DRAIN>(&peer);
+        if sender::ONE_CPU {
+            workqueue::cancel_rcu::<_, DRAIN>(&peer);
+        }
         let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
     }
 
-    /// Same, to be called by the worker. A queue puts an item that it is running on the CPU that runs it, so it
-    /// gets to another CPU by way of another queue.
+    /// Same, to be called by the worker.
     fn hand_on(peer: RcuArc<Peer>) {
-        let outbox = &peer.outbox;
-        let elsewhere = sender::ONE_CPU && !outbox.sender.is_here(&bh::disable());
-        if elsewhere && !outbox.moved.xchg(true, Relaxed) {
+        if peer.outbox.sender.moves_worker(&bh::disable()) {
             let device = peer.device().clone();
             let _ = device.queues.rescue.enqueue::<_, DRAIN>(peer);
-            return;
+        } else {
+            Self::leave_to_worker(peer);
         }
-        outbox.moved.store(false, Relaxed);
-        Self::leave_to_worker(peer);
     }
 
     /// Takes `peer` back from the worker that it waits for, which may be that of a stuck CPU, and does what is

@@ -20,29 +20,86 @@ const QUIET_NS: u64 = 1_000_000_000;
 /// The number of no CPU.
 const NONE: u32 = u32::MAX;
 
-/// The CPU that sends a peer's packets.
-pub(crate) struct Sender {
+/// What is to be known if one CPU sends.
+struct State {
     cpu: Atomic<u32>,
     /// When it last did, in nanoseconds since boot.
     sent_ns: Atomic<u64>,
+    /// Whether the worker was moved to another queue, to be put on the CPU.
+    moved: Atomic<bool>,
 }
+
+/// The CPU that sends a peer's packets. Takes no memory if each CPU does.
+pub(crate) struct Sender([State; ONE_CPU as usize]);
 
 impl Sender {
     /// Creates one that is not chosen yet.
     pub(crate) fn new() -> Self {
-        Self {
+        Self(core::array::from_fn(|_| State {
             cpu: Atomic::new(NONE),
             sent_ns: Atomic::new(0),
-        }
+            moved: Atomic::new(false),
+        }))
+    }
+
+    #[inline]
+    fn state(&self) -> Option<&State> {
+        self.0.first()
     }
 
     /// Returns whether `cpu`, on which packets were sent while no job was under way, may encrypt and send them
     /// at once.
     #[inline]
     pub(crate) fn may_be(&self, cpu: usize, parallel: Parallel) -> bool {
-        !ONE_CPU || self.is_or_becomes(cpu as u32, parallel)
+        self.state()
+            .is_none_or(|state| state.is_or_becomes(cpu as u32, parallel))
     }
 
+    /// Returns whether it is this CPU, as long as the guard lives.
+    #[inline]
+    pub(crate) fn is_here(&self, bh: &bh::Guard) -> bool {
+        self.state().is_none_or(|state| state.is_here(bh))
+    }
+
+    /// Makes it this CPU if that stands for one that is not active, or if the other has sent nothing for long.
+    #[inline]
+    pub(crate) fn take_over(&self, bh: &bh::Guard) {
+        if let Some(state) = self.state() {
+            let this = CpuId::current().as_u32();
+            if state.cpu().as_raw() == this || state.was_quiet() {
+                state.become_here(bh);
+            }
+        }
+    }
+
+    /// Notes that it sends something.
+    #[inline]
+    pub(crate) fn note_sent(&self) {
+        if let Some(state) = self.state() {
+            state.note_sent();
+        }
+    }
+
+    /// Returns the CPU that a worker is to send on, or the next one if that is not active; none if any may, as
+    /// nothing was sent for long, or each CPU does.
+    #[inline]
+    pub(crate) fn cpu(&self) -> Option<cpu::Active> {
+        let state = self.state()?;
+        (!state.was_quiet()).then(|| state.cpu())
+    }
+
+    /// Returns whether the worker, which a queue is running, is to be moved to another queue first, so that it
+    /// gets to the CPU: a queue puts an item that it is running on the CPU that runs it.
+    pub(crate) fn moves_worker(&self, bh: &bh::Guard) -> bool {
+        self.state().is_some_and(|state| {
+            let moves = !state.is_here(bh) && !state.moved.load(Relaxed);
+            state.moved.store(moves, Relaxed);
+            moves
+        })
+    }
+}
+
+impl State {
     fn is_or_becomes(&self, cpu: u32, parallel: Parallel) -> bool {
         let sender = self.cpu.load(Relaxed);
         // If each CPU sends its own packets, they are in order already. The jobs that there are nevertheless
@@ -55,47 +112,27 @@ impl Sender {
         is_sender || parallel == Parallel::Never
     }
 
-    /// Returns whether it is this CPU, as long as the guard lives.
-    #[inline]
-    pub(crate) fn is_here(&self, bh: &bh::Guard) -> bool {
-        if !ONE_CPU {
-            return true;
-        }
+    fn is_here(&self, bh: &bh::Guard) -> bool {
         if self.cpu.load(Relaxed) == NONE {
             self.become_here(bh);
         }
         self.cpu.load(Relaxed) == CpuId::current().as_u32()
     }
 
-    /// Makes it this CPU if that stands for one that is not active, or if the other has sent nothing for long.
-    #[inline]
-    pub(crate) fn take_over(&self, bh: &bh::Guard) {
-        let this = CpuId::current().as_u32();
-        if ONE_CPU && (self.cpu().as_raw() == this || self.was_quiet()) {
-            self.become_here(bh);
-        }
-    }
-
-    /// Makes it this CPU.
     fn become_here(&self, _bh: &bh::Guard) {
         self.cpu.store(CpuId::current().as_u32(), Relaxed);
     }
 
-    /// Returns the CPU, or the next one if that is not active.
-    pub(crate) fn cpu(&self) -> cpu::Active {
+    fn cpu(&self) -> cpu::Active {
         cpu::Active::at_or_after(self.cpu.load(Relaxed))
     }
 
-    /// Notes that it sends something.
-    #[inline]
-    pub(crate) fn note_sent(&self) {
-        if ONE_CPU {
-            self.sent_ns.store(time::boottime_coarse_ns(), Relaxed);
-        }
+    fn note_sent(&self) {
+        self.sent_ns.store(time::boottime_coarse_ns(), Relaxed);
     }
 
     /// Returns whether nothing was sent for long.
-    pub(crate) fn was_quiet(&self) -> bool {
+    fn was_quiet(&self) -> bool {
         let ns = time::boottime_coarse_ns().saturating_sub(self.sent_ns.load(Relaxed));
         ns > QUIET_NS
     }

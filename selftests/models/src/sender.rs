@@ -22,13 +22,13 @@ impl Sender {
 
     pub(crate) fn take_over(&self, _bh: &bh::Guard) {}
 
-    pub(crate) fn cpu(&self) -> Active {
-        Active(0)
-    }
-
     pub(crate) fn note_sent(&self) {}
 
-    pub(crate) fn was_quiet(&self) -> bool {
+    pub(crate) fn cpu(&self) -> Option<Active> {
+        None
+    }
+
+    pub(crate) fn moves_worker(&self, _bh: &bh::Guard) -> bool {
         false
     }
 }
