@@ -81,14 +81,17 @@ class Handshakes:
         take(time.monotonic() + LATE)
         return Figures([waits.get(index) for index, _ in prepared])
 
-
     def flood(self, rate):
         """Initiations that are not by anybody, but have a good first MAC: so many a second, for ever."""
-        return Background("the flood", self._flood, rate)
-
-    def _flood(self, rate):
         body = struct.pack("<I", noise.INITIATION) + os.urandom(noise.INITIATION_LEN - 36)
-        worthless = noise.add_macs(body, self.lab.public)
+        return Background("the flood", self._flood, rate, noise.add_macs(body, self.lab.public))
+
+    def junk(self):
+        """Initiations with a bad first MAC: as many as go, for ever."""
+        body = struct.pack("<I", noise.INITIATION) + os.urandom(noise.INITIATION_LEN - 4)
+        return Background("the junk", self._flood, float("inf"), body)
+
+    def _flood(self, rate, worthless):
         out = self.lab.make(socket.AF_INET, socket.SOCK_DGRAM)
         out.bind((HOSTILE4, 4002))
         begun, count = time.monotonic(), 0
