@@ -262,7 +262,7 @@ impl Keypair {
         self.receiving.in_jobs.fetch_sub(weight, Relaxed);
     }
 
-    /// Returns whether an authentic message is new.
+    /// Notes that an authentic message has come, and returns whether it is new: a second time it is not.
     #[inline]
     pub(crate) fn accept(&self, nonce: u64) -> bool {
         let mut window = self.window.lock();

@@ -63,7 +63,7 @@ impl Limiter {
     }
 
     /// Returns whether handshakes arrive faster than they are answered, on any device, given how many of them
-    /// wait on one.
+    /// wait on one. Notes it if so, for a second.
     pub(crate) fn is_under_load(&self, queued: usize, now_ns: u64) -> bool {
         let before = Load {
             last_ns: self.load.load(Relaxed),

@@ -128,8 +128,8 @@ impl InPlaceModule for Module {
     }
 }
 
-/// Has many messages encrypted and decrypted at a time, unless the module's parameter forbids it or that does
-/// not work here.
+/// Has many messages encrypted and decrypted at a time if the module's parameter asks for it and that works
+/// here.
 fn choose_code() {
     if param(module_parameters::own_aead.value()) == 0 {
         return;
