@@ -357,7 +357,7 @@ class Rounds:
         """One of several devices loses its peer, and another one goes."""
         for number in 1, 2, 3:
             name = f"wg{number}"
-            index = self.device(name, KEY_B, "fd02::1")
+            index = self.device(name, KEY_B, outer(self.kind))
             self.links["b"].add_address(index, f"192.168.24{number}.101", 32)
             # Handshakes that are not answered have routes, too.
             with contextlib.closing(Echo(self.b, "192.168.250.1", name)) as echo:

@@ -157,14 +157,11 @@ if can_fail; then
 		ignore-gfp-wait=N verbose=0 times=-1 interval=1 space=0
 fi
 
+cases=(removed lives replaced roamed marked rekeyed deleted several moved taken_down flooded)
+! can_fail || cases+=(starved)
 tries=()
 for kind in ${WG_KINDS-"${kinds[@]}"}; do
-	case $kind in
-	hooks) continue ;;
-	exception) cases=(removed lives replaced roamed marked rekeyed deleted several moved taken_down flooded) ;;
-	*) cases=(removed lives replaced deleted) ;;
-	esac
-	! can_fail || cases+=(starved)
+	[[ $kind != hooks ]] || continue
 	for case in ${WG_CASES-"${cases[@]}"}; do
 		tries+=("$kind:$case")
 	done
