@@ -8,6 +8,7 @@
 
 import base64
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -21,7 +22,7 @@ import time
 import traceback
 
 import wgnl
-from lifetimes_base import PATIENCE, Echo, Ends, Log, Route, Space, eventually, report
+from lifetimes_base import Echo, Ends, Log, Meanwhile, Route, Space, eventually, report
 from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
 RUN, ROUNDS, MOST, LATE = sys.argv[1], *map(int, sys.argv[2:5])
@@ -38,7 +39,9 @@ INDICES = itertools.count(1000)
 # How many peers one request removes in other rounds than that with the most: as many, or now and then
 # some more.
 MANY, MORE = 200, 1000
-# A route has room for so many that differ from it by the MTU.
+# To remove so many takes longer than until the exit of a namespace begins.
+LONG = 10000
+# A route has room for so many that differ from it by the MTU, and a request for so many peers.
 BUNCH = 250
 
 
@@ -88,46 +91,15 @@ def ip(space, *arguments, **options):
         subprocess.run(["ip", *arguments], check=True, text=True, **options)
 
 
-def many_peers(kind, many):
-    """Requests that add so many peers, each with an endpoint and something to send."""
-    address = "10.2.0.1" if kind.endswith("4") else "fd02::1"
-    out = []
-    for start in range(0, many, 250):
-        some = []
-        for i in range(start, min(start + 250, many)):
-            where = nearby(i) if kind == "exception" else address
-            some.append(
-                attr(Peer.PUBLIC_KEY, bytes([i & 255, i >> 8]) + bytes(29) + b"@")
-                + endpoint(where, 51820)
-                + u16(Peer.KEEPALIVE, 25)
-                + allowed_ips(prefix(f"10.{i >> 8}.{i & 255}.0/24"))
-            )
-        out.append(wgnl.peers(*some))
-    return out
-
-
-class Meanwhile(threading.Thread):
-    """A request that is under way when `end` comes."""
-
-    def __init__(self, *call, excused=False, long=False):
-        super().__init__(daemon=True)
-        self.call, self.excused, self.long, self.error = call, excused, long, None
-        self.begun, self.over = time.monotonic(), 0
-        self.start()
-
-    def run(self):
-        try:
-            self.call[0](*self.call[1:])
-        except wgnl.Answer as answer:
-            self.error = answer
-        self.over = time.monotonic()
-
-    def wait(self):
-        self.join(PATIENCE)
-        if self.is_alive():
-            raise TimeoutError("a request that was under way does not come to its end")
-        if self.error and not self.excused:
-            raise self.error
+def many_peers(numbers, *attributes):
+    """Requests about the peers with these numbers, with attributes that depend on the number."""
+    numbers = list(numbers)
+    for start in range(0, len(numbers), BUNCH):
+        yield wgnl.peers(*(
+            attr(Peer.PUBLIC_KEY, bytes([i & 255, i >> 8]) + bytes(29) + b"@")
+            + b"".join(one(i) for one in attributes)
+            for i in numbers[start:start + BUNCH]
+        ))
 
 
 class Rounds:
@@ -238,7 +210,7 @@ class Rounds:
         a.close()
         self.ended = time.monotonic()
 
-    def end_while(self, *call, excused=False, long=False):
+    def end_while(self, *call, excused=(), long=False):
         """The same while a request is under way: at its begin, its end, and in between; a long one
         lasts until after that."""
         usual = 0 if long else self.durations.get(call[0].__name__, 0)
@@ -259,10 +231,13 @@ class Rounds:
             job.wait()
             seconds = job.over - job.begun
             if not job.long:
-                self.durations[job.call[0].__name__] = seconds
-            elif began:
-                since = began - job.begun
-                print(f"a request took {seconds:.2f} s, and the exit began {since:.2f} s after its begin")
+                if not job.error:
+                    self.durations[job.call[0].__name__] = seconds
+                return
+            since = began - job.begun if began else seconds
+            print(f"a request took {seconds:.2f} s, and the exit began {since:.2f} s after its begin")
+            if since >= seconds and MOST >= LONG:
+                raise ValueError("the request was over before the exit began")
 
     def abandon(self):
         """What a round that failed has left."""
@@ -286,8 +261,11 @@ class Rounds:
     def lives(self):
         self.end()
 
-    def removed(self):
+    def remove(self):
         self.set("wg0", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
+
+    def removed(self):
+        self.remove()
         self.end()
 
     def too_large(self, many):
@@ -303,32 +281,57 @@ class Rounds:
         found = self.wireguard.get(text(Device.IFNAME, "wg0"))
         return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) >= many
 
-    def fill(self, many):
-        """Many peers that have sent something, so that each has a route."""
+    def fill(self, many, quiet=False):
+        """Many peers that have sent something, so that each has a route. They go on with it, as nobody
+        answers, and look for routes anew each time; or they are quiet afterwards."""
         if self.kind == "exception":
             eventually(self.too_large, many)
-        before = self.r_link.received("eth0")
-        for request in many_peers(self.kind, many):
-            self.set("wg0", request)
+        for start in range(0, many, MORE):
+            numbers = range(start, min(start + MORE, many))
+            before = self.r_link.received("eth0")
 
-        def sent():
-            """what many peers send gets to r"""
-            return self.r_link.received("eth0") - before >= many
+            def sent():
+                """what many peers send gets to r"""
+                return self.r_link.received("eth0") - before >= len(numbers)
 
-        eventually(sent)
-        # More are asked for long, while each tries again after five seconds.
-        if many <= MORE:
+            for request in many_peers(
+                numbers,
+                lambda i: endpoint(nearby(i) if self.kind == "exception" else outer(self.kind), 51820),
+                lambda i: allowed_ips(prefix(f"10.{i >> 8}.{i & 255}.0/24")),
+                lambda i: u16(Peer.KEEPALIVE, 25),
+            ):
+                self.set("wg0", request)
+            eventually(sent)
+            if quiet:
+                self.links["b"].set_up(self.wg0, False)
+                for request in many_peers(numbers, lambda i: u16(Peer.KEEPALIVE, 0)):
+                    self.set("wg0", request)
+                self.links["b"].set_up(self.wg0)
+        if not quiet:
             eventually(self.have_sent, many)
         self.release()
+
+    def holding(self):
+        """How many routes of the kind exception are there for those that hold them, and no longer for
+        others."""
+        ip(self.a, "-6", "route", "flush", "cache")
+        # dst_entries
+        return int(self.a.read("rt6_stats").split()[5], 16)
 
     def replaced(self):
         # Once so many that the end comes in the midst of it.
         most = self.kind == "exception" and not self.round
-        self.fill(MOST if most else MANY if self.round % 5 else min(MOST, MORE))
-        none = attr(Device.PRIVATE_KEY, bytes(32)) + u16(Device.LISTEN_PORT, 0) + u32(Device.FWMARK, 0)
-        # There is no other port if the namespace is gone already.
-        flags = u32(Device.FLAGS, Device.F_REPLACE_PEERS)
-        self.end_while(self.set, "wg0", flags, none, excused=True, long=most)
+        many = MOST if most else MANY if self.round % 5 else min(MOST, MORE)
+        self.fill(many, most)
+        if most and (routes := self.holding()) < many * 0.9:
+            raise ValueError(f"{routes} routes")
+        change = u32(Device.FLAGS, Device.F_REPLACE_PEERS) + attr(Device.PRIVATE_KEY, bytes(32))
+        excused = ()
+        if self.round % 2:
+            change += u16(Device.LISTEN_PORT, 0) + u32(Device.FWMARK, 0)
+            # There is no other port if the namespace is gone already.
+            excused = errno.ENONET, errno.EPERM
+        self.end_while(self.set, "wg0", change, excused=excused, long=most)
 
     def roamed(self):
         for address, port in ("fd02::9", 1), ("10.2.0.9", 1), ("fd02::8", 1), ("10.2.0.8", 1):
@@ -395,7 +398,7 @@ class Rounds:
             self.gone()
         finally:
             write(FAIL + "probability", 0)
-        self.set("wg0", known(u32(Peer.FLAGS, Peer.F_REMOVE_ME)))
+        self.remove()
 
     # --- Rounds ---------------------------------------------------------------------------------
 
@@ -420,25 +423,15 @@ class Rounds:
         self.settle("exception")
         self.round = 0
         self.begin("held")
-        # Peers that nobody has answered for some seconds look for routes anew.
-        self.fill(MANY)
-        ip(self.a, "-6", "route", "flush", "cache")
-
-        def counted():
-            return int(self.a.read("rt6_stats").split()[5], 16)
-
-        if (routes := counted()) < MANY:
+        self.fill(MANY, quiet=True)
+        if (routes := self.holding()) < MANY:
             raise ValueError(f"{routes} routes")
-        found = wgnl.dump_peers(self.wireguard.get(text(Device.IFNAME, "wg0")))
-        for start in range(0, len(found), 250):
-            self.set("wg0", wgnl.peers(*(
-                attr(Peer.PUBLIC_KEY, one[Peer.PUBLIC_KEY]) + u32(Peer.FLAGS, Peer.F_REMOVE_ME)
-                for one in found[start:start + 250]
-            )))
+        for request in many_peers(range(MANY), lambda i: u32(Peer.FLAGS, Peer.F_REMOVE_ME)):
+            self.set("wg0", request)
 
         def few():
             """routes are gone with their peers"""
-            return counted() < 10
+            return self.holding() < 10
 
         eventually(few)
 

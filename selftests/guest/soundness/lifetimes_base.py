@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 
 import wgnl
@@ -214,6 +215,30 @@ class Echo:
                 return
             wait = min(2 * wait, 1)
         raise TimeoutError(f"{self.address} does not answer")
+
+
+class Meanwhile(threading.Thread):
+    """A request that is under way when the end comes. Its error may be one of those that are excused."""
+
+    def __init__(self, *call, excused=(), long=False):
+        super().__init__(daemon=True)
+        self.call, self.excused, self.long, self.error = call, excused, long, None
+        self.begun, self.over = time.monotonic(), 0
+        self.start()
+
+    def run(self):
+        try:
+            self.call[0](*self.call[1:])
+        except wgnl.Answer as answer:
+            self.error = answer
+        self.over = time.monotonic()
+
+    def wait(self):
+        self.join(PATIENCE)
+        if self.is_alive():
+            raise TimeoutError("a request that was under way does not come to its end")
+        if self.error and self.error.errno not in self.excused:
+            raise self.error
 
 
 class Log:
