@@ -22,7 +22,7 @@ import time
 import traceback
 
 import wgnl
-from lifetimes_base import Echo, Ends, Log, Meanwhile, Route, Space, eventually, report
+from lifetimes_base import Echo, Ends, Log, Meanwhile, NoMemory, Route, Space, eventually, report
 from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
 RUN, ROUNDS, MOST, LATE = sys.argv[1], *map(int, sys.argv[2:5])
@@ -31,7 +31,6 @@ KEY_A, KEY_B, KEY_C, PUB_C = (
     base64.b64decode(os.environ[name]) for name in ("KEY_A", "KEY_B", "KEY_C", "PUB_C")
 )
 RCU = "/sys/module/rcutree/parameters/"
-FAIL = "/sys/kernel/debug/failslab/"
 CPUS = sorted(os.sched_getaffinity(0))
 ALL = prefix("0.0.0.0/0")
 # Numbers of links, each used once.
@@ -392,12 +391,24 @@ class Rounds:
 
     def starved(self):
         """There is no memory for the driver when the namespace ends. The peer goes later."""
-        write(FAIL + "probability", 100)
-        try:
+        with NoMemory():
             self.end()
             self.gone()
-        finally:
-            write(FAIL + "probability", 0)
+        self.remove()
+
+    def starved_before(self):
+        """There is none to renew the endpoint, and then the namespace ends. The peer goes later."""
+        with NoMemory():
+            self.set("wg0", u32(Device.FWMARK, 7))
+        # To an address that does not answer, as an answer renews it.
+        with contextlib.closing(Echo(self.b, "192.168.241.3")) as echo:
+            echo.send()
+            echo.answered(0.01)
+        if self.round % 2:
+            self.echo.send()
+            self.echo.answered(0.01)
+        self.end()
+        self.gone()
         self.remove()
 
     # --- Rounds ---------------------------------------------------------------------------------
@@ -412,7 +423,7 @@ class Rounds:
             write(RCU + "jiffies_till_first_fqs", LATE)
             try:
                 getattr(self, case)()
-                if case != "starved":
+                if not case.startswith("starved"):
                     self.gone()
             finally:
                 write(RCU + "jiffies_till_first_fqs", self.usual)

@@ -149,16 +149,16 @@ undo() {
 	! can_fail || quiet
 }
 
-# Without memory for the driver, a namespace ends in the case starved.
+# Without memory for the driver, a namespace ends or what was cached is forgotten, in the cases starved*.
 if can_fail; then
 	mapfile -t text < <(module_text)
 	quiet
 	knob failslab stacktrace-depth=32 require-start="0x${text[0]}" require-end="0x${text[1]}" \
-		ignore-gfp-wait=N verbose=0 times=-1 interval=1 space=0
+		ignore-gfp-wait=N verbose=0 interval=1 space=0
 fi
 
 cases=(removed lives replaced roamed marked rekeyed deleted several moved taken_down flooded)
-! can_fail || cases+=(starved)
+! can_fail || cases+=(starved starved_before)
 tries=()
 for kind in ${WG_KINDS-"${kinds[@]}"}; do
 	[[ $kind != hooks ]] || continue

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What lifetimes.py asks the kernel for: namespaces, links, addresses and routes, and its log."""
+"""What lifetimes.py asks the kernel for: namespaces, links, addresses and routes,
+its log, and that allocations fail."""
 
 import contextlib
 import os
@@ -239,6 +240,28 @@ class Meanwhile(threading.Thread):
             raise TimeoutError("a request that was under way does not come to its end")
         if self.error and self.error.errno not in self.excused:
             raise self.error
+
+
+class NoMemory:
+    """With it, allocations of the driver fail, of which there must be some."""
+
+    directory = "/sys/kernel/debug/failslab/"
+    plenty = 1000000
+
+    def set(self, name, value):
+        with open(self.directory + name, "w", encoding="ascii") as file:
+            file.write(f"{value}\n")
+
+    def __enter__(self):
+        self.set("times", self.plenty)
+        self.set("probability", 100)
+
+    def __exit__(self, kind, *_):
+        self.set("probability", 0)
+        with open(self.directory + "times", encoding="ascii") as file:
+            failed = self.plenty - int(file.read())
+        if not failed and not kind:
+            raise ValueError("nothing asked for memory")
 
 
 class Log:
