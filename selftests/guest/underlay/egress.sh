@@ -126,6 +126,40 @@ packets_of_40 'the limit for IPv4, by IPv6' large
 at a ip link set eth0 gso_ipv4_max_size 65536
 at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
 
+# What the stack gives the tunnel is segmented before, or not: the switch of who runs it. IP counts one packet
+# either way, so all is counted at eth0, which takes large ones here.
+# below WHAT COMMAND...
+below() {
+	local before after
+	read -ra before <<< "$(bulk_below)"
+	check "$@"
+	read -ra after <<< "$(bulk_below)"
+	messages=$((after[0] - before[0])) packets=$((after[1] - before[1]))
+	holds "$1: all are sent" "$messages >= 400"
+}
+# given on|off FEATURE...
+given() {
+	local feature
+	for feature in "${@:2}"; do
+		at a ethtool -K wg0 "$feature" "$1" > /dev/null
+	done
+}
+given off gso tso
+below 'segmented above' copy a b 192.168.241.2
+each_alone 'segmented above'
+below 'segmented above, IPv6' copy a b fd00::2
+each_alone 'segmented above, IPv6'
+below 'segmented above, but not UDP' gso 192.168.241.2 9 10
+in_large 'segmented above, but not UDP'
+given off tx-udp-segmentation
+below 'segmented above, and UDP' gso 192.168.241.2 9 10
+each_alone 'segmented above, and UDP'
+given on gso tso tx-udp-segmentation
+below 'segmented above no more' copy a b 192.168.241.2
+in_large 'segmented above no more'
+below 'segmented above no more, UDP' gso 192.168.241.2 9 10
+in_large 'segmented above no more, UDP'
+
 # Somebody who looks at single datagrams, at each place where that is possible.
 for place in 'output' 'postrouting'; do
 	at a nft -f - << END
