@@ -26,6 +26,20 @@ iperf() {
 	wait "$job"
 }
 
+# segments NAME COUNTER: of TCP, such as OutSegs, which it has sent, or RetransSegs, again.
+segments() {
+	at "$1" awk -v counter="$2" '$1 == "Tcp:" && f { print $f }
+		$1 == "Tcp:" { for (i = 2; i <= NF; i++) if ($i == counter) f = i }' /proc/net/snmp
+}
+
+# reordered NAME: how often TCP found that what it had sent came in another order, or not at all.
+reordered() {
+	at "$1" awk '$1 == "TcpExt:" && !n { n = split($0, name); next }
+		$1 == "TcpExt:" { for (i = 2; i <= n; i++) value[name[i]] = $i }
+		END { print value["TCPSACKReorder"] + value["TCPTSReorder"] + value["TCPRenoReorder"] }' \
+		/proc/net/netstat
+}
+
 # copy CLIENT SERVER ADDRESS [SIZE]: a file of two megabytes, or less, arrives as it was.
 head -c 2M /dev/urandom > "$TMP/2M"
 head -c 100K /dev/urandom > "$TMP/100K"

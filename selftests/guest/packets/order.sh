@@ -21,14 +21,6 @@ undo() {
 	[[ -d /sys/module/wireguard ]] || module_load
 }
 
-# reordered: how often TCP found that what it had sent came in another order, or not at all.
-reordered() {
-	at a awk '$1 == "TcpExt:" && !n { n = split($0, name); next }
-		$1 == "TcpExt:" { for (i = 2; i <= n; i++) value[name[i]] = $i }
-		END { print value["TCPSACKReorder"] + value["TCPTSReorder"] + value["TCPRenoReorder"] }' \
-		/proc/net/netstat
-}
-
 # receive ADDRESS: b receives, and says what into $TMP/received after receive_end.
 receive() {
 	spawn b "$order" receive "$1" 7000 > "$TMP/received"
@@ -61,18 +53,13 @@ datagrams() {
 	is "$what: none of $received overtook another" "$overtaken" 0
 }
 
-# segments: how many TCP has sent.
-segments() {
-	at a awk '$1 == "Tcp:" && $12 ~ /^[0-9]+$/ { print $12 }' /proc/net/snmp
-}
-
 # stream WHAT ADDRESS: TCP, whose packets leave from whatever CPU acknowledgements arrive on.
 stream() {
 	local what=$1 address=$2 before sent
-	before=$(reordered) sent=$(segments)
+	before=$(reordered a) sent=$(segments a OutSegs)
 	check "$what: a stream" iperf a b "$address" -t "$seconds"
 	# A virtual cable has a queue for each CPU.
-	before=$(($(reordered) - before)) sent=$(($(segments) - sent))
+	before=$(($(reordered a) - before)) sent=$(($(segments a OutSegs) - sent))
 	note "$what: $before times in another order, of $sent segments"
 	holds "$what: hardly reordered" "$before < 10 || $before * 2000 < $sent"
 }
