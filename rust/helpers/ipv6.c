@@ -6,7 +6,7 @@
 
 __rust_helper bool rust_helper_ipv6_mod_enabled(void)
 {
-	return IS_ENABLED(CONFIG_IPV6) && ipv6_mod_enabled();
+	return ipv6_mod_enabled();
 }
 
 __rust_helper bool rust_helper_ipv6_chk_addr(struct net *net, const struct in6_addr *addr)

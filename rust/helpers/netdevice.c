@@ -60,7 +60,7 @@ __rust_helper bool rust_helper_wg_netif_merges_packets(const struct net_device *
 	return !netif_elide_gro(dev);
 }
 
-/* Statistics.  Those of packets and bytes need bottom halves to be off. */
+/* Statistics. */
 
 __rust_helper void rust_helper_wg_dev_stats_tx_dropped_add(struct net_device *dev, unsigned long n)
 {
@@ -87,16 +87,6 @@ __rust_helper void rust_helper_wg_dev_stats_rx_length_errors_add(struct net_devi
 								 unsigned long n)
 {
 	DEV_STATS_ADD(dev, rx_length_errors, n);
-}
-
-__rust_helper void rust_helper_wg_dev_rx_add(struct net_device *dev, u64 packets, u64 bytes)
-{
-	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
-
-	u64_stats_update_begin(&tstats->syncp);
-	u64_stats_add(&tstats->rx_packets, packets);
-	u64_stats_add(&tstats->rx_bytes, bytes);
-	u64_stats_update_end(&tstats->syncp);
 }
 
 /* NAPI. */

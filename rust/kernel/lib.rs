@@ -9,6 +9,7 @@
 //! - [`cpu`]: CPUs that tasks may be put on.
 //! - [`crypto`]: authenticated encryption, hashes and key agreement, over slices and packets.
 //! - [`debug`]: messages through dynamic debug.
+//! - `fpu`: vectors of x86-64, for `crypto`.
 //! - [`mm`][]: memory.
 //! - [`module`]: safe unloading of a module.
 //! - [`net`]: devices, NAPI, namespaces, netlink, packets, addresses, tunnel sockets, routes.
@@ -25,6 +26,8 @@ pub mod compat;
 pub mod cpu;
 pub mod crypto;
 pub mod debug;
+#[cfg(all(CONFIG_X86_64, not(CONFIG_KMSAN)))]
+mod fpu;
 pub mod mm;
 pub mod module;
 pub mod net;

@@ -2,10 +2,14 @@
 
 //! The current task.
 //!
-//! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
+//! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
+//! [`include/linux/sched/task_stack.h`](srctree/include/linux/sched/task_stack.h)
 
 use crate::sync::bh;
 use wg_bindings as bindings;
+
+/// Number of bytes of a task's stack.
+const STACK_LEN: usize = bindings::RUST_CONST_HELPER_THREAD_SIZE;
 
 /// Maximum number of bytes of an array that an abstraction takes or returns by value: it lies on the stack,
 /// which nothing probes.
@@ -28,5 +32,12 @@ pub fn cond_resched() {
 #[inline]
 pub fn is_stack_short(_bh: &bh::Guard) -> bool {
     // SAFETY: May be called from any context.
-    unsafe { bindings::wg_task_stack_is_short() }
+    let stack = unsafe { bindings::wg_current_stack_page() }.addr();
+    let local: u8 = 0;
+    let used_last = match cfg!(CONFIG_STACK_GROWSUP) {
+        true => stack.wrapping_add(STACK_LEN / 2),
+        false => stack,
+    };
+    // Wraps around below it: another stack, such as one of interrupts, is not short.
+    (&raw const local).addr().wrapping_sub(used_last) < STACK_LEN / 2
 }

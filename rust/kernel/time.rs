@@ -2,13 +2,21 @@
 
 //! Clocks.
 //!
-//! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
+//! C headers: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h),
+//! [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
 
 use crate::compat::u32_as_usize;
 use wg_bindings as bindings;
 
 /// Number of jiffies in a second.
 pub const HZ: usize = u32_as_usize(bindings::CONFIG_HZ);
+
+/// Returns the number of ticks by now, which wraps.
+#[inline]
+pub(crate) fn jiffies() -> usize {
+    // SAFETY: It is there, and changes any time, hence volatile.
+    unsafe { (&raw const bindings::jiffies).read_volatile() }
+}
 
 /// Returns the nanoseconds since boot, suspend included, as of the last tick.
 #[inline]

@@ -21,7 +21,8 @@ use crate::{
         Borrow,
         Inner,
         Object, //
-    }, //
+    },
+    time::jiffies, //
 };
 use core::ptr::{
     null_mut,
@@ -104,10 +105,15 @@ impl<T: Object, const N: usize> Timers<T, N> {
         if !self.used.load(Relaxed) {
             self.used.store(true, Relaxed);
         }
+        let expires = jiffies().wrapping_add(delay);
+        // CAST: Deadlines have 32 bits. One that would be 0 is a jiffy later.
+        deadline.store((expires as u32).max(1), Relaxed);
+        // Either the function of the entry sees the deadline, or we see that the entry is not pending.
+        // Pairs with the barrier in `expired_callback`.
+        smp_mb();
         // INVARIANT: `used` is set, and there is an owner.
-        // SAFETY: The entry was initialised by `new` and is pinned. The function writes the deadline
-        // as an atomic does.
-        unsafe { bindings::wg_timer_arm(self.entry.get(), deadline.as_ptr(), delay) };
+        // SAFETY: The entry was initialised by `new` and is pinned.
+        unsafe { bindings::timer_reduce(self.entry.get(), expires) };
     }
 
     /// Returns whether timer number `timer` is pending.
@@ -170,24 +176,30 @@ impl<T: Object, const N: usize> Timers<T, N> {
     fn rearm(&self) {
         let mut armed = u32::MAX;
         while let Some(first) = self.first_delay().filter(|first| *first < armed) {
+            let expires = jiffies().wrapping_add(u32_as_usize(first));
             // SAFETY: The entry was initialised by `new` and is pinned.
-            unsafe { bindings::wg_timer_expire_in(self.entry.get(), u32_as_usize(first)) };
+            unsafe { bindings::timer_reduce(self.entry.get(), expires) };
             armed = first;
-            // Pairs with the barrier in `wg_timer_arm`.
+            // Pairs with the barrier in `arm`.
             smp_mb();
         }
     }
 
     /// Returns how many jiffies remain until the first pending timer expires.
     fn first_delay(&self) -> Option<u32> {
-        // SAFETY: May be called from any context.
-        let now = unsafe { bindings::wg_timer_now() };
+        let now = now();
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
         deadlines
             .filter(|deadline| *deadline != 0)
             .map(|deadline| remaining(deadline, now).unwrap_or(0))
             .min()
     }
+}
+
+/// Returns the time, as deadlines have it.
+fn now() -> u32 {
+    // CAST: Deadlines have 32 bits.
+    jiffies() as u32
 }
 
 /// Returns how many jiffies remain at `now` until `deadline`, or nothing if it has passed.
@@ -223,11 +235,10 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
     };
 
     // The entry is not pending any more: arming a timer from here on arms it again, and a timer armed
-    // before has its deadline written. Pairs with the barrier in `wg_timer_arm`.
+    // before has its deadline written. Pairs with the barrier in `arm`.
     smp_mb();
     for (timer, deadline) in timers.deadlines.iter().enumerate() {
-        // SAFETY: May be called from any context.
-        let now = unsafe { bindings::wg_timer_now() };
+        let now = now();
         let old = deadline.load(Relaxed);
         let due = old != 0 && remaining(old, now).is_none();
         // If it has changed meanwhile, it was rearmed, or disarmed. Fully ordered: code that gives a handler

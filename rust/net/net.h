@@ -95,10 +95,12 @@ struct wg_net_device_ops {
 };
 
 netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev);
+void wg_dev_rx_add(struct net_device *dev, u64 packets, u64 bytes);
 void wg_in_dev_disable_redirects(struct net_device *dev);
 void wg_in6_dev_disable_addr_gen(struct net_device *dev);
 
 /* udp_tunnel.c */
+void wg_udp_tunnel_set_sock_opts(struct sock *sk);
 bool wg_udp_tunnel_xmit(struct rtable *rt, struct sock *sk, struct sk_buff *skb,
 			struct net_device *dev, u32 mark, __be32 saddr, __be32 daddr, u8 ds,
 			__be16 sport, __be16 dport);

@@ -20,6 +20,20 @@ netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 }
 
 /*
+ * Counts packets that @dev, which has statistics of kind NETDEV_PCPU_STAT_TSTATS, has received.
+ * Bottom halves must be off.
+ */
+void wg_dev_rx_add(struct net_device *dev, u64 packets, u64 bytes)
+{
+	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
+
+	u64_stats_update_begin(&tstats->syncp);
+	u64_stats_add(&tstats->rx_packets, packets);
+	u64_stats_add(&tstats->rx_bytes, bytes);
+	u64_stats_update_end(&tstats->syncp);
+}
+
+/*
  * Keeps IPv4 from sending redirects for packets that leave by the device that
  * they came in by: by the setting of @dev, and, since either setting enables
  * them, by that of its namespace too.  RTNL must be held.

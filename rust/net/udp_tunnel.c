@@ -8,6 +8,18 @@
 #include <net/udp_tunnel.h>
 
 /*
+ * Sets what a tunnel's socket has that belongs to no user: its send buffer does not limit packets,
+ * and receiving may use memory reserves, as swapping may depend on it.  @sk is new, so that nothing
+ * else refers to it.
+ */
+void wg_udp_tunnel_set_sock_opts(struct sock *sk)
+{
+	sk->sk_allocation = GFP_ATOMIC;
+	sk->sk_sndbuf = INT_MAX;
+	sk_set_memalloc(sk);
+}
+
+/*
  * Transmission of a tunnel's UDP datagrams.
  *
  * All functions are called with bottom halves off, under RCU, with a route (whose reference is

@@ -18,7 +18,10 @@ use crate::{
         udp_tunnel::Sender,
         SkBuff, //
     },
-    sync::bh, //
+    sync::{
+        bh,
+        rcu, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -87,9 +90,12 @@ impl<'g, F: Family> Route<'g, F> {
 
     /// Returns the index of the interface that the route goes out by.
     pub fn oif(&self) -> u32 {
-        // SAFETY: By the type invariants, the route is valid, and this is under RCU, which is what
-        // the device of a route needs.
-        unsafe { bindings::wg_dst_ifindex(self.dst.as_ptr()) }
+        // The sender's section is enough, but not all that lockdep checks knows of bottom halves.
+        let _rcu = rcu::read_lock();
+        // SAFETY: By the type invariants, the route is valid, and this is under RCU.
+        let dev = unsafe { bindings::dst_dev_rcu(self.dst.as_ptr()) };
+        // SAFETY: A route has a device, which is there for as long as this is under RCU.
+        unsafe { Device::from_raw(dev) }.ifindex()
     }
 
     /// Sends `skb` in a datagram of its own, which may be fragmented, by the sender that the route is for.

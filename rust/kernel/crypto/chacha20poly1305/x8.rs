@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! ChaCha20-Poly1305 of eight messages at a time, by assembly of our own: `x8-x86_64.S`.
-//!
-//! C headers: [`arch/x86/include/asm/fpu/api.h`](srctree/arch/x86/include/asm/fpu/api.h),
-//! [`arch/x86/include/asm/cpufeature.h`](srctree/arch/x86/include/asm/cpufeature.h)
 
 use super::KEY_LEN;
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
-use wg_bindings as bindings;
 
 /// The most messages that are taken at a time.
 pub(super) const LANES: usize = 8;
@@ -60,11 +56,11 @@ mod code {
         ) -> u32;
     }
 
-    /// Returns whether the processor can run them.
-    pub(super) fn is_available() -> bool {
-        // SAFETY: An FFI call without requirements.
-        unsafe { wg_bindings::wg_has_avx512_ifma() }
-    }
+    /// They need these.
+    pub(super) use crate::fpu::{
+        has_avx512_ifma as is_available,
+        with_vectors, //
+    };
 }
 
 /// Stands for the assembly where there is none.
@@ -87,6 +83,10 @@ mod code {
 
     pub(super) fn is_available() -> bool {
         false
+    }
+
+    pub(super) fn with_vectors<R>(_: impl FnOnce() -> R) -> Option<R> {
+        None
     }
 }
 
@@ -160,13 +160,6 @@ impl Memory {
     /// Calls `f` with the stored messages and the memory to work in, where vectors may be used.
     #[inline]
     fn call<R>(&mut self, f: impl FnOnce(*const Message, *mut Scratch) -> R) -> Option<R> {
-        // SAFETY: An FFI call without requirements; if it returns true, what it begins is ended below.
-        if !unsafe { bindings::wg_fpu_begin() } {
-            return None;
-        }
-        let result = f(self.messages.as_ptr().cast(), self.scratch.as_mut_ptr());
-        // SAFETY: It was begun above.
-        unsafe { bindings::wg_fpu_end() };
-        Some(result)
+        code::with_vectors(|| f(self.messages.as_ptr().cast(), self.scratch.as_mut_ptr()))
     }
 }

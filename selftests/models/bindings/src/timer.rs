@@ -3,7 +3,7 @@
 //! Timers, whose functions are called by the models, by way of [`run_timer`].
 //!
 //! As in the kernel, whether a timer is pending, and for when, is written under a lock, each by itself, but
-//! read without it before. `wg_timer_arm` does what the helper of that name in `rust/helpers/timer.c` does.
+//! read without it before.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,10 +12,8 @@ use kernel::{
     model,
     sync::{
         atomic::{
-            smp_mb,
             Atomic,
-            Relaxed,
-            View, //
+            Relaxed, //
         },
         Lock, //
     }, //
@@ -70,7 +68,10 @@ pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
     unsafe { timer.write(new) };
 }
 
-fn timer_reduce(timer: &timer_list, expires: u64) {
+pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) {
+    // SAFETY: By the caller.
+    let timer = unsafe { &*timer };
+    let expires = expires as u64;
     let is_early = || timer.pending.load(Relaxed) && timer.expires.load(Relaxed) <= expires;
     if is_early() {
         return;
@@ -81,24 +82,6 @@ fn timer_reduce(timer: &timer_list, expires: u64) {
     }
     timer.expires.store(expires, Relaxed);
     timer.set_pending(true);
-}
-
-pub unsafe fn wg_timer_arm(timer: *mut timer_list, deadline: View<u32>, delay: usize) {
-    let expires = model::jiffies() + delay as u64;
-    // SAFETY: By the caller.
-    unsafe { deadline.write_once((expires as u32).max(1)) };
-    smp_mb();
-    // SAFETY: By the caller.
-    timer_reduce(unsafe { &*timer }, expires);
-}
-
-pub unsafe fn wg_timer_expire_in(timer: *mut timer_list, delay: usize) {
-    // SAFETY: By the caller.
-    timer_reduce(unsafe { &*timer }, model::jiffies() + delay as u64);
-}
-
-pub unsafe fn wg_timer_now() -> u32 {
-    model::jiffies() as u32
 }
 
 fn delete(timer: &timer_list, for_good: bool) {

@@ -2,8 +2,15 @@
 
 //! The clock, which stands still.
 
+use kernel::model;
+
 /// Ticks per second.
 pub const HZ: usize = 100;
+
+/// Returns the number of ticks by now.
+pub(crate) fn jiffies() -> usize {
+    model::jiffies() as usize
+}
 
 /// Returns nanoseconds since boot.
 pub fn boottime_coarse_ns() -> u64 {

@@ -4,7 +4,8 @@
 //!
 //! `Full` is what the kernel means by it: a full barrier before and after. Loom orders its atomics as C11
 //! does, save that it knows no consume: [`View::read_volatile`], by which the driver reads RCU's pointers,
-//! acquires. It does not move a write before a read of the same thread either.
+//! acquires. It does not move a write before a read of the same thread either. It lets a write that comes
+//! after a read-modify-write be overwritten by that, so a relaxed write of a number is an exchange.
 
 use crate::model::{
     Alive,
@@ -59,6 +60,8 @@ pub(super) fn fence_acquire() {
 
 /// A type that atomics may have.
 pub trait Value: Copy {
+    const IS_NUMBER: bool = false;
+
     fn to_bits(self) -> u64;
     fn from_bits(bits: u64) -> Self;
 }
@@ -66,6 +69,8 @@ pub trait Value: Copy {
 macro_rules! values {
     ($($type:ty),*) => {
         $(impl Value for $type {
+            const IS_NUMBER: bool = true;
+
             fn to_bits(self) -> u64 {
                 self as u64
             }
@@ -164,7 +169,11 @@ impl<T: Value> Atomic<T> {
 
     pub fn store<O: Order>(&self, value: T, _: O) {
         assert!(!O::FULL);
-        self.with(|atomic| atomic.store(self.inside(value), O::STORE));
+        let value = self.inside(value);
+        self.with(|atomic| match O::STORE {
+            Ordering::Relaxed if T::IS_NUMBER => drop(atomic.swap(value, O::STORE)),
+            _ => atomic.store(value, O::STORE),
+        });
     }
 
     pub fn xchg<O: Order>(&self, value: T, order: O) -> T {
@@ -211,14 +220,5 @@ impl<T: Value> View<T> {
     pub unsafe fn read_volatile(self) -> T {
         // SAFETY: By the safety requirements of this function.
         unsafe { &*self.0 }.load(Acquire)
-    }
-
-    /// # Safety
-    ///
-    /// The atomic must be there.
-    pub unsafe fn write_once(self, value: T) {
-        // Exchanged, since loom lets a write that comes after a read-modify-write be overwritten by that.
-        // SAFETY: By the safety requirements of this function.
-        unsafe { &*self.0 }.xchg(value, Relaxed);
     }
 }
