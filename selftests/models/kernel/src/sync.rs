@@ -18,11 +18,13 @@ use atomic::{
     Relaxed, //
 };
 use core::{
+    cell::Cell,
     mem::ManuallyDrop,
     ops::{
         Deref,
         DerefMut, //
-    }, //
+    },
+    ptr::NonNull, //
 };
 use pinned_init::PinInit;
 
@@ -112,22 +114,62 @@ impl<T, const SPINS: bool> Drop for LockGuard<'_, T, SPINS> {
     }
 }
 
+thread_local! {
+    static BEFORE: Cell<i32> = const { Cell::new(0) };
+    static SATURATED: Cell<Option<NonNull<Refcount>>> = const { Cell::new(None) };
+}
+
+/// Has new reference counts begin with so many references that nobody has.
+pub fn begin_counts_at(before: i32) {
+    BEFORE.set(before);
+}
+
+/// Has the count that has saturated have one reference, and returns whether there is such a count.
+///
+/// # Safety
+///
+/// It must be there.
+pub unsafe fn end_saturation() -> bool {
+    let Some(count) = SATURATED.take() else {
+        return false;
+    };
+    // SAFETY: By the safety requirements of this function.
+    unsafe { count.as_ref() }.0.xchg(1, Relaxed);
+    true
+}
+
 /// A reference count.
 pub struct Refcount(Atomic<i32>);
 
 impl Refcount {
+    /// Where a count stays that has saturated, far from both ends.
+    const SATURATED: i32 = i32::MIN / 2;
+
     pub fn new(count: i32) -> Self {
-        Self(Atomic::new(count))
+        Self(Atomic::new(count + BEFORE.get()))
+    }
+
+    /// Keeps a count where it is that has saturated.
+    fn keep(&self, old: i32) {
+        assert!(old.abs_diff(Self::SATURATED) < 100, "a count has wrapped");
+        self.0.xchg(Self::SATURATED, Relaxed);
+        SATURATED.set(Some(NonNull::from(self)));
     }
 
     pub fn inc(&self) {
         let old = self.0.fetch_add(1, Relaxed);
-        assert!(old > 0, "a reference was taken when there was none");
+        assert!(old != 0, "a reference was taken when there was none");
+        if old < 0 {
+            self.keep(old);
+        }
     }
 
     pub fn dec_and_test(&self) -> bool {
         let old = self.0.fetch_sub(1, atomic::Release);
-        assert!(old > 0, "more references were dropped than taken");
+        assert!(old != 0, "more references were dropped than taken");
+        if old < 0 {
+            self.keep(old);
+        }
         if old == 1 {
             atomic::fence_acquire();
         }

@@ -11,6 +11,8 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        begin_counts_at,
+        end_saturation,
         Arc, //
     }, //
 };
@@ -123,6 +125,37 @@ fn the_last_reference_goes_once() {
         });
         assert_eq!(read(&slot), None);
         assert_eq!(released.load(std::sync::atomic::Ordering::Relaxed), 1);
+    });
+}
+
+/// More references are taken than can be counted: from then on, the object stays.
+#[test]
+fn an_object_with_too_many_references_stays() {
+    check_with(1, || {
+        let released = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = || released.load(std::sync::atomic::Ordering::Relaxed);
+        let mut thing = Thing::value(1);
+        thing.released = Some(released.clone());
+        begin_counts_at(i32::MAX - 2);
+        let thing = RcuArc::pin_init(thing, GFP_KERNEL).expect("memory");
+        begin_counts_at(0);
+        let slot = Slot::new(Some(thing));
+
+        let guard = rcu::read_lock();
+        let thing = slot.load(&guard).expect("a thing");
+        let others = [(); 4].map(|()| thing.get().expect("a reference"));
+        let more = others.clone();
+        drop(others);
+        drop(more);
+        drop(slot.swap(None));
+        let last = thing.get().expect("a reference, as it stays");
+        drop(guard);
+        assert_eq!(count(), 0, "an object was freed that others refer to");
+        assert_eq!(last.number(), 1);
+        // SAFETY: The object is there.
+        assert!(unsafe { end_saturation() }, "no count has saturated");
+        drop(last);
+        assert_eq!(count(), 1);
     });
 }
 
