@@ -3,7 +3,7 @@
 // What the others do, done right: if this does not compile, or does not use what they misuse, their
 // refusal means nothing. Some of that nobody may name, or is of Rust or of the kernel crate:
 //
-// but for: Inner Live Object forget map_or populate swap to_ne_bytes
+// but for: Inner Live Message Object forget map_or populate swap to_ne_bytes
 // compiles
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,12 @@ use kernel::{
     sync::Arc, //
 };
 use wg_kernel::{
+    crypto::chacha20poly1305::{
+        Opener,
+        Sealed,
+        Sealer,
+        KEY_LEN, //
+    },
     module::End,
     net::{
         family::{
@@ -198,4 +204,26 @@ pub fn load() -> impl PinInit<Module, Error> {
 pub fn deliver(napi: &Napi<'_>, skb: SkBuff, dev: &Device, bh: &bh::Guard) {
     dev.sw_rx_add(1, u64::from(skb.len()), bh);
     napi.gro_receive(skb);
+}
+
+pub fn seal(pages: &mut Pages, skb: &mut NewSkBuff, key: &[u8; KEY_LEN]) -> bool {
+    let mut sealer = Sealer::new(key, 8, 100);
+    let buffer = pages.spare();
+    sealer.seal(buffer, 64, 100, 0) && sealer.finish(buffer) && pages.give(skb, 64, 116)
+}
+
+pub fn open(skb: &mut SkBuff, other: &mut SkBuff, key: &[u8; KEY_LEN]) -> bool {
+    let mut opener = Opener::new(key);
+    let sealed = Sealed {
+        skb,
+        offset: 0,
+        len: 100,
+        nonce: 0,
+        at: 64,
+    };
+    let Some(buffer) = other.own_linear_mut(256) else {
+        return false;
+    };
+    let [first, ..] = opener.open_from(buffer, &[sealed]);
+    first && opener.open_one(buffer, &sealed) && skb.trim(20)
 }

@@ -70,7 +70,14 @@ cable
 note 'objects, timers and packets'
 log_mark
 insmod "$MODULE"
-results 49
+# What is said of messages is said twice, the second time of several together, if the processor can do that.
+capable=1
+for flag in bmi2 avx512{f,vl,bw,dq,ifma,_vbmi2}; do
+	grep -qw "$flag" /proc/cpuinfo || capable=0
+done
+together=$(log | grep -c 'contract: ok together: all was sealed') || true
+is 'messages are sealed together where that is possible' "$together" "$capable"
+results 96
 
 note 'packets on their way'
 at b ip link add elsewhere0 type contract

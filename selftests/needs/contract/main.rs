@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod device;
+mod messages;
 mod netlink;
 mod packets;
 
@@ -197,6 +198,7 @@ impl InPlaceModule for Module {
                 netlink::again(module);
                 without_owner()?;
                 packets::lengths();
+                messages::all();
                 match param(module_parameters::keep.value()) {
                     0 => (),
                     seconds => keep(seconds)?,
