@@ -85,9 +85,20 @@ pub(crate) fn lengths() {
         "no pages of all memory",
         Pages::alloc(usize::MAX, usize::MAX).is_none(),
     );
+    check("packets without data", headroom().is_some());
     check("long packets", far().is_some());
     check("datagrams", datagrams().is_some());
     check("protocols", protocols().is_some());
+}
+
+/// Headers are looked for in the room before a packet, where others had something before.
+fn headroom() -> Option<()> {
+    let empty = SkBuff::alloc(HEADROOM, 0)?;
+    check(
+        "nothing old in the room for headers",
+        empty.network_header() == Some([0; HEADROOM]),
+    );
+    Some(())
 }
 
 /// Returns a packet of 64 KB.
