@@ -5,6 +5,7 @@
 import array
 import contextlib
 import fcntl
+import itertools
 import os
 import random
 import socket
@@ -48,7 +49,8 @@ def udp_is_sound(packet):
 
 @contextlib.contextmanager
 def no_pages():
-    """Our driver gets no pages for what it decrypts. The in-tree one asks for none, and gets its slabs."""
+    """Our driver gets no pages for what it makes of several messages, or several of. The in-tree one asks
+    for none, and gets its slabs."""
     with open("/proc/kallsyms") as file:
         lines = [line.split() for line in file if line.endswith("[wireguard]\n")]
     text = sorted((int(line[0], 16), line[2]) for line in lines if line[1] in "tT")
@@ -72,6 +74,22 @@ def no_pages():
         yield bool(ours)
     finally:
         set_fault("probability", 0)
+
+
+def can_fail():
+    """Does the kernel have pages that cannot be had?"""
+    # The namespace has a /sys of its own.
+    if not os.path.isdir(FAULTS):
+        subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=False)
+    if os.path.isdir(FAULTS):
+        return True
+    tap.ok("a kernel that can has none", os.environ.get("WG_KERNEL") != "debug")
+    return False
+
+
+def get_fault(name):
+    with open(f"{FAULTS}/{name}") as file:
+        return int(file.read())
 
 
 def set_fault(name, value):
@@ -118,34 +136,17 @@ class Batches(Base):
             sender.bind((source, 0))
             what = "IPv4" if family == socket.AF_INET else "IPv6"
             before = self.sums()
-            payload = b"".join(bytes([n]) * 500 for n in range(10))
-            segments(sender, payload + b"tail", 500, (target, 7001))
-            messages = [self.first.receive() for _ in range(11)]
+            header = 28 if what == "IPv4" else 48
+            texts = [bytes([n]) * 500 for n in range(10)] + [b"tail"]
+            segments(sender, b"".join(texts), 500, (target, 7001))
+            messages = self.in_order(what, header, texts)
+            if not messages:
+                continue
             tap.equal(
                 f"SK-6 {what}: eleven segments, a datagram each",
-                [len(m or b"") for m in messages],
-                [
-                    32 + len(padded(bytes(n + (28 if what == "IPv4" else 48))))
-                    for n in [500] * 10 + [4]
-                ],
+                [len(m) for m in messages],
+                [32 + len(padded(bytes(header + len(text)))) for text in texts],
             )
-            opened = [self.peer.session.open(m or b"") for m in messages]
-            if not tap.ok(f"TX-7 {what}: all can be opened", all(opened)):
-                continue
-            counters = [counter for counter, _ in opened]
-            tap.equal(
-                f"TX-7 TX-11 {what}: with consecutive counters",
-                counters,
-                list(range(counters[0], counters[0] + 11)),
-            )
-            header = 28 if what == "IPv4" else 48
-            tap.equal(
-                f"TX-7 {what}: in order",
-                [plain[header : header + 4] for _, plain in opened],
-                [bytes([n]) * 4 for n in range(10)] + [b"tail"],
-            )
-            sound = all(udp_is_sound(plain) for _, plain in opened)
-            tap.ok(f"TX-13 {what}: inner checksums are right", sound)
             size = sum(map(len, messages))
             wanted = before | {
                 name: before[name] + value
@@ -162,6 +163,26 @@ class Batches(Base):
             tap.ok(f"TX-13 {what}: the checksum of a single packet is right", sound)
             sender.close()
         self.first.send(self.peer.session.data())
+
+    def in_order(self, what, header, texts):
+        """Receives a message for each of the texts, which it holds behind so many bytes of headers."""
+        messages = list(itertools.takewhile(bool, (self.first.receive() for _ in texts)))
+        opened = [self.peer.session.open(message) for message in messages]
+        whole = len(opened) == len(texts) and all(opened)
+        if not tap.ok(f"TX-7 {what}: all can be opened", whole, f"{len(opened)} of {len(texts)}"):
+            return None
+        counters = [counter for counter, _ in opened]
+        tap.equal(
+            f"TX-7 TX-11 {what}: with consecutive counters",
+            counters,
+            list(range(counters[0], counters[0] + len(texts))),
+        )
+        held = zip(opened, texts)
+        wrong = [n for n, ((_, plain), text) in enumerate(held) if not plain[header:].startswith(text)]
+        tap.equal(f"TX-7 {what}: in order", wrong, [])
+        sound = all(udp_is_sound(plain) for _, plain in opened)
+        tap.ok(f"TX-13 {what}: inner checksums are right", sound)
+        return messages
 
     def waiting(self):
         tap.note("what waits for a handshake")
@@ -236,10 +257,7 @@ class Batches(Base):
 
     def scarce(self):
         tap.note("messages for which there are no pages")
-        # The namespace has a /sys of its own.
-        subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=False)
-        if not os.path.isdir(FAULTS):
-            tap.ok("a kernel that can has none", os.environ.get("WG_KERNEL") != "debug")
+        if not can_fail():
             return
         device = f"--net={sys.argv[1]}", "ethtool", "-K", "eth0", "tx-udp-segmentation"
         for what, whole in (("whole", "on"), ("apart", "off")):
@@ -249,13 +267,39 @@ class Batches(Base):
             with no_pages() as ours:
                 set_fault("times", 1000)
                 self.stream(f"40 segments that come {what}", [(1000 * n, 1000) for n in range(40)])
-                with open(f"{FAULTS}/times") as file:
-                    left = int(file.read())
+                left = get_fault("times")
                 self.stream("the same with gaps", [(1200 * n, 1000) for n in range(40) if n % 8])
             if os.environ["WG_DRIVER"] == "rust":
                 refused = ours and left < 1000
                 tap.ok(f"{what}: there were none", refused, f"{1000 - left} times")
             self.stream(f"{what}: with pages again", [(1000 * n, 1000) for n in range(40)])
+
+    def unbundled(self):
+        tap.note("GSO packets for which there are no pages")
+        if not can_fail():
+            return
+        self.peer.handshake(self.first)
+        self.lab.probe()
+        self.lab.settle()
+        # The first allocation is of eight pages, and takes thirty messages.
+        for size, count, space, which in (500, 10, 0, "no pages"), (1000, 40, 9, "only the first"):
+            texts = [bytes([n]) * size for n in range(count)] + [b"tail"]
+            for family, source, target, header in (
+                (socket.AF_INET, INNER4, PLAIN4, 28),
+                (socket.AF_INET6, INNER6, PLAIN6, 48),
+            ):
+                what = f"{which}, {'IPv4' if family == socket.AF_INET else 'IPv6'}"
+                with socket.socket(family, socket.SOCK_DGRAM) as sender, no_pages() as ours:
+                    sender.bind((source, 0))
+                    set_fault("times", 1000)
+                    set_fault("space", space)
+                    segments(sender, b"".join(texts), size, (target, 7001))
+                    self.in_order(what, header, texts)
+                    left, room = get_fault("times"), get_fault("space")
+                if os.environ["WG_DRIVER"] == "rust":
+                    tap.ok(f"{what}: there were no others", ours and left < 1000, f"{1000 - left} times")
+                    tap.equal(f"{what}: but as many as there were to be", room, min(space, 1))
+        self.first.send(self.peer.session.data())
 
     def stream(self, what, pieces):
         """One bundle of segments of a TCP connection, given where each is and how long."""
@@ -423,7 +467,7 @@ def main():
         + attr(Peer.ENDPOINT, endpoint4(HOSTILE4, test.first.port))
     )
     test.lab.probe()
-    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "lengths", "merged", "scarce", "floods"):
+    for part in sys.argv[2:] or ("outgoing", "waiting", "incoming", "lengths", "merged", "scarce", "unbundled", "floods"):
         getattr(test, part)()
 
 
