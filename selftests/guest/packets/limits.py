@@ -33,18 +33,23 @@ THREADED = "/sys/class/net/wg0/threaded"
 def hogged():
     """Nothing runs but this, and softirqs that it is interrupted by."""
     cpus = sorted(os.sched_getaffinity(0))
-    hogs = []
+    hogs, (there, told) = [], os.pipe()
     for cpu in cpus[1:]:
         child = os.fork()
         if not child:
             os.sched_setaffinity(0, {cpu})
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+            os.write(told, b"1")
             while True:
                 pass
         hogs.append(child)
     os.sched_setaffinity(0, {cpus[0]})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    time.sleep(0.05)
+    # A CPU of a busy machine may take its time.
+    for _ in hogs:
+        os.read(there, 1)
+    os.close(there)
+    os.close(told)
     try:
         yield
     finally:
