@@ -127,26 +127,30 @@ impl Outbox {
     pub(crate) fn leave_to_worker(peer: RcuArc<Peer>) {
         let device = peer.device().clone();
         let queues = &device.queues;
+        // If it is queued already, the reference is just dropped.
+        if !sender::ONE_CPU {
+            let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
+            return;
+        }
         // Held to the end: who has the peer or the interface end takes it back after a grace period.
         let guard = rcu::read_lock();
         let cpu = match peer.is_active(&guard) {
             true => peer.outbox.sender.cpu(),
             false => None,
         };
-        // If it is queued already, the reference is just dropped.
         if let Some(cpu) = cpu {
             let _ = queues.crypt.enqueue_on::<_, DRAIN>(cpu, peer);
             return;
         }
-        if sender::ONE_CPU {
-            workqueue::cancel_rcu::<_, DRAIN>(&peer);
-        }
+        workqueue::cancel_rcu::<_, DRAIN>(&peer);
         let _ = queues.rescue.enqueue::<_, DRAIN>(peer);
     }
 
     /// Same, to be called by the worker.
     fn hand_on(peer: RcuArc<Peer>) {
         if peer.outbox.sender.moves_worker(&bh::disable()) {
+            // Others have enqueued it meanwhile, where it is running.
+            workqueue::cancel_rcu::<_, DRAIN>(&peer);
             let device = peer.device().clone();
             let _ = device.queues.rescue.enqueue::<_, DRAIN>(peer);
         } else {
