@@ -64,10 +64,10 @@ const MAX_PIECES: usize = u32_as_usize(bindings::MAX_SKB_FRAGS) + 8;
 
 /// Encrypts `src` into `dst`, which must be longer by [`TAG_LEN`], and authenticates it with `ad`.
 ///
-/// Returns false, and does nothing, if `dst` has another length, or if `src` is longer than 1 GB.
+/// Returns false, and does nothing, if `dst` has another length, or if `src` or `ad` is longer than 1 GB.
 #[inline]
 pub fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
-    if sealed_len(src.len()) != Some(dst.len()) {
+    if sealed_len(src.len()) != Some(dst.len()) || ad.len() > u32_as_usize(MAX_LEN) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
@@ -194,7 +194,7 @@ fn open_in_place(data: &mut [u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
 #[inline]
 #[must_use]
 pub fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; KEY_LEN]) -> bool {
-    if sealed_len(dst.len()) != Some(src.len()) {
+    if sealed_len(dst.len()) != Some(src.len()) || ad.len() > u32_as_usize(MAX_LEN) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.
@@ -220,7 +220,7 @@ pub fn xseal(
     nonce: &[u8; XNONCE_LEN],
     key: &[u8; KEY_LEN],
 ) -> bool {
-    if sealed_len(src.len()) != Some(dst.len()) {
+    if sealed_len(src.len()) != Some(dst.len()) || ad.len() > u32_as_usize(MAX_LEN) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for the tag.
@@ -248,7 +248,7 @@ pub fn xopen(
     nonce: &[u8; XNONCE_LEN],
     key: &[u8; KEY_LEN],
 ) -> bool {
-    if sealed_len(dst.len()) != Some(src.len()) {
+    if sealed_len(dst.len()) != Some(src.len()) || ad.len() > u32_as_usize(MAX_LEN) {
         return false;
     }
     // SAFETY: All are valid for as many bytes, and `dst` has room for `src` without its tag.
