@@ -152,9 +152,11 @@ helpers_that_decide() {
 		/^{/ { body = 1; statements = 0; next }
 		/^}/ { body = 0; name = ""; next }
 		!body { next }
-		/^[ \t]*#/ { statements = 0; next }
+		/^[ \t]*#[ \t]*if/ { before = statements }
+		/^[ \t]*#[ \t]*el/ { statements = before }
+		/^[ \t]*#/ { next }
 		/(^|[^A-Za-z0-9_])(if|else|for|while|do|switch|goto)([^A-Za-z0-9_]|$)|[?]|&&|\|\|/ { complain("a branch") }
-		/(^|[^A-Za-z0-9_])(([a-z0-9]+_)*(mb|rmb|wmb|barrier)(_[a-z0-9_]*)?|smp_[a-z_]+|READ_ONCE|WRITE_ONCE)\(/ {
+		/(^|[^A-Za-z0-9_])(([a-z0-9]+_)*(mb|rmb|wmb|barrier)(_[a-z0-9_]*)?|smp_(store|load|cond|acquire|mb|rmb|wmb)[a-z_]*|READ_ONCE|WRITE_ONCE)\(/ {
 			complain("a barrier") }
 		{ statements += gsub(/;/, "") }
 		statements > 1 { complain("several statements") }' "$@"
@@ -170,10 +172,11 @@ check_helpers() {
 	# shellcheck disable=SC2059
 	printf "$control" a 'if (b)\n\t\tc();' b 'return c ?: 1;' c 'return d && e();' d 'while (e());' \
 		e 'WRITE_ONCE(f, 1);' f 'smp_mb();' g 'h();\n\ti();' \
+		h 'i();\n#ifdef H\n\tj();\n#endif\n\tk(smp_processor_id());' \
 		wg_fine '#ifdef H\n\ti();\n#else\n\tj();\n#endif' \
 		wg_well '/* if (i)\n\t * j(); k(); */\n\tprint("?;;", iffy);' |
 		helpers_that_decide - | diff - <(printf -- '-: %s\n' {a,b,c,d}': a branch' {e,f}': a barrier' \
-			'g: several statements') || { echo 'helpers that decide something are not found'; return 1; }
+			{g,h}': several statements') || { echo 'helpers that decide something are not found'; return 1; }
 	! { helpers_of_another_name rust/helpers/*.c && helpers_that_decide rust/helpers/*.c; } | grep .
 }
 
