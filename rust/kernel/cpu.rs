@@ -8,7 +8,7 @@ use kernel::cpu::nr_cpu_ids;
 use wg_bindings as bindings;
 
 /// The number of a CPU that was active a moment ago: online, and not about to go offline, when work for it
-/// runs on others already.
+/// may run on others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Active(u32);
 

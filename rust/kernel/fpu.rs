@@ -56,7 +56,7 @@ pub(crate) fn with_vectors<R>(f: impl FnOnce() -> R) -> Option<R> {
     if !unsafe { bindings::irq_fpu_usable() } {
         return None;
     }
-    // SAFETY: They may be used here; this is ended below, and `f` does not begin it again.
+    // SAFETY: They may be used here, and this is ended below. Should `f` come here again, they may not.
     unsafe { bindings::kernel_fpu_begin() };
     let result = f();
     // SAFETY: This was begun above.

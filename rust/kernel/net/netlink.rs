@@ -95,6 +95,7 @@ impl Policy {
     /// If there is no room for a row, or there are two for one type. This function is for initialising
     /// statics, so that it panics at compile time.
     pub const fn table<const N: usize, const ROWS: usize>(rows: [(u16, Self); ROWS]) -> [Self; N] {
+        const { assert!(N <= 128 && ROWS <= N) };
         let mut table = [Self::UNSPEC; N];
         let mut at = 0;
         while at < ROWS {
