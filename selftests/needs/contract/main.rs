@@ -12,6 +12,7 @@ mod device;
 mod messages;
 mod netlink;
 mod packets;
+mod sleeping;
 
 use crate::device::Contract;
 use kernel::{
@@ -64,6 +65,10 @@ module! {
             default: 0,
             description: "How many seconds an object is kept, during which the module is not unloaded",
         },
+        sleep: u8 {
+            default: 0,
+            description: "Whether functions that sleep are called where one must not",
+        },
     },
 }
 
@@ -101,6 +106,12 @@ impl Object {
     }
 }
 
+/// An object that has nothing.
+pub(crate) struct Plain;
+
+rcu_object!(Plain);
+impl Release for Plain {}
+
 /// What is told of suspend.
 struct Sleeper;
 
@@ -115,7 +126,7 @@ impl PernetOperations for Sleeper {
     }
 }
 
-fn queue() -> Result<OwnedQueue> {
+pub(crate) fn queue() -> Result<OwnedQueue> {
     OwnedQueue::new(c"contract", c"", Flag::Unbound.into(), 0)
 }
 
@@ -199,6 +210,9 @@ impl InPlaceModule for Module {
                 without_owner()?;
                 packets::lengths();
                 messages::all();
+                if param(module_parameters::sleep.value()) != 0 {
+                    sleeping::all()?;
+                }
                 match param(module_parameters::keep.value()) {
                     0 => (),
                     seconds => keep(seconds)?,
