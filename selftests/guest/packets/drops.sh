@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What the kernel counts as dropped by the driver, and shows to whoever watches drops: nothing of what
-# is well, and not the text of what comes twice.
+# is well, and not the text of what comes twice or is forged.
 #
 # kernels: stock
 # excuse: no
@@ -71,5 +71,22 @@ watch
 at a ping -n -q -c 50 -i 0.01 -s 100 -W 1 192.168.241.2 > /dev/null || true
 none 'RX-24 what is refused because it came before is none'
 holds 'RX-24 and all else arrives' "$(received b) > $before"
+at a tc qdisc del dev eth0 root
+
+# Messages of which something in the middle was changed on the way.
+at b nft -f - << 'END'
+table inet t {
+	chain before {
+		type filter hook prerouting priority mangle
+		udp dport 51822 @th,512,32 set 0 udp checksum set 0
+	}
+}
+END
+watch
+answers=$(at a ping -n -q -c 50 -i 0.01 -s 100 -W 1 192.168.241.2) || true
+none 'RX-24 what is forged is none'
+like 'RX-24 and is not answered' "$answers" '* 0 received*'
+at b nft flush ruleset
+check 'RX-24 what is not forged arrives again' reaches a 192.168.241.2
 
 finish
