@@ -87,6 +87,7 @@ at b ip link set elsewhere0 up
 at a ip link add contract0 type contract
 addr a contract0 10.9.9.1/24
 at a ip link set contract0 up
+like 'no MTU is negative' "$(at a ip -d link show contract0)" '*maxmtu 2147483647*'
 log_mark
 adopt at a python3 "$HERE/contract_packets.py"
 results 6

@@ -196,7 +196,7 @@ impl Operations for Contract {
 
     fn setup(setup: &mut Setup<'_>) {
         setup.ip_tunnel();
-        setup.mtu(1420, 65535);
+        setup.mtu(1420, u32::MAX);
     }
 
     fn new_link(link: Link, net: &Net, _name: Name) -> Result<Arc<Data>> {
