@@ -10,7 +10,7 @@
 # drivers: rust
 # needs: contract
 # append: slub_debug=P init_on_alloc=0
-# timeout: 120
+# timeout: 240
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
