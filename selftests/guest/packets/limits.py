@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ import time
 
 import noise
 import tap
-from lab import HOSTILE4, INNER4, Lab, wait_until
+from lab import HOSTILE4, INNER4, PATIENCE, Lab, wait_until
 from wgnl import Peer, attr, endpoint4
 from wire_base import PLAIN4, Base, padded
 
@@ -37,20 +38,23 @@ def hogged():
     for cpu in cpus[1:]:
         child = os.fork()
         if not child:
-            os.sched_setaffinity(0, {cpu})
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-            os.write(told, b"1")
-            while True:
-                pass
+            try:
+                os.sched_setaffinity(0, {cpu})
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+                os.write(told, b"1")
+                while True:
+                    pass
+            finally:
+                os._exit(1)
         hogs.append(child)
     os.sched_setaffinity(0, {cpus[0]})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    # A CPU of a busy machine may take its time.
-    for _ in hogs:
-        os.read(there, 1)
-    os.close(there)
-    os.close(told)
     try:
+        # A CPU of a busy machine may take its time.
+        for _ in hogs:
+            if not select.select([there], [], [], PATIENCE)[0]:
+                raise TimeoutError("a CPU was not taken")
+            os.read(there, 1)
         yield
     finally:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
@@ -58,6 +62,8 @@ def hogged():
         for hog in hogs:
             os.kill(hog, signal.SIGKILL)
             os.waitpid(hog, 0)
+        os.close(there)
+        os.close(told)
 
 
 def instances():
