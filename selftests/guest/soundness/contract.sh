@@ -10,7 +10,7 @@
 # drivers: rust
 # needs: contract
 # append: slub_debug=P init_on_alloc=0
-# timeout: 240
+# timeout: 600
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
@@ -78,7 +78,12 @@ for flag in bmi2 avx512{f,vl,bw,dq,ifma,_vbmi2}; do
 	grep -qw "$flag" /proc/cpuinfo || capable=0
 done
 together=$(log | grep -c 'contract: ok together: all was sealed') || true
-is 'messages are sealed together where that is possible' "$together" "$capable"
+case ${WG_KERNEL-} in
+uml* | debug*) is 'messages are sealed together where that is possible' "$together" "$capable" ;;
+# There, it may be possible and not worth it, which /proc/cpuinfo does not tell.
+*) holds 'messages are sealed together where that is possible' "$together <= $capable" ;;
+esac
+((together)) || skip 'messages that are sealed and opened together' 'the processor cannot do that'
 results 98
 
 note 'packets on their way'

@@ -120,6 +120,8 @@ class Rounds:
         self.ended, self.delays, self.lasted = 0, [], []
         # How long requests took, and how much of that the next one has until the end.
         self.durations, self.quarters = {}, 0
+        # Whether a request that was to last until after the end did not.
+        self.early = False
 
     # --- What there is before -------------------------------------------------------------------
 
@@ -235,8 +237,7 @@ class Rounds:
                 return
             since = began - job.begun if began else seconds
             print(f"a request took {seconds:.2f} s, and the exit began {since:.2f} s after its begin")
-            if since >= seconds and MOST >= LONG:
-                raise ValueError("the request was over before the exit began")
+            self.early = since >= seconds and MOST >= LONG
 
     def abandon(self):
         """What a round that failed has left."""
@@ -276,9 +277,9 @@ class Rounds:
         return int(self.a.read("rt6_stats").split()[4], 16) >= many
 
     def have_sent(self, many):
-        """each of many peers has sent something"""
+        """each of many peers has sent something, and the one at c"""
         found = self.wireguard.get(text(Device.IFNAME, "wg0"))
-        return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) >= many
+        return sum(any(one.get(Peer.TX_BYTES, b"")) for one in wgnl.dump_peers(found)) > many
 
     def fill(self, many, quiet=False):
         """Many peers that have sent something, so that each has a route. They go on with it, as nobody
@@ -301,13 +302,12 @@ class Rounds:
             ):
                 self.set("wg0", request)
             eventually(sent)
+            eventually(self.have_sent, numbers.stop)
             if quiet:
                 self.links["b"].set_up(self.wg0, False)
                 for request in many_peers(numbers, lambda i: u16(Peer.KEEPALIVE, 0)):
                     self.set("wg0", request)
                 self.links["b"].set_up(self.wg0)
-        if not quiet:
-            eventually(self.have_sent, many)
         self.release()
 
     def holding(self):
@@ -417,17 +417,27 @@ class Rounds:
         """So many rounds; says how long after the last word the exit of the namespace began."""
         self.delays, self.lasted = [], []
         for self.round in range(rounds):
-            self.abandon()
-            self.begin(case)
-            self.ends.forget()
-            write(RCU + "jiffies_till_first_fqs", LATE)
-            try:
-                getattr(self, case)()
-                if not case.startswith("starved"):
-                    self.gone()
-            finally:
-                write(RCU + "jiffies_till_first_fqs", self.usual)
+            # Both begin at once, on a machine whose CPUs may be busy with something else.
+            for _ in range(3):
+                self.early = False
+                self.one(case)
+                if not self.early:
+                    break
+            else:
+                raise ValueError("the request was over before the exit began, three times")
         self.finished()
+
+    def one(self, case):
+        self.abandon()
+        self.begin(case)
+        self.ends.forget()
+        write(RCU + "jiffies_till_first_fqs", LATE)
+        try:
+            getattr(self, case)()
+            if not case.startswith("starved"):
+                self.gone()
+        finally:
+            write(RCU + "jiffies_till_first_fqs", self.usual)
 
     def held(self):
         """Each peer that has sent something holds a route, until it goes."""

@@ -7,7 +7,7 @@
 # kernels: debug
 # drivers: rust
 # needs: contract
-# reports: sleeping function called from invalid context at .*(\.rs|not supported>):[0-9]|Call Trace
+# reports: sleeping function called from invalid context|Call Trace
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

@@ -3,7 +3,7 @@
 #
 # Many peers: they are added, shown, removed, and cost nobody else anything.  WG_PEERS is how many.
 # How long it takes and how much memory is printed; what is checked is that it works, and that a peer of ours
-# takes no more memory than performance.rst says.
+# takes little.
 #
 # kernels: uml
 # timeout: 900
