@@ -23,6 +23,7 @@ import traceback
 
 import wgnl
 from lifetimes_base import Echo, Ends, Log, Meanwhile, NoMemory, Route, Space, eventually, report
+from lifetimes_base import transformations
 from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
 RUN, ROUNDS, MOST, LATE = sys.argv[1], *map(int, sys.argv[2:5])
@@ -71,18 +72,6 @@ def known(*attributes):
 def outer(kind):
     """Where the peer is, from a."""
     return "10.2.0.1" if kind.endswith("4") else "fd02::1"
-
-
-def transformations(kind):
-    """Lines for `ip -batch`: the states of both sides, and the policy of a."""
-    ends = ("10.1.0.1", "10.2.0.1") if kind.endswith("4") else ("fd01::1", "fd02::1")
-    ends = "src {} dst {}".format(*ends)
-    states = (
-        f"xfrm state add {ends} proto esp spi 0x100 mode transport"
-        " enc cbc(aes) 0x000102030405060708090a0b0c0d0e0f"
-        " auth hmac(sha256) 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
-    )
-    return states, f"xfrm policy add {ends} dir out tmpl {ends} proto esp mode transport\n"
 
 
 def ip(space, *arguments, **options):

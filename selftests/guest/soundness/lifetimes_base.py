@@ -26,6 +26,18 @@ F_EXCL, IFF_UP = 0x200, 1
 PATIENCE = int(os.environ.get("PATIENCE", "60"))
 
 
+def transformations(kind):
+    """Lines for `ip -batch`: the states of both sides, and the policy of a."""
+    ends = ("10.1.0.1", "10.2.0.1") if kind.endswith("4") else ("fd01::1", "fd02::1")
+    ends = "src {} dst {}".format(*ends)
+    states = (
+        f"xfrm state add {ends} proto esp spi 0x100 mode transport"
+        " enc cbc(aes) 0x000102030405060708090a0b0c0d0e0f"
+        " auth hmac(sha256) 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+    )
+    return states, f"xfrm policy add {ends} dir out tmpl {ends} proto esp mode transport\n"
+
+
 def eventually(what, *arguments):
     """Waits until it is true."""
     until = time.monotonic() + PATIENCE
