@@ -2,12 +2,38 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Crates on the host, fuzzers, checks, packages and guests, as far as they are quick; with --slow, what
-# takes long. Options are those of selftests/run. The last line says how many passed and failed.
+# takes long. Options are those of selftests/run. The last line says how many passed and failed; what
+# failed is said again before it.
 
 . "$(dirname "$0")/lib.sh"
 
 cd "$WG_TOP" || exit
-passed=0 failed=0 alone=()
+passed=0 failed=0 alone=() failures=()
+declare -A explained
+
+# What is said again of a failure is so many lines of its explanation.
+EXPLANATION=8
+
+# look LINE: remembers a result that is not ok, and what explains it.
+look() {
+	local label
+	case $1 in
+	'not ok '*)
+		# Of a guest's, KERNEL/DRIVER/TEST is in front.
+		label=${1#*- }
+		label=${label%%: *}
+		explained[${label%/*}]=0
+		;;
+	'# ['*'] '*)
+		label=${1#*[}
+		label=${label%%]*}
+		[ "${explained[$label]-$EXPLANATION}" -lt "$EXPLANATION" ] || return 0
+		explained[$label]=$((explained[$label] + 1))
+		;;
+	*) return 0 ;;
+	esac
+	failures+=("$1")
+}
 
 # suite TITLE FILTER COMMAND...: runs COMMAND and counts its results, which FILTER turns to TAP.
 suite() {
@@ -22,6 +48,7 @@ suite() {
 		'not ok '*) bad=$((bad + 1)) ;;
 		'# passed only when alone:'*) alone+=("$line") ;;
 		esac
+		look "$line"
 		printf '%s\n' "$line"
 	done < <("$filter" <&"$output")
 	exec {output}<&-
@@ -29,7 +56,9 @@ suite() {
 	# A suite that fails or stays silent without a result that failed is one that failed.
 	if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then
 		bad=1
-		echo "not ok - $title (status $status)"
+		line="not ok - $title (status $status)"
+		look "$line"
+		echo "$line"
 	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
@@ -87,5 +116,9 @@ esac
 suite guests cat selftests/run "$@"
 
 [ ${#alone[@]} -eq 0 ] || printf '%s\n' "${alone[@]}"
+if [ "$failed" -gt 0 ]; then
+	echo "# what failed:"
+	printf '%s\n' "${failures[@]}" | sed 's/^not ok/# &/' | tail -n 100
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
