@@ -13,7 +13,6 @@ import itertools
 import os
 import re
 import socket
-import statistics
 import struct
 import subprocess
 import sys
@@ -22,8 +21,8 @@ import time
 import traceback
 
 import wgnl
-from lifetimes_base import Echo, Ends, Log, Meanwhile, NoMemory, Route, Space, eventually, report
-from lifetimes_base import transformations
+from lifetimes_base import Echo, Ends, Log, Meanwhile, NoMemory, Route, Space, busy, eventually
+from lifetimes_base import milliseconds, report, transformations
 from wgnl import Device, Peer, allowed_ips, attr, prefix, text, u16, u32
 
 RUN, ROUNDS, MOST, LATE = sys.argv[1], *map(int, sys.argv[2:5])
@@ -34,6 +33,7 @@ KEY_A, KEY_B, KEY_C, PUB_C = (
 RCU = "/sys/module/rcutree/parameters/"
 CPUS = sorted(os.sched_getaffinity(0))
 ALL = prefix("0.0.0.0/0")
+REKEY_TIMEOUT = 5
 # Numbers of links, each used once.
 INDICES = itertools.count(1000)
 # How many peers one request removes in other rounds than that with the most: as many, or now and then
@@ -277,27 +277,39 @@ class Rounds:
             eventually(self.too_large, many)
         for start in range(0, many, MORE):
             numbers = range(start, min(start + MORE, many))
-            before = self.r_link.received("eth0")
-
-            def sent():
-                """what many peers send gets to r"""
-                return self.r_link.received("eth0") - before >= len(numbers)
-
-            for request in many_peers(
-                numbers,
-                lambda i: endpoint(nearby(i) if self.kind == "exception" else outer(self.kind), 51820),
-                lambda i: allowed_ips(prefix(f"10.{i >> 8}.{i & 255}.0/24")),
-                lambda i: u16(Peer.KEEPALIVE, 25),
-            ):
-                self.set("wg0", request)
-            eventually(sent)
-            eventually(self.have_sent, numbers.stop)
-            if quiet:
-                self.links["b"].set_up(self.wg0, False)
-                for request in many_peers(numbers, lambda i: u16(Peer.KEEPALIVE, 0)):
-                    self.set("wg0", request)
-                self.links["b"].set_up(self.wg0)
+            begun = -REKEY_TIMEOUT
+            # Whoever is about to ask again has no route meanwhile, and is to be quiet before.
+            while time.monotonic() - begun >= REKEY_TIMEOUT:
+                begun = time.monotonic()
+                self.ask(numbers)
+                if not quiet:
+                    break
+                self.silence(numbers)
         self.release()
+
+    def ask(self, numbers):
+        """Each of these peers asks for a session."""
+        before = self.r_link.received("eth0")
+
+        def sent():
+            """what many peers send gets to r"""
+            return self.r_link.received("eth0") - before >= len(numbers)
+
+        for request in many_peers(
+            numbers,
+            lambda i: endpoint(nearby(i) if self.kind == "exception" else outer(self.kind), 51820),
+            lambda i: allowed_ips(prefix(f"10.{i >> 8}.{i & 255}.0/24")),
+            lambda i: u16(Peer.KEEPALIVE, 25),
+        ):
+            self.set("wg0", request)
+        eventually(sent)
+        eventually(self.have_sent, numbers.stop)
+
+    def silence(self, numbers):
+        self.links["b"].set_up(self.wg0, False)
+        for request in many_peers(numbers, lambda i: u16(Peer.KEEPALIVE, 0)):
+            self.set("wg0", request)
+        self.links["b"].set_up(self.wg0)
 
     def holding(self):
         """How many routes of the kind exception are there for those that hold them, and no longer for
@@ -456,17 +468,6 @@ def check(log, what, call, *arguments):
         trouble += traceback.format_exc().splitlines()
     trouble += [line for line in log.read() if TROUBLE.search(line)]
     report(not trouble, what, *trouble)
-
-
-def busy():
-    """How many seconds CPUs have worked until now."""
-    with open("/proc/stat", encoding="ascii") as file:
-        user, nice, system, _, _, hard, soft = map(int, file.readline().split()[1:8])
-    return (user + nice + system + hard + soft) / os.sysconf("SC_CLK_TCK")
-
-
-def milliseconds(values):
-    return f"{1000 * statistics.median(values):.1f} ms, {1000 * max(values):.1f} at most" if values else "?"
 
 
 def main():

@@ -5,6 +5,7 @@ its log, and that allocations fail."""
 import contextlib
 import os
 import socket
+import statistics
 import struct
 import sys
 import threading
@@ -45,6 +46,17 @@ def eventually(what, *arguments):
         if time.monotonic() > until:
             raise TimeoutError(what.__doc__)
         time.sleep(0.02)
+
+
+def busy():
+    """How many seconds CPUs have worked until now."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, hard, soft = map(int, file.readline().split()[1:8])
+    return (user + nice + system + hard + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def milliseconds(values):
+    return f"{1000 * statistics.median(values):.1f} ms, {1000 * max(values):.1f} at most" if values else "?"
 
 
 class Space:
