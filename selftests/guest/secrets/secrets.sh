@@ -6,6 +6,7 @@
 # of the guest's memory. This end does as it is told.
 #
 # kernels: stock
+# slow: stock-7.2
 # excuse: no
 # outside: secrets
 # timeout: 400

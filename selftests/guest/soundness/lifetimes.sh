@@ -12,7 +12,7 @@
 # excuse: no
 # timeout: 600
 # append: slub_debug=FZPU rcu_nocbs=all
-# slow: stock/c uml/c
+# slow: uml stock/c stock-7.2
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

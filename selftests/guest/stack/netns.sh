@@ -8,7 +8,7 @@
 #
 # kernels: uml stock debug
 # timeout: 1200
-# slow: debug stock/c stock-7.2
+# slow: uml/c debug stock/c stock-7.2
 # append: log_buf_len=32M
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

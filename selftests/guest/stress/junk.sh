@@ -10,6 +10,7 @@
 # messages a second each of them makes; 0 is as many as it can.
 #
 # kernels: uml
+# slow: uml/c
 # timeout: 300
 
 # shellcheck source-path=SCRIPTDIR

@@ -9,7 +9,7 @@
 #
 # kernels: uml debug debug-smp stock-amd64 stock-rt
 # timeout: 400
-# slow: debug-smp stock-amd64 stock-rt
+# slow: uml debug-smp stock-amd64 stock-rt
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"

@@ -8,7 +8,7 @@
 # kernels: uml debug
 # needs: card
 # timeout: 300
-# slow: debug
+# slow: uml/c debug
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

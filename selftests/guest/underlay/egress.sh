@@ -7,7 +7,7 @@
 #
 # kernels: stock uml debug
 # timeout: 960
-# slow: debug stock/c stock-7.2
+# slow: uml/c debug stock/c stock-7.2
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

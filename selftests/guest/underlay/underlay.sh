@@ -6,7 +6,7 @@
 #
 # kernels: uml debug
 # timeout: 300
-# slow: debug
+# slow: uml/c debug
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
