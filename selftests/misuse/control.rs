@@ -9,8 +9,13 @@
 #![forbid(unsafe_code)]
 
 use kernel::{
+    impl_has_work,
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    workqueue::{
+        Work,
+        WorkItem, //
+    }, //
 };
 use wg_kernel::{
     crypto::chacha20poly1305::{
@@ -32,13 +37,17 @@ use wg_kernel::{
             Request, //
         },
         napi::Napi,
-        netdevice::Device,
+        netdevice::{
+            Device,
+            Link, //
+        },
         netlink::Policy,
         route::{
             DstCache,
             Flow,
             Route, //
         },
+        rtnetlink,
         skbuff::{
             NewSkBuff,
             OutgoingSkBuff,
@@ -62,6 +71,7 @@ use wg_kernel::{
                 Key, //
             },
             Borrow,
+            RcuArc,
             Release,
             Slot, //
         },
@@ -70,7 +80,8 @@ use wg_kernel::{
     timer::{
         Expire,
         Timers, //
-    }, //
+    },
+    workqueue, //
 };
 
 #[pin_data]
@@ -88,10 +99,18 @@ impl Expire<1> for Peer {
     }
 }
 
+pub fn peer() -> impl PinInit<Peer> {
+    pin_init!(Peer { timers <- Timers::new() })
+}
+
 pub struct Plain;
 
 rcu_object!(Plain);
 impl Release for Plain {}
+
+pub fn take(plain: RcuArc<Plain>) -> Option<Plain> {
+    Some(RcuArc::retire(plain)?.into_inner())
+}
 
 pub fn look(slot: &Slot<Peer>) -> bool {
     let guard = rcu::read_lock();
@@ -107,6 +126,17 @@ pub fn find(table: &HashTable<[u8; 32], Arc<Plain>>, key: [u8; 32]) -> bool {
     let found = table.get(&key, &guard).is_some();
     drop(guard);
     found
+}
+
+pub fn device(link: &Link, bh: &bh::Guard) -> Option<(u32, usize)> {
+    link.schedule_napi(0, bh);
+    let guard = rcu::read_lock();
+    let dev = link.get(&guard)?;
+    Some((dev.mtu(), dev.net(&guard).id()))
+}
+
+pub fn set_up(dev: &Device) {
+    dev.disable_redirects(&rtnetlink::lock());
 }
 
 pub fn keep(skb: OutgoingSkBuff<'_>, kept: &SpinLockBh<Option<SkBuff>>) {
@@ -131,6 +161,12 @@ pub fn complain(skb: &mut OutgoingSkBuff<'_>) {
 
 pub fn queue(skb: OutgoingSkBuff<'_>, kept: &mut SkBuffList) {
     kept.push_back(skb.detach());
+}
+
+pub fn first(list: &mut SkBuffList) -> Option<u32> {
+    let len = list.front()?.len();
+    drop(list.pop_front());
+    Some(len)
 }
 
 pub fn exchange(skb: OutgoingSkBuff<'_>, kept: &mut SkBuff) {
@@ -184,8 +220,8 @@ impl Do for Nothing {
     const COMMAND: u8 = 0;
     const POLICY: &'static [Policy] = &POLICY;
 
-    fn doit(_: &mut Request<'_>) -> Result {
-        Ok(())
+    fn doit(request: &mut Request<'_>) -> Result {
+        request.reply(1, |message| message.put_u8(1, 1))
     }
 }
 
@@ -204,6 +240,32 @@ pub fn load() -> impl PinInit<Module, Error> {
 pub fn deliver(napi: &Napi<'_>, skb: SkBuff, dev: &Device, bh: &bh::Guard) {
     dev.sw_rx_add(1, u64::from(skb.len()), bh);
     napi.gro_receive(skb);
+}
+
+pub fn cut(skb: &mut SkBuff) -> Option<u8> {
+    let first = skb.linear(20)?.first().copied();
+    skb.trim(0);
+    first
+}
+
+#[pin_data]
+pub struct Item {
+    #[pin]
+    work: Work<Item>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Item { self.work }
+}
+
+impl WorkItem for Item {
+    type Pointer = Arc<Self>;
+
+    fn run(_: Arc<Self>) {}
+}
+
+pub fn cancel(item: &Arc<Item>) -> bool {
+    workqueue::cancel(item)
 }
 
 pub fn seal(pages: &mut Pages, skb: &mut NewSkBuff, key: &[u8; KEY_LEN]) -> bool {
