@@ -57,6 +57,15 @@ static inline bool wg_skb_csum_is_inside(const struct sk_buff *skb)
 	return start >= 0 && start + skb->csum_offset + sizeof(__sum16) <= skb_headlen(skb);
 }
 
+/* Forgets what is known of @skb and is not true of a packet that is within it, or around it. */
+static inline void wg_skb_forget(struct sk_buff *skb)
+{
+	skb_ext_reset(skb);
+	nf_reset_ct(skb);
+	nf_reset_trace(skb);
+	ipvs_reset(skb);
+}
+
 /* egress.c */
 
 /* Where in a GSO packet the next datagram begins. */

@@ -385,7 +385,9 @@ static bool wg_skb_is_sound_tcp_gso(struct sk_buff *skb)
  * to be checksummed lies within the packet, and a GSO packet is one of TCP that says what it is.
  * GRO moves data out of packets, which clones would not survive: cloned packets are not merged.
  * And it makes packets larger, which the socket that they are charged to would not know: they are
- * orphaned.
+ * orphaned.  Nothing is known of @skb from an outer packet: with the IPsec state of that, ESP would
+ * take it for decrypted, by an SA that may be of the other family, for which the control block is
+ * not prepared.
  */
 void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 {
@@ -396,6 +398,7 @@ void wg_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
 		return;
 	}
 	skb_orphan(skb);
+	wg_skb_forget(skb);
 	skb_reset_mac_header(skb);
 	skb->dev = napi->dev;
 	if (unlikely(skb_cloned(skb)))

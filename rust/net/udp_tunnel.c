@@ -64,11 +64,7 @@ static __always_inline bool wg_udp_tunnel_prepare(struct sk_buff *skb, struct ne
 		kfree_skb(skb);
 		return false;
 	}
-	/* What else was known of the inner packet is not true of the outer one. */
-	skb_ext_reset(skb);
-	nf_reset_ct(skb);
-	nf_reset_trace(skb);
-	ipvs_reset(skb);
+	wg_skb_forget(skb);
 	skb->dev = dev;
 	skb->mark = mark;
 	skb->ignore_df = 1;
