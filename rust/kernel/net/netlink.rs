@@ -88,7 +88,7 @@ impl Policy {
     /// Makes a table of rows, each of which is an attribute type and its policy. Attributes without a
     /// row are rejected.
     ///
-    /// The size of the table determines the greatest type, which is one less than its length.
+    /// The size of the table, at most 128, determines the greatest type, which is one less than its length.
     ///
     /// # Panics
     ///
