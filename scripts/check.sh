@@ -132,52 +132,10 @@ check_unsafe() {
 	}
 }
 
-# helpers_of_another_name FILE...: the helpers that do not call the function whose name they have.
-helpers_of_another_name() {
-	awk '
-		match($0, /rust_helper_[a-z0-9_]+\(/) { name = substr($0, RSTART + 12, RLENGTH - 13); next }
-		name && match($0, "(^|[^A-Za-z0-9_])" name "\\(") { name = "" }
-		/^}/ { if (name && name !~ /^wg_/) print FILENAME ": " name; name = "" }' "$@"
-}
-
-# helpers_that_decide FILE...: the helpers that are more than one statement without branches and barriers.
-# What of it is compiled is decided when the kernel is configured.
-helpers_that_decide() {
-	awk '
-		function complain(what) { if (name) print FILENAME ": " name ": " what; name = "" }
-		{ gsub(/\/\*.*\*\/|"([^"\\]|\\.)*"/, "") }
-		/\/\*/ { comment = 1; sub(/\/\*.*/, "") }
-		comment { if (!/\*\//) next; comment = 0; sub(/.*\*\//, "") }
-		match($0, /rust_helper_[a-z0-9_]+\(/) { name = substr($0, RSTART + 12, RLENGTH - 13) }
-		/^{/ { body = 1; statements = 0; next }
-		/^}/ { body = 0; name = ""; next }
-		!body { next }
-		/^[ \t]*#[ \t]*if/ { before = statements }
-		/^[ \t]*#[ \t]*el/ { statements = before }
-		/^[ \t]*#/ { next }
-		/(^|[^A-Za-z0-9_])(if|else|for|while|do|switch|goto)([^A-Za-z0-9_]|$)|[?]|&&|\|\|/ { complain("a branch") }
-		/(^|[^A-Za-z0-9_])(([a-z0-9]+_)*(mb|rmb|wmb|barrier)(_[a-z0-9_]*)?|smp_(store|load|cond|acquire|mb|rmb|wmb)[a-z_]*|READ_ONCE|WRITE_ONCE)\(/ {
-			complain("a barrier") }
-		{ statements += gsub(/;/, "") }
-		statements > 1 { complain("several statements") }' "$@"
-}
-
 # A helper has the name of the function that it makes callable, or one of its own, which begins with wg_; and
 # it decides nothing.
 check_helpers() {
-	local control='__rust_helper int rust_helper_%s(void)\n{\n\t%s\n}\n'
-	# shellcheck disable=SC2059
-	[ "$(printf "$control" noon 'return field;' wg_noon 'return field;' | helpers_of_another_name -)" = "-: noon" ] ||
-		{ echo 'a helper that does not do what its name says is not found'; return 1; }
-	# shellcheck disable=SC2059
-	printf "$control" a 'if (b)\n\t\tc();' b 'return c ?: 1;' c 'return d && e();' d 'while (e());' \
-		e 'WRITE_ONCE(f, 1);' f 'smp_mb();' g 'h();\n\ti();' \
-		h 'i();\n#ifdef H\n\tj();\n#endif\n\tk(smp_processor_id());' \
-		wg_fine '#ifdef H\n\ti();\n#else\n\tj();\n#endif' \
-		wg_well '/* if (i)\n\t * j(); k(); */\n\tprint("?;;", iffy);' |
-		helpers_that_decide - | diff - <(printf -- '-: %s\n' {a,b,c,d}': a branch' {e,f}': a barrier' \
-			{g,h}': several statements') || { echo 'helpers that decide something are not found'; return 1; }
-	! { helpers_of_another_name rust/helpers/*.c && helpers_that_decide rust/helpers/*.c; } | grep .
+	files 'rust/helpers/*' | xargs scripts/in-root.sh python3 scripts/checks/helpers.py
 }
 
 # The netlink family is what the kernel's specification says: that of each supported series whose source
