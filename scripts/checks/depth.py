@@ -10,8 +10,10 @@ x86-64 with the small code model, where a call says what it calls; so not that o
 No function of DRIVER may have a frame that could lie beyond the page behind a stack.
 
 The depth of a function is its return address, its frame, and the depth of whatever it calls. A frame is
-taken to be all that its function pushes and subtracts anywhere, which may be too much. Of the kernel,
-only functions that deal with secrets count; others leave on the stack what they were given: pointers.
+taken to be all that its function pushes and subtracts anywhere, which may be too much, and what it refers
+to below that. Whatever else is done to the stack pointer, as alloca() and probes of the stack do, must put it
+where it was, or it is an error, as nobody knows how far it goes. Of the kernel, only functions that deal
+with secrets count; others leave on the stack what they were given: pointers.
 """
 
 import argparse
@@ -43,6 +45,11 @@ LOCAL = re.compile(r"\.L|__pfx_")
 FUNCTION = re.compile(r"([0-9a-f]+) <(.*)>:$")
 RELOCATION = re.compile(r"\s+[0-9a-f]+: R_X86_64_\S+\s+(\S+?)([-+]0x[0-9a-f]+)?$")
 STACK = re.compile(r"\$0x([0-9a-f]+),%rsp$")
+# The stack pointer itself, rather than memory at it.
+POINTER = re.compile(r"(?:^|,)%(?:rsp|esp|spl?)(?:,|$)")
+# What is copied, or at what distance, to which register.
+COPY = re.compile(r"(?:(?P<far>-?0x[0-9a-f]+)?\((?P<at>%\w+)\)|(?P<of>%\w+)),(?P<to>%\w+)$")
+BELOW = re.compile(r"-0x([0-9a-f]+)\(%rsp\b")
 THUNK = "__x86_indirect_thunk"
 
 
@@ -59,22 +66,56 @@ class Function:
     """What a function needs of the stack, and calls."""
 
     def __init__(self):
-        self.frame, self.calls, self.indirect, self.numbers = 0, [], False, []
+        self.taken, self.calls, self.indirect, self.numbers = 0, [], False, []
+        # What is referred to further down, what is not understood, and registers that point into the stack.
+        self.below, self.unknown, self.pointers = 0, [], {}
+
+    @property
+    def frame(self):
+        return max(self.taken, self.below)
+
+    def copies(self, code, operands):
+        """Follows an instruction that may copy the stack pointer, or set it."""
+        match = COPY.match(operands) if code in ("mov", "lea") else None
+        if match and (code == "lea") == bool(match["at"]):
+            source, to, far = match["at"] or match["of"], match["to"], -int(match["far"] or "0", 16)
+            depth = self.taken if source == "%rsp" else self.pointers.get(source)
+            if source == to == "%rsp":
+                self.taken += max(far, 0)
+            elif depth is not None:
+                self.below = max(self.below, depth + far)
+                self.pointers[to] = depth + far
+            elif POINTER.search(operands):
+                self.unknown.append(f"{code} {operands}")
+            else:
+                self.overwritten(to)
+        elif POINTER.search(operands) and not (code == "mov" and operands.startswith("%rsp,")):
+            self.unknown.append(f"{code} {operands}")
+        elif code not in ("pop", "cmp", "test"):
+            self.overwritten(operands.split(",")[-1])
+
+    def overwritten(self, register):
+        """By any of its names."""
+        self.pointers.pop(register.replace("%e", "%r").rstrip("dwb"), None)
 
     def instruction(self, code, operands):
         """Adds one; returns whether it calls, or jumps."""
+        match = STACK.match(operands)
         if code.startswith("push"):
-            self.frame += 8
-        elif match := STACK.match(operands):
+            self.taken += 8
+        elif match and code in ("sub", "add"):
             value = signed(match[1])
-            if code.startswith("sub"):
-                self.frame += max(value, 0)
-            elif code.startswith("add"):
-                self.frame += max(-value, 0)
-            elif code.startswith("and"):
-                # What is aligned already is to 8 bytes.
-                self.frame += -value - 8
-        elif match := re.match(r"\$0x([0-9a-f]+),%edi$", operands):
+            self.taken += max(value if code == "sub" else -value, 0)
+        elif match and code == "and":
+            # What is aligned already is to 8 bytes.
+            self.taken += -signed(match[1]) - 8
+        elif code == "enter" or code == "leave" and "%rbp" not in self.pointers:
+            self.unknown.append(code)
+        else:
+            self.copies(code, operands)
+        if code != "lea" and (match := BELOW.search(operands)):
+            self.below = max(self.below, self.taken + int(match[1], 16))
+        if match := re.match(r"\$0x([0-9a-f]+),%edi$", operands):
             self.numbers.append(int(match[1], 16))
         if code in ("notrack", "bnd"):
             code = operands.split()[0]
@@ -251,6 +292,9 @@ def main():
         functions |= read
         ours |= read if path not in arguments.objects else {}
     depths, wiped = Depths(functions, readable(functions)), reach(functions)
+    for name, function in functions.items():
+        for what in function.unknown:
+            depths.complaints.append(f"{depths.names[name]} takes what is not known: {what}")
     for name, function in ours.items():
         if function.frame > MOST:
             depths.complaints.append(f"{depths.names[name]} takes {function.frame} bytes")

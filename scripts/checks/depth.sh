@@ -3,7 +3,7 @@
 #
 # depth.sh KERNEL: fails if secrets may lie deeper on the stack than it is wiped, with the driver built
 # for KERNEL and that kernel's cryptographic library, or if a function of the driver takes much of the stack
-# by itself; and if a function that is planted in the latter, and needs more, is not seen.
+# by itself; and if a function that is planted in the latter, and needs more, is not seen, however it does so.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -54,6 +54,31 @@ cat >"$out/planted.c" <<-'END'
 		deeper();
 		use(0);
 	}
+
+	void by_alloca(unsigned long len)
+	{
+		use(__builtin_alloca(len));
+	}
+
+	#define FUNCTION(name, code) \
+		asm(".type " #name ", @function\n" #name ": " code "\n.size " #name ", . - " #name)
+
+	FUNCTION(by_sub, "sub $4096, %rsp; add $4096, %rsp; ret");
+	FUNCTION(by_add, "add $-4096, %rsp; sub $-4096, %rsp; ret");
+	FUNCTION(by_lea, "lea -4096(%rsp), %rsp; lea 4096(%rsp), %rsp; ret");
+	FUNCTION(by_push, ".rept 512; push %rax; .endr; add $4096, %rsp; ret");
+	FUNCTION(by_pointer, "mov %rsp, %rbp; lea -4096(%rbp), %rsp; mov %rbp, %rsp; ret");
+	FUNCTION(by_copy, "lea -4096(%rsp), %rax; mov %rax, %rsp; add $4096, %rsp; ret");
+	FUNCTION(by_nothing, "mov %rdi, -4096(%rsp); ret");
+	FUNCTION(by_register, "mov $4096, %eax; sub %rax, %rsp; add $4096, %rsp; ret");
+	FUNCTION(by_another, "mov %rsp, %rbp; mov %edi, %ebp; mov %rbp, %rsp; ret");
+	FUNCTION(by_exchange, "xchg %rax, %rsp; ret");
+	FUNCTION(by_index, "lea (%rsp, %rdi), %rsp; ret");
+	FUNCTION(by_probe, "lea -4096(%rsp), %rax; 1: sub $512, %rsp; cmp %rax, %rsp; jne 1b; add $4096, %rsp; ret");
+	FUNCTION(by_enter, "enter $4096, $0; leave; ret");
+	FUNCTION(by_leave, "leave; ret");
+	FUNCTION(by_pop, "pop %rsp; ret");
+	FUNCTION(by_half, "sub $4096, %esp; ret");
 END
 scripts/in-root.sh gcc -O2 -fno-pic -c -o "$out/planted.o" "$out/planted.c"
 if depth --also "$out/planted.o" >"$out/planted" 2>&1 ||
@@ -61,3 +86,9 @@ if depth --also "$out/planted.o" >"$out/planted" 2>&1 ||
 	die "a function that needs more is not seen: $(cat "$out/planted")"
 fi
 grep -q '^deeper takes ' "$out/planted" || die "a large frame is not seen: $(cat "$out/planted")"
+for name in sub add lea push pointer copy nothing; do
+	grep -qx "by_$name takes 4096 bytes" "$out/planted" || die "what is taken so is not seen: by_$name"
+done
+for name in alloca register another exchange index probe enter leave pop half; do
+	grep -q "^by_$name takes what is not known: " "$out/planted" || die "what may be taken so is not seen: by_$name"
+done
