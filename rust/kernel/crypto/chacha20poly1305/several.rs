@@ -13,6 +13,7 @@ use super::{
     open_from,
     seal_within,
     x8::{
+        self,
         Memory,
         Message, //
     },
@@ -56,7 +57,7 @@ static ENABLED: Atomic<bool> = Atomic::new(false);
 ///
 /// [`EBADMSG`] if that is wrong, in which case they are not, and [`ENOMEM`].
 pub fn use_own_code() -> Result {
-    if Memory::new(GFP_KERNEL).is_some() {
+    if x8::is_available() {
         self_test::run()?;
         ENABLED.store(true, Relaxed);
     }

@@ -90,10 +90,15 @@ mod code {
     }
 }
 
+/// Returns whether the processor can run the assembly.
+pub(super) fn is_available() -> bool {
+    code::is_available()
+}
+
 impl Memory {
     /// Allocates some, if the processor can run the assembly.
     pub(super) fn new(flags: kernel::alloc::Flags) -> Option<KBox<Self>> {
-        if !code::is_available() {
+        if !is_available() {
             return None;
         }
         let memory = KBox::<Self>::new_uninit(flags).ok()?;
