@@ -125,13 +125,15 @@ impl Load {
     pub(crate) fn next_cpu(&self, is_stuck: impl Fn(cpu::Active) -> bool) -> Option<cpu::Active> {
         let mut cpu = cpu::Active::after(self.last_cpu.load(Relaxed));
         let this = CpuId::current().as_u32();
+        // All that are active are online.
         for _ in 0..cpu::online_count() {
-            let alone = cpu::online_count() == 1;
+            let next = cpu::Active::after(cpu.as_raw());
+            let alone = next == cpu;
             if (cpu.as_raw() != this || alone) && !is_stuck(cpu) {
                 self.last_cpu.store(cpu.as_raw(), Relaxed);
                 return Some(cpu);
             }
-            cpu = cpu::Active::after(cpu.as_raw());
+            cpu = next;
         }
         None
     }
