@@ -149,9 +149,10 @@ impl Refcount {
         Self(Atomic::new(count + BEFORE.get()))
     }
 
-    /// Keeps a count where it is that has saturated.
-    fn keep(&self, old: i32) {
-        assert!(old.abs_diff(Self::SATURATED) < 100, "a count has wrapped");
+    /// Puts a count that has overflowed, or had, where it stays.
+    fn saturate(&self, old: i32) {
+        let may_be = old == i32::MAX || old < Self::SATURATED / 2;
+        assert!(may_be, "a count has wrapped");
         self.0.xchg(Self::SATURATED, Relaxed);
         SATURATED.set(Some(NonNull::from(self)));
     }
@@ -159,8 +160,8 @@ impl Refcount {
     pub fn inc(&self) {
         let old = self.0.fetch_add(1, Relaxed);
         assert!(old != 0, "a reference was taken when there was none");
-        if old < 0 {
-            self.keep(old);
+        if old < 0 || old == i32::MAX {
+            self.saturate(old);
         }
     }
 
@@ -168,7 +169,7 @@ impl Refcount {
         let old = self.0.fetch_sub(1, atomic::Release);
         assert!(old != 0, "more references were dropped than taken");
         if old < 0 {
-            self.keep(old);
+            self.saturate(old);
         }
         if old == 1 {
             atomic::fence_acquire();

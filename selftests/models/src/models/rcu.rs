@@ -129,9 +129,8 @@ fn the_last_reference_goes_once() {
 }
 
 /// More references are taken than can be counted: from then on, the object stays.
-#[test]
-fn an_object_with_too_many_references_stays() {
-    check_with(1, || {
+fn stays(take: fn(Borrow<'_, Thing>) -> Option<RcuArc<Thing>>) {
+    check_with(1, move || {
         let released = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = || released.load(std::sync::atomic::Ordering::Relaxed);
         let mut thing = Thing::value(1);
@@ -143,7 +142,7 @@ fn an_object_with_too_many_references_stays() {
 
         let guard = rcu::read_lock();
         let thing = slot.load(&guard).expect("a thing");
-        let others = [(); 4].map(|()| thing.get().expect("a reference"));
+        let others = [(); 4].map(|()| take(thing).expect("a reference"));
         let more = others.clone();
         drop(others);
         drop(more);
@@ -157,6 +156,13 @@ fn an_object_with_too_many_references_stays() {
         drop(last);
         assert_eq!(count(), 1);
     });
+}
+
+/// The last one that can be counted is followed by one that a borrow takes, or a clone.
+#[test]
+fn an_object_with_too_many_references_stays() {
+    stays(|thing| thing.get());
+    stays(|thing| thing.get().map(|counted| counted.clone()));
 }
 
 /// The owner of the last reference takes the object back while readers have it.
