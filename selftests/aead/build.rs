@@ -41,6 +41,12 @@ const FAULTS: &[(&str, &str, &str, usize)] = &[
         1,
     ),
     ("key", "shufi32x4\t$0xd8, LO1", "shufi32x4\t$0x00, LO1", 1),
+    (
+        "first_key",
+        "movq\t\tM_KEY(%rax), %rax",
+        "movq\t\tM_KEY(MESSAGES), %rax",
+        1,
+    ),
     ("masked", "vmovdqa64\tM2, H2{%k1}", "vmovdqa64\tM2, H2", 1),
     (
         "half_tag",

@@ -160,6 +160,7 @@ faults! {
     "sum" wg_sum_seal wg_sum_open
     "nonce" wg_nonce_seal wg_nonce_open
     "key" wg_key_seal wg_key_open
+    "first_key" wg_first_key_seal wg_first_key_open
     "masked" wg_masked_seal wg_masked_open
     "half_tag" wg_half_tag_seal wg_half_tag_open
     "read_past" wg_read_past_seal wg_read_past_open

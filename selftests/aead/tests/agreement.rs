@@ -331,7 +331,7 @@ fn faults_are_noticed() {
     if !available("faults_are_noticed") {
         return;
     }
-    for name in ["carry", "square", "sum", "nonce", "key"] {
+    for name in ["carry", "square", "sum", "nonce", "key", "first_key"] {
         assert!(all_lengths(&planted(name), 97).is_err(), "{name}");
     }
     for name in ["masked", "write_past"] {

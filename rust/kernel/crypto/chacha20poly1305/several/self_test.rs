@@ -4,6 +4,7 @@
 
 use super::{
     Memory,
+    Message,
     Opener,
     Place,
     Sealed,
@@ -40,9 +41,13 @@ const BUFFER_LEN: usize = AT_A_TIME * (1420 + TAG_LEN + BETWEEN) + BETWEEN;
 /// The nonce of the first message: both halves of it matter.
 const NONCE: u64 = 0x0123_4567_89ab_cdef;
 
+/// A key for each message.
+type Keys = [[u8; KEY_LEN]; AT_A_TIME];
+
 /// What messages are made of and compared in.
 struct Buffers {
-    key: [u8; KEY_LEN],
+    /// The first is that of messages which have the same.
+    keys: Keys,
     /// What we encrypt, and decrypt.
     ours: Pages,
     /// What the library encrypts.
@@ -64,16 +69,32 @@ fn fill(buffer: &mut [u8]) {
     }
 }
 
+/// Returns whether a message is what it was made of.
+fn is_text(buffer: &[u8], place: &Place) -> Option<bool> {
+    let text = buffer.get(place.at..)?.get(..place.len)?;
+    let mut position = place.at;
+    let mut right = true;
+    for part in text {
+        right &= *part == byte(position);
+        position = position.wrapping_add(1);
+    }
+    Some(right)
+}
+
 /// Does so.
 ///
 /// # Errors
 ///
 /// [`EBADMSG`] if they differ, and [`ENOMEM`].
 pub(super) fn run() -> Result {
-    let mut key = [0; KEY_LEN];
-    fill(&mut key);
+    let mut keys = [[0; KEY_LEN]; AT_A_TIME];
+    let mut position: usize = 0;
+    for part in keys.iter_mut().flatten() {
+        *part = byte(position);
+        position = position.wrapping_add(1);
+    }
     let mut buffers = Buffers {
-        key,
+        keys,
         ours: Pages::alloc(BUFFER_LEN, BUFFER_LEN).ok_or(ENOMEM)?,
         theirs: Pages::alloc(BUFFER_LEN, BUFFER_LEN).ok_or(ENOMEM)?,
     };
@@ -90,7 +111,8 @@ pub(super) fn run() -> Result {
                 round = round.wrapping_add(1);
                 let equal = buffers.seal(messages).ok_or(ENOMEM)?
                     && buffers.open(messages, count).ok_or(ENOMEM)?
-                    && buffers.open(messages, round % count).ok_or(ENOMEM)?;
+                    && buffers.open(messages, round % count).ok_or(ENOMEM)?
+                    && buffers.exchange(messages).ok_or(ENOMEM)?;
                 if !equal {
                     return Err(EBADMSG);
                 }
@@ -125,6 +147,19 @@ impl Messages {
             Some(place)
         })
     }
+
+    /// Returns them as they are in a buffer, with a key each.
+    fn with_keys(self, data: *mut u8, keys: &Keys) -> impl Iterator<Item = Option<Message>> + '_ {
+        self.places().zip(keys).map(move |(place, key)| {
+            Some(Message {
+                src: data.wrapping_add(place.at),
+                dst: data.wrapping_add(place.at),
+                len: place.len,
+                nonce: place.nonce,
+                key,
+            })
+        })
+    }
 }
 
 impl Buffers {
@@ -134,17 +169,18 @@ impl Buffers {
         let theirs = self.theirs.spare().get_mut(..BUFFER_LEN)?;
         fill(ours);
         fill(theirs);
-        let mut sealer = Sealer::with_memory(&self.key, Some(Memory::new(GFP_KERNEL)?));
+        let [key, ..] = &self.keys;
+        let mut sealer = Sealer::with_memory(key, Some(Memory::new(GFP_KERNEL)?));
         let mut sealed = true;
         for Place { at, len, nonce } in messages.places() {
             let room = theirs.get_mut(at..)?;
             let room = room.get_mut(..len.wrapping_add(TAG_LEN))?;
             let text = ours.get(at..)?.get(..len)?;
-            seal(room, text, &[], nonce, &self.key);
+            seal(room, text, &[], nonce, key);
             sealed &= sealer.seal(ours, at, len, nonce);
         }
         sealed &= sealer.finish(ours);
-        Some(sealed && ours == theirs)
+        Some(sealed && self.agree()?)
     }
 
     /// Returns whether encrypted messages are decrypted to what they were made of, and all but number `wrong`
@@ -163,8 +199,9 @@ impl Buffers {
                 .checked_sub(1)?;
             *bits.get_mut(at)? ^= 1 << (place.len % 8);
         }
+        let [key, ..] = &self.keys;
         let mut opener = Opener {
-            key: &self.key,
+            key,
             memory: Some(Memory::new(GFP_KERNEL)?),
         };
         ours.fill(0);
@@ -185,14 +222,50 @@ impl Buffers {
         let authentic = opener.open_from(ours, all.get(..messages.count)?);
         let mut right = true;
         let mut lane: usize = 0;
-        for (Place { at, len, .. }, authentic) in messages.places().zip(authentic) {
-            let mut position = at;
-            for part in ours.get(at..)?.get(..len)? {
-                right &= lane == wrong || *part == byte(position);
-                position = position.wrapping_add(1);
-            }
+        for (place, authentic) in messages.places().zip(authentic) {
+            right &= lane == wrong || is_text(ours, &place)?;
             right &= authentic == (lane != wrong);
             lane = lane.wrapping_add(1);
+        }
+        Some(right)
+    }
+
+    /// Returns whether we have encrypted what the library has.
+    fn agree(&mut self) -> Option<bool> {
+        let ours = self.ours.spare().get(..BUFFER_LEN)?;
+        let theirs = self.theirs.spare().get(..BUFFER_LEN)?;
+        Some(ours == theirs)
+    }
+
+    /// Returns whether messages that have a key each are the same if we encrypt them, and become what they were
+    /// made of if we decrypt them.
+    fn exchange(&mut self, messages: Messages) -> Option<bool> {
+        let ours = self.ours.spare().get_mut(..BUFFER_LEN)?;
+        let theirs = self.theirs.spare().get_mut(..BUFFER_LEN)?;
+        fill(ours);
+        fill(theirs);
+        for (Place { at, len, nonce }, key) in messages.places().zip(&self.keys) {
+            let room = theirs.get_mut(at..)?;
+            let room = room.get_mut(..len.wrapping_add(TAG_LEN))?;
+            let text = ours.get(at..)?.get(..len)?;
+            seal(room, text, &[], nonce, key);
+        }
+        let mut memory = Memory::new(GFP_KERNEL)?;
+        let lanes = messages.with_keys(ours.as_mut_ptr(), &self.keys);
+        // SAFETY: There are no more than there are keys. Each lies in the buffer with its tag, as in the other
+        // one of the same length, and none overlaps another.
+        let sealed = unsafe { memory.seal(lanes) };
+        if !sealed || !self.agree()? {
+            return Some(false);
+        }
+        let ours = self.ours.spare().get_mut(..BUFFER_LEN)?;
+        let lanes = messages.with_keys(ours.as_mut_ptr(), &self.keys);
+        // SAFETY: As above.
+        let authentic = unsafe { memory.open(lanes) }?;
+        // CAST: There are few.
+        let mut right = authentic.count_ones() == messages.count as u32;
+        for place in messages.places() {
+            right &= is_text(ours, &place)?;
         }
         Some(right)
     }
