@@ -8,6 +8,9 @@
 # kernels: stock uml
 # timeout: 400
 
+# What waits in the end takes as long as the machine takes to encrypt it.
+PATIENCE=200
+
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/bundles.sh"
