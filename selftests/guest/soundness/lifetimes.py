@@ -277,14 +277,17 @@ class Rounds:
             eventually(self.too_large, many)
         for start in range(0, many, MORE):
             numbers = range(start, min(start + MORE, many))
-            begun = -REKEY_TIMEOUT
-            # Whoever is about to ask again has no route meanwhile, and is to be quiet before.
-            while time.monotonic() - begun >= REKEY_TIMEOUT:
+            for _ in range(3):
                 begun = time.monotonic()
                 self.ask(numbers)
                 if not quiet:
                     break
                 self.silence(numbers)
+                # Whoever is about to ask again has no route meanwhile, and is to be quiet before.
+                if time.monotonic() - begun < REKEY_TIMEOUT:
+                    break
+            else:
+                raise TimeoutError(f"{len(numbers)} peers were quiet too late, three times")
         self.release()
 
     def ask(self, numbers):
