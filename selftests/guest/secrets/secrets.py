@@ -350,11 +350,10 @@ class Test:
         texts, counts = {}, {}
         for n in range(TRIES):
             for kind in ("forged", "old"):
-                text, _ = self.send_to_refuse(kind, REFUSED[-1], TOGETHER)
-                texts[f"{kind} {n}"] = text
-                # What is left in pages does not stay for long, nor does a busy guest look at once.
                 name = f"{kind} {n}"
-                counts[name] = max(self.memory.count({name: text})[name] for _ in range(3))
+                texts[name], _ = self.send_to_refuse(kind, REFUSED[-1], TOGETHER)
+                # What is left in pages does not stay for long, nor does a busy guest look at once.
+                counts[name] = max(self.memory.count({name: texts[name]})[name] for _ in range(3))
         self.text_gone("the text of messages that were refused together", texts, counts)
 
     def send_to_refuse(self, kind, size, count):
