@@ -40,6 +40,7 @@ depth() {
 depth
 cat >"$out/planted.c" <<-'END'
 	void use(void *deep);
+	void again(void);
 
 	static __attribute__((noinline)) void deeper(void)
 	{
@@ -52,6 +53,7 @@ cat >"$out/planted.c" <<-'END'
 	void curve25519_generic(void)
 	{
 		deeper();
+		again();
 		use(0);
 	}
 
@@ -79,6 +81,21 @@ cat >"$out/planted.c" <<-'END'
 	FUNCTION(by_leave, "leave; ret");
 	FUNCTION(by_pop, "pop %rsp; ret");
 	FUNCTION(by_half, "sub $4096, %esp; ret");
+	FUNCTION(by_store, "mov %rsp, %rax; mov %rdi, -4096(%rax); ret");
+	FUNCTION(by_arithmetic, "mov %rsp, %rax; mov %rax, %rcx; sub $4096, %rcx; mov %rdi, (%rcx); ret");
+	FUNCTION(by_stack, "push %rbp; mov %rsp, %rbp; push %rbp; pop %rdx; mov %rdi, -4088(%rdx); leave; ret");
+	FUNCTION(by_jump, "mov %rsp, %rax; jmp 2f; 1: xor %eax, %eax; ret; 2: mov %rdi, -4096(%rax); jmp 1b");
+	FUNCTION(by_distance, "mov %rsp, %rax; sub %rdi, %rax; mov %rdi, (%rax); ret");
+	FUNCTION(by_restore, "push %rbp; mov %rsp, %rbp; pop %rbp; mov %rbp, %rsp; ret");
+	FUNCTION(by_swap, "mov %rsp, %rbp; xchg %rbp, %rcx; mov %rbp, %rsp; ret");
+	FUNCTION(by_product, "mov %rsp, %rax; mul %rdi; mov %rax, %rsp; ret");
+	FUNCTION(by_byte, "mov %rsp, %rax; mov %dil, %al; mov %rax, %rsp; ret");
+	FUNCTION(by_word, "mov %rsp, %r8; mov %di, %r8w; mov %rdi, (%r8); ret");
+	FUNCTION(by_path, "test %edi, %edi; je 1f; mov %rsp, %rbp; 1: mov %rbp, %rsp; ret");
+	FUNCTION(by_loop, "1: push %rax; dec %edi; jne 1b; ret");
+	FUNCTION(by_descent, "mov %rsp, %rax; 1: sub $8, %rax; mov %rdi, (%rax); loop 1b; ret");
+	FUNCTION(by_nobody, "jmp *%rdi; sub $4096, %rsp; ret");
+	FUNCTION(again, "push %rax; call again; pop %rax; ret");
 END
 scripts/in-root.sh gcc -O2 -fno-pic -c -o "$out/planted.o" "$out/planted.c"
 if depth --also "$out/planted.o" >"$out/planted" 2>&1 ||
@@ -86,9 +103,11 @@ if depth --also "$out/planted.o" >"$out/planted" 2>&1 ||
 	die "a function that needs more is not seen: $(cat "$out/planted")"
 fi
 grep -q '^deeper takes ' "$out/planted" || die "a large frame is not seen: $(cat "$out/planted")"
-for name in sub add lea push pointer copy nothing; do
+grep -qx 'again calls again' "$out/planted" || die "what calls itself is not seen: $(cat "$out/planted")"
+for name in sub add lea push pointer copy nothing store arithmetic stack jump; do
 	grep -qx "by_$name takes 4096 bytes" "$out/planted" || die "what is taken so is not seen: by_$name"
 done
-for name in alloca register another exchange index probe enter leave pop half; do
+for name in alloca register another exchange index probe enter leave pop half \
+	distance restore swap product byte word path loop descent nobody; do
 	grep -q "^by_$name takes what is not known: " "$out/planted" || die "what may be taken so is not seen: by_$name"
 done
