@@ -3,8 +3,9 @@
 """helpers.py FILE...: is each helper of C an inline function or macro made callable, and nothing else?
 
 Files of helpers have nothing but these. Each has the name of the function that it calls, or one of its own,
-which begins with wg_, and is one statement without branches, barriers, or steps within it. What of it is
-compiled is decided when the kernel is configured.
+which begins with wg_, and is one statement without branches and barriers: a call of that function, or of
+OTHERS, with what is done to its value, or a change. What of it is compiled is decided when the kernel is
+configured.
 
 Before that, each kind of error is shown to be found.
 """
@@ -25,10 +26,17 @@ INFORMATION = re.compile(r"MODULE_[A-Z]+ \( ` \)$")
 # The file that has the others.
 ALL = "helpers.c"
 DEFINED = ("define __rust_helper", "define __rust_helper __always_inline")
-BRANCH = re.compile(r"if|else|for|while|do|switch|goto|[?]|&&|\|\||\w*for_each\w*|asm|__asm__")
+# What a helper may call besides what it is named after, without wg_, which is no macro of capitals. None
+# of these decides, waits or orders anything.
+OTHERS = """
+    __flush_workqueue __raw_spin_lock_init __spin_lock_init cpumask_next DEV_STATS_ADD DEV_STATS_INC ERR_PTR
+    inet_sk lockdep_assert_held netif_elide_gro ns_capable pr_warn spinlock_check task_stack_page this_cpu_read
+    totalram_pages within_module
+""".split()
+PLAIN = re.compile(r"[a-z][a-z0-9_]*")
+BRANCH = re.compile(r"do|else|goto|[?]|&&|\|\|")
 BARRIER = re.compile(
-    r"(?:[a-z0-9]+_)*(?:mb|rmb|wmb|barrier)(?:_[a-z0-9_]*)?"
-    r"|smp_(?:store|load|cond|acquire|mb|rmb|wmb)[a-z_]*|READ_ONCE|WRITE_ONCE"
+    r"(?:[a-z0-9]+_)*(?:mb|rmb|wmb|barrier)(?:_[a-z0-9_]*)?|smp_(?:store|load|cond|acquire)[a-z_]*|_*volatile_*"
 )
 CHANGES = ("=", "<<=", ">>=", "++", "--")
 # Of these, what is in parentheses are no arguments.
@@ -37,27 +45,47 @@ WORDS = ("return", "sizeof", "typeof")
 HERE = "__rust_helper int rust_helper_%s(void)\n{\n\t%s\n}\n"
 PLANTED = (
     (HERE % ("b", "return c;"), "b: of another name"),
-    (HERE % ("b", "return /* b() */ c();"), "b: of another name"),
+    (HERE % ("b", "return /* b() */ c();"), "b: calls c"),
+    (HERE % ("b", "ns_capable(c, b());"), "b: calls b for another"),
+    (HERE % ("b", "b(spinlock_check(c));"), None),
     (HERE % ("wg_b", "return c;"), None),
-    (HERE % ("wg_b", "if (c)\n\t\td();"), "wg_b: a branch"),
-    (HERE % ("wg_b", "/* c */ if (d) e(); /* f */"), "wg_b: a branch"),
+    (HERE % ("wg_b", "return (int)b(c) << 1;"), None),
+    (HERE % ("wg_b", "c->b(d);"), None),
+    (HERE % ("wg_b", "c->d(e);"), "wg_b: calls d"),
+    (HERE % ("wg_b", "(*b)(c);"), "wg_b: calls )"),
+    (HERE % ("wg_b", "if (c)\n\t\tb();"), "wg_b: calls if"),
+    (HERE % ("wg_b", "/* c */ if (d) b(); /* f */"), "wg_b: calls if"),
+    (HERE % ("wg_b", "while (b());"), "wg_b: calls while"),
+    (HERE % ("wg_b", "do b(); while (c);"), "wg_b: a branch"),
     (HERE % ("wg_b", "return c ?: 1;"), "wg_b: a branch"),
-    (HERE % ("wg_b", "return c && d();"), "wg_b: a branch"),
-    (HERE % ("wg_b", "while (c());"), "wg_b: a branch"),
-    (HERE % ("wg_b", "WRITE_ONCE(c, 1);"), "wg_b: a barrier"),
-    (HERE % ("wg_b", "smp_mb ();"), "wg_b: a barrier"),
-    (HERE % ("wg_b", "c();\n\td();"), "wg_b: several statements"),
-    (HERE % ("wg_b", "c(); /* d */ e(); /* f */"), "wg_b: several statements"),
-    (HERE % ("wg_b", "c();\n#ifdef C\n\td();\n#endif\n\te(f());"), "wg_b: several statements"),
-    (HERE % ("wg_b", "#if C\n#if D\n\tc();\n\td();\n#endif\n#endif"), "wg_b: several statements"),
-    (HERE % ("wg_b", "return ({ c(); d(); });"), "wg_b: several statements"),
+    (HERE % ("wg_b", "return c && b();"), "wg_b: a branch"),
+    (HERE % ("wg_b", "list_for_each(c, d) b();"), "wg_b: calls list_for_each"),
+    (HERE % ("wg_b", "scoped_guard(c) b();"), "wg_b: calls scoped_guard"),
+    (HERE % ("wg_b", "return _Generic(c, int: d);"), "wg_b: calls _Generic"),
+    (HERE % ("wg_b", "__builtin_choose_expr(c, d, e);"), "wg_b: calls __builtin_choose_expr"),
+    (HERE % ("wg_b", "BUG_ON(c);"), "wg_b: calls BUG_ON"),
+    (HERE % ("wg_b", "WARN_ON(c);"), "wg_b: calls WARN_ON"),
+    (HERE % ("wg_b", "wait_event(c, d);"), "wg_b: calls wait_event"),
+    (HERE % ("wg_b", 'asm("c");'), "wg_b: calls asm"),
+    (HERE % ("wg_b", "WRITE_ONCE(c, 1);"), "wg_b: calls WRITE_ONCE"),
+    (HERE % ("__READ_ONCE", "return __READ_ONCE(c);"), "__READ_ONCE: calls __READ_ONCE"),
+    (HERE % ("wg___smp_mb", "__smp_mb();"), "wg___smp_mb: calls __smp_mb"),
+    (HERE % ("smp_mb", "smp_mb ();"), "smp_mb: a barrier"),
+    (HERE % ("wg_b", "return *(volatile int *)c;"), "wg_b: a barrier"),
+    (HERE % ("wg_b", "b();\n\tb();"), "wg_b: several statements"),
+    (HERE % ("wg_b", "b(); /* d */ b(); /* f */"), "wg_b: several statements"),
+    (HERE % ("wg_b", "b();\n#ifdef C\n\tb();\n#endif\n\tb(c);"), "wg_b: several statements"),
+    (HERE % ("wg_b", "#if C\n#if D\n\tb();\n\tb();\n#endif\n#endif"), "wg_b: several statements"),
+    (HERE % ("wg_b", "return ({ b(); b(); });"), "wg_b: several statements"),
+    (HERE % ("wg_b", "return b() | b();"), "wg_b: several statements"),
     (HERE % ("wg_b", "c = d++;"), "wg_b: several statements"),
-    (HERE % ("wg_b", "return c(), d();"), "wg_b: a comma"),
-    (HERE % ("wg_b", "return (c(), d());"), "wg_b: a comma"),
-    (HERE % ("wg_b", "c(d, (void)(e(), f));"), "wg_b: a comma"),
+    (HERE % ("wg_b", "c = b();"), "wg_b: several statements"),
+    (HERE % ("wg_b", "return c, b();"), "wg_b: a comma"),
+    (HERE % ("wg_b", "return (c, b());"), "wg_b: a comma"),
+    (HERE % ("wg_b", "b(c, (d, e));"), "wg_b: a comma"),
     (HERE % ("wg_b", "#define C d();"), "#define C d();: no helper"),
-    (HERE % ("wg_b", "#ifdef C\n\tc();\n#elif D\n\td(e, f);\n#else\n\tg();\n#endif"), None),
-    (HERE % ("wg_b", '/* if (c)\n\t * d(); e(); */\n\tf("?;;, /*", g == h); // i, j'), None),
+    (HERE % ("wg_b", "#ifdef C\n\tb();\n#elif D\n\tb(e, f);\n#else\n\tERR_PTR(1);\n#endif"), None),
+    (HERE % ("wg_b", '/* if (c)\n\t * d(); e(); */\n\tb("?;;, /*", g == h); // i, j'), None),
     (HERE % ("wg_b", "c->d |= 1;") + '\nMODULE_VERSION("1, 0");\n', None),
     ("static int b(void)\n{\n\treturn 1;\n}\n", "static int b ( void ): no helper"),
     ("static int b = 1;\n", "static int b = 1: no helper"),
@@ -66,7 +94,7 @@ PLANTED = (
     ("#define B c, d\n", "#define B c, d: no helper"),
     ('#include "b.h"\n', '#include "b.h": no helper'),
     ("#include <b.h>\n", None),
-    (HERE % ("wg_b", "c({);"), "wg_b: without an end"),
+    (HERE % ("wg_b", "b({);"), "wg_b: without an end"),
 )
 
 
@@ -81,8 +109,8 @@ class Function:
     """What is said of a helper, or, if it has no name, not said of what is none."""
 
     def __init__(self, name):
-        self.name, self.found, self.calls = name, None, set()
-        self.statements, self.parts, self.changes = 0, [], 0
+        self.name, self.found, self.called = name, None, False
+        self.statements, self.parts, self.steps = 0, [], 0
         self.enclosing, self.last = [], ""
 
     def is_(self, what):
@@ -100,13 +128,13 @@ class Function:
             self.statements = most if word == "endif" else before
 
     def token(self, token):
-        arguments = token == "(" and self.last.isidentifier() and self.last not in WORDS
+        arguments = token == "(" and re.match(r"[\w)\]]", self.last) and self.last not in WORDS
         if arguments:
-            self.calls.add(self.last)
-            if BARRIER.fullmatch(self.last):
-                self.is_("a barrier")
+            self.call(self.last, any(self.enclosing))
         if BRANCH.fullmatch(token):
             self.is_("a branch")
+        if BARRIER.fullmatch(token):
+            self.is_("a barrier")
         if token in "([{":
             self.enclosing.append(arguments)
         elif token in ")]}" and self.enclosing:
@@ -115,15 +143,25 @@ class Function:
             if not (self.enclosing and self.enclosing[-1]):
                 self.is_("a comma")
         elif token == ";":
-            self.statements, self.changes = self.statements + 1, 0
+            self.statements, self.steps = self.statements + 1, 0
         elif token in CHANGES:
-            self.changes += 1
-        if self.statements > 1 or self.changes > 1:
+            self.steps += 1
+        if self.statements > 1 or self.steps > 1:
             self.is_("several statements")
         self.last = token
 
+    def call(self, called, nested):
+        """What is called; what is so for arguments of another is no step of its own."""
+        own = self.name and called == self.name.removeprefix("wg_") and PLAIN.fullmatch(called)
+        if own and nested:
+            self.is_(f"calls {called} for another")
+        elif not own and called not in OTHERS:
+            self.is_(f"calls {called}")
+        self.called = self.called or own
+        self.steps += not nested
+
     def complaints(self):
-        if self.name and not self.name.startswith("wg_") and self.name not in self.calls:
+        if self.name and not self.name.startswith("wg_") and not self.called:
             self.is_("of another name")
         return [f"{self.name}: {self.found}"] if self.name and self.found else []
 
