@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# rust-source.sh SOURCE VERSION DIRECTORY: copies to DIRECTORY what rust-metadata.sh needs of a kernel's
-# source: rust/ and what it includes. SOURCE is a source tree, or a .tar of any compression with one in
-# a directory of its own. VERSION is that of the package that the source came with, or of the kernel
-# if there is none.
+# rust-source.sh SOURCE VERSION DIRECTORY [FILE...]: copies to DIRECTORY what rust-metadata.sh needs of a
+# kernel's source: rust/ and what it includes; and each FILE of it. SOURCE is a source tree, or a .tar of
+# any compression with one in a directory of its own. VERSION is that of the package that the source came
+# with, or of the kernel if there is none.
 
 set -euo pipefail
 
@@ -12,8 +12,9 @@ files=(rust scripts/generate_rust_target.rs scripts/rust_is_available_bindgen_li
 	drivers/base/base.h drivers/android/binder/rust_binder.h
 	drivers/android/binder/rust_binder_events.h)
 
-[ $# -eq 3 ] || { echo "usage: $0 SOURCE VERSION DIRECTORY" >&2; exit 1; }
+[ $# -ge 3 ] || { echo "usage: $0 SOURCE VERSION DIRECTORY [FILE...]" >&2; exit 1; }
 source=$1 version=$2 directory=$3
+files+=("${@:4}")
 
 mkdir -p "$directory"
 if [ -d "$source" ]; then
