@@ -21,11 +21,18 @@ WG_KERNELS="
 stock cloud-amd64 Debian's for virtual machines, in QEMU
 stock-amd64 amd64 Debian's for other machines, in QEMU
 stock-rt rt-amd64 Debian's with PREEMPT_RT, in QEMU
+stock-arm64 arm64 Debian's for arm64, in QEMU
+stock-arm64-16k arm64-16k the same with pages of 16 KiB
+stock-cloud-arm64 cloud-arm64 the same for virtual machines
+stock-rt-arm64 rt-arm64 the same with PREEMPT_RT
 uml - User-mode Linux of the same source
 debug - uml with checks of memory, locks and RCU
 debug-smp - a kernel with these checks on several CPUs, in QEMU
 bench - uml with patches, to measure on
 "
+
+# How kernels of arm64, and modules for them, are built here.
+WG_BUILD_ARM64=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc-14 HOSTCC=gcc-14)
 
 # The status of a script that cannot go on.
 WG_FAILURE=1
@@ -190,14 +197,14 @@ kernel_usage() {
 kernel_list() {
 	local name flavour about
 	while read -r name flavour about; do
-		[ -z "$name" ] || printf '  %-16s %s\n' "$name" "$about"
+		[ -z "$name" ] || printf '  %-18s %s\n' "$name" "$about"
 	done <<<"$WG_KERNELS"
-	printf '  %-16s %s\n' "stock...-SERIES" "one of Debian's, the newest of that series: $WG_SERIES"
+	printf '  %-18s %s\n' "stock...-SERIES" "one of Debian's, the newest of that series: $WG_SERIES"
 }
 
 # base_of KERNEL: prints its name without the series.
 base_of() {
-	echo "${1%-[0-9]*}"
+	echo "${1%-[0-9]*.*}"
 }
 
 # flavour_of KERNEL: prints which one of Debian's it is, or - if it is none; fails if there is no such name.
@@ -218,11 +225,23 @@ kind_of() {
 	case $(flavour_of "$1") in - | '') base_of "$1" ;; *) echo stock ;; esac
 }
 
+# machine_of KERNEL: prints which machine it is for, as the kernel calls it.
+machine_of() {
+	case $(flavour_of "$1") in *arm64*) echo arm64 ;; *) echo x86_64 ;; esac
+}
+
+# root_for MACHINE: prints the root in which kernels and modules for it are built, and QEMU is run.
+root_for() {
+	case $1 in
+	arm64) "$WG_TOP/scripts/arm64/root.sh" ;;
+	*) "$WG_TOP/scripts/build-root.sh" ;;
+	esac
+}
+
 # find_kernel KERNEL|PATH: sets what there is to know of a kernel. PATH is an image in the directory in
 # which it was built.
 find_kernel() {
 	local kernel=$1 directory
-	root=$("$WG_TOP/scripts/build-root.sh") || exit "$WG_FAILURE"
 	case $kernel in
 	*/*)
 		image=$(realpath -e "$kernel") || die "no such kernel: $kernel"
@@ -233,7 +252,8 @@ find_kernel() {
 		done
 		release=$(cat "$kdir/include/config/kernel.release")
 		objects=$WG_TOP/build-$release-$(echo "$kdir" | key)
-		[ -d "$kdir/source/" ] || die "the source of $kdir is not where it was: $(readlink "$kdir/source")"
+		source=$kdir/source
+		[ -d "$source/" ] || die "the source of $kdir is not where it was: $(readlink "$source")"
 		WG_BINDS="$kdir $(realpath "$kdir/source")"
 		export WG_BINDS
 		# modules_install takes a while, and little changes.
@@ -249,11 +269,21 @@ find_kernel() {
 		modroot=$directory/modroot
 		release=$(cat "$directory/release")
 		objects=$WG_TOP/build-$kernel
+		source=$kdir/source
+		# What there is of it, if it is not all there.
+		[ ! -e "$directory/source" ] || source=$directory/source
 		;;
 	esac
+	machine=x86_64
+	! grep -qx CONFIG_ARM64=y "$kdir/.config" || machine=arm64
+	root=$(root_for "$machine") || exit "$WG_FAILURE"
 	# As the kernel was built.
 	build=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
-	! grep -qx CONFIG_CC_IS_CLANG=y "$kdir/.config" || build=(LLVM=1)
+	[ "$machine" != arm64 ] || build=("${WG_BUILD_ARM64[@]}")
+	if grep -qx CONFIG_CC_IS_CLANG=y "$kdir/.config"; then
+		build=(LLVM=1)
+		[ "$machine" != arm64 ] || build+=(ARCH=arm64)
+	fi
 	! grep -qx CONFIG_UML=y "$kdir/.config" || build+=(ARCH=um)
 	case $kernel in */*) cached "$modroot" install_modules ;; esac
 }

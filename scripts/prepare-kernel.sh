@@ -12,9 +12,13 @@
 # prepare-kernel.sh --list: says what kernels there are.
 #
 # stock is Debian's cloud kernel, the newest of a supported series or of the one named (stock-SERIES),
-# unchanged; stock-FLAVOUR is another of Debian's. The status is 3 if the archive has none. uml is
-# User-mode Linux of the same source, with uml.config of qemu-test/kernels. debug has debug.config in
-# addition and is built with clang: it looks for errors of memory, locks and RCU. bench is for
+# unchanged; stock-FLAVOUR is another of Debian's. The status is 3 if the archive has none. For those of
+# arm64, KDIR is made from headers (rust-metadata.sh), and there is
+#
+#	source/		what there is of the source, which elsewhere is kdir/source
+#
+# uml is User-mode Linux of the same source, with uml.config of qemu-test/kernels. debug has debug.config
+# in addition and is built with clang: it looks for errors of memory, locks and RCU. bench is for
 # measurements. These two have some of the patches there, which say what they are for. debug-smp is for
 # QEMU and looks for the same errors as debug, on several CPUs: what both of these have, and
 # debug-smp.config.
@@ -34,6 +38,7 @@ case $kernel in
 '') die "usage: $0 $(kernel_usage)" ;;
 esac
 flavour=$(flavour_of "$kernel") || die "there is no kernel $kernel; there are: $(kernel_usage)"
+machine=$(machine_of "$kernel")
 if [ "$flavour" != - ]; then
 	FLAVOUR=$flavour
 	base=$(base_of "$kernel")
@@ -44,8 +49,11 @@ if [ "$flavour" != - ]; then
 	fi
 	kernel=stock
 fi
+# The functions that make it.
+getter=download maker=make_$kernel
+[ "$machine" = x86_64 ] || getter=download_light maker=make_light
 
-root=$("$WG_TOP/scripts/build-root.sh")
+root=$(root_for "$machine")
 
 COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
 # In the large code model, clang would put variables of the kernel where neither lockdep nor kmemleak
@@ -54,6 +62,7 @@ COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
 [ "$kernel" != debug ] ||
 	COMPILER=(LLVM=1 "CFLAGS_KERNEL=-mlarge-data-threshold=2147483647 -Wno-unused-command-line-argument")
 [ "$kernel" != debug-smp ] || COMPILER=(LLVM=1)
+[ "$machine" != arm64 ] || COMPILER=("${WG_BUILD_ARM64[@]}")
 MAKE=(make "${COMPILER[@]}" KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
 # The compilers and tools, with their versions. A root that differs in others makes the same kernels.
@@ -64,6 +73,14 @@ TOOLS=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/packages" | recip
 # ---------------------------------------------------------------------------
 
 DEBS=$WG_CACHE/debs-$(echo "$TOOLS $SERIES $FLAVOUR" | key)
+# What is of that machine, and apt would not look for.
+FOREIGN=
+if [ "$machine" != x86_64 ]; then
+	TOOLS+=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/$machine/root-packages" | recipe | xargs \
+		chroot "$root" dpkg-query --show | key)
+	DEBS=$WG_CACHE/debs-$machine-$(echo "$TOOLS $SERIES $FLAVOUR" | key)
+	FOREIGN=:$machine
+fi
 
 # Prints the newest release of a supported series that has its source in the archive too.
 newest() {
@@ -95,8 +112,8 @@ source_of() {
 	done
 }
 
-download() {
-	local directory=$1 series release other packages
+# find_release: sets the series, release and version of the kernel, and `other`, where its source is already.
+find_release() {
 	step "package lists" in_root "$root" apt-get update
 	read -r series release <<<"$(newest)" || true
 	[ -n "$release" ] || {
@@ -104,16 +121,28 @@ download() {
 		die "the archive has no linux-image-*-$FLAVOUR with its linux-source of series $SERIES; it has:" \
 			"$(chroot "$root" apt-cache pkgnames linux-source- | tr '\n' ' ')"
 	}
-	mkdir -p "$directory"
-	packages=(linux-{base,binary,modules,headers}-"$release")
-	other=$(source_of "$(version_of "linux-image-$release")")
-	[ -n "$other" ] || packages+=("linux-source-$series")
-	need_space "$WG_CACHE" "$([ -n "$other" ] && echo 2000 || echo 5000)"
-	step "download of $release" in_root "$root" sh -c 'cd "$0" && apt-get download "$@"' \
-		"$directory" "${packages[@]}"
+	version=$(version_of "linux-image-$release$FOREIGN")
+	other=$(source_of "$version")
+}
+
+# get DIRECTORY PACKAGE...: these, unpacked.
+get() {
+	local directory=$1
+	shift
+	step "download of $release" in_root "$root" sh -c 'cd "$0" && apt-get download "$@"' "$directory" "$@"
 	step "packages of $release" in_root "$root" sh -eu -c 'cd "$0"
 		for deb in *.deb; do dpkg-deb -x "$deb" .; done
 		rm *.deb' "$directory"
+}
+
+download() {
+	local directory=$1 series release version other packages
+	find_release
+	mkdir -p "$directory"
+	packages=(linux-{base,binary,modules,headers}-"$release")
+	[ -n "$other" ] || packages+=("linux-source-$series")
+	need_space "$WG_CACHE" "$([ -n "$other" ] && echo 2000 || echo 5000)"
+	get "$directory" "${packages[@]}"
 	rm -rf "$directory/source"
 	if [ -n "$other" ]; then
 		# It is only read, and takes no room again.
@@ -127,7 +156,28 @@ download() {
 	echo "$release" >"$directory/release"
 }
 
-cached "$DEBS" download
+# The same for one whose crates are made from headers: of its source, no more than that takes, and the kernel's
+# own test. Tools of the headers are those for this machine.
+download_light() {
+	local directory=$1 series release version other common packages
+	find_release
+	mkdir -p "$directory"
+	# What flavours have in common.
+	common=${release%"-$FLAVOUR"}
+	packages=(linux-{base,binary,modules,headers}-"$release$FOREIGN"
+		"linux-headers-$common-common" "linux-kbuild-$common")
+	[ -n "$other" ] || packages+=("linux-source-$series")
+	need_space "$WG_CACHE" 1500
+	get "$directory" "${packages[@]}"
+	rm -rf "$directory/source"
+	[ -n "$other" ] || other=$(echo "$directory"/usr/src/linux-source-*.tar.xz)
+	step "source of $release, as far as it is needed" in_root "$root" "$WG_TOP/scripts/rust-source.sh" \
+		"$other" "$version" "$directory/source" tools/testing/selftests/wireguard
+	rm -f "$directory"/usr/src/linux-source-*.tar.xz
+	echo "$release" >"$directory/release"
+}
+
+cached "$DEBS" "$getter"
 release=$(cat "$DEBS/release")
 source=$DEBS/source
 
@@ -232,6 +282,21 @@ make_stock() {
 	finish "$part" "$release"
 }
 
+# What modules are built against is made from headers, without the whole of the source.
+make_light() {
+	local part=$1 modules=$DEBS/usr/lib/modules/$release
+	check_rustc "$modules/config"
+	rm -rf "$part"
+	mkdir -p "$part/modroot/usr/lib/modules"
+	step "metadata of $release" in_root "$root" "$WG_TOP/scripts/rust-metadata.sh" \
+		"$DEBS/usr/src/linux-headers-$release" "$DEBS/source" "$part/kdir" "${MAKE[@]:1}" "-j$(nproc)"
+	ln -s "$DEBS/source" "$part/source"
+	cp "$modules/vmlinuz" "$part/image"
+	cp -a "$modules" "$part/modroot/usr/lib/modules/"
+	rm -f "$part/modroot/usr/lib/modules/$release"/{vmlinuz,System.map}
+	finish "$part" "$release"
+}
+
 make_uml() {
 	local part=$1 kdir=$1/kdir uml
 	need_space "$WG_CACHE" 4000
@@ -303,8 +368,12 @@ uml_config() {
 # What a kernel is made from; checks and comments are no part of it.
 inputs() {
 	echo "${DEBS##*/} ${MAKE[*]}"
-	case $kernel in
+	case ${maker#make_} in
 	stock) declare -f kbuild finish make_stock ;;
+	light)
+		declare -f finish make_light
+		recipe "$WG_TOP"/scripts/rust-{metadata,source}.sh
+		;;
 	uml | debug | bench)
 		declare -f kbuild finish make_uml configure_uml
 		echo "${source##*/}"
@@ -319,5 +388,5 @@ inputs() {
 }
 
 directory=$WG_CACHE/$kernel-$release-$(inputs | key)
-cached "$directory" "make_$kernel"
+cached "$directory" "$maker"
 echo "$directory"

@@ -19,6 +19,7 @@ kernels=()
 for kernel; do
 	status=0
 	[ "$(kind_of "$kernel")" = stock ] || die "packages are for Debian's kernels, and not for $kernel"
+	[ "$(machine_of "$kernel")" = x86_64 ] || die "packages are made for amd64 so far, and not for $kernel"
 	scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$?
 	[ "$status" -ne 3 ] || [ "$named" -gt 0 ] || continue
 	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
