@@ -4,7 +4,7 @@
 # The module: what loads it, what it says then, its parameters, its workqueues, and that all
 # devices go with it.
 #
-# kernels: uml stock-amd64 stock-rt
+# kernels: uml stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # slow: stock-amd64
 # timeout: 120
 

@@ -4,7 +4,7 @@
 # Traffic through a tunnel, and what it looks like on the wire: both families inside and out,
 # exact counters, MTUs, padding, fragments, ECN, marks, offloads.
 #
-# kernels: uml debug stock-amd64 stock-rt
+# kernels: uml debug stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # timeout: 600
 # slow: debug stock-amd64 stock-rt
 
