@@ -64,7 +64,7 @@ check_checkpatch() {
 # No object can panic, and no layer reaches past the one below it: compiled for speed, for size, and for
 # what else was built here, as what is inlined differs. (Not debug, which has Rust's assertions.)
 check_objects() {
-	local kernel kernels=(stock uml)
+	local kernel kernels=(stock uml) ours=() arm64=()
 	for kernel in build-*/rust/wireguard/main.o; do
 		kernel=${kernel%%/*}
 		kernel=${kernel#build-}
@@ -73,9 +73,14 @@ check_objects() {
 	done
 	for kernel in "${kernels[@]}"; do
 		scripts/kbuild.sh "$kernel" modules || return
+		case $(machine_of "$kernel") in
+		arm64) arm64+=("build-$kernel/rust") ;;
+		*) ours+=("build-$kernel/rust") ;;
+		esac
 	done
-	kernels=("${kernels[@]/#/build-}")
-	scripts/in-root.sh scripts/checks/objects.sh "${kernels[@]/%//rust}"
+	scripts/in-root.sh scripts/checks/objects.sh "${ours[@]}" || return
+	[ ${#arm64[@]} -eq 0 ] ||
+		in_root "$(root_for arm64)" env "${WG_BUILD_ARM64[@]}" scripts/checks/objects.sh "${arm64[@]}"
 }
 
 # No object leaves secrets where they are not wiped, compiled for speed or for size.
