@@ -126,7 +126,10 @@ case " $* " in
 	scripts/prepare-kernel.sh debug-smp >/dev/null
 	slow
 	;;
-*) quick ;;
+*)
+	scripts/arm64/root.sh guest >/dev/null
+	quick
+	;;
 esac
 suite guests cat selftests/run "$@"
 

@@ -6,7 +6,7 @@
 #
 # kernels: uml debug stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # timeout: 600
-# slow: debug stock-amd64 stock-rt
+# slow: debug stock-amd64 stock-rt stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"
