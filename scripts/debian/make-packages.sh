@@ -19,7 +19,6 @@ kernels=()
 for kernel; do
 	status=0
 	[ "$(kind_of "$kernel")" = stock ] || die "packages are for Debian's kernels, and not for $kernel"
-	[ "$(machine_of "$kernel")" = x86_64 ] || die "packages are made for amd64 so far, and not for $kernel"
 	scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$?
 	[ "$status" -ne 3 ] || [ "$named" -gt 0 ] || continue
 	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
@@ -65,19 +64,24 @@ copy_sources() {
 	sed -i "1s/(.*)/($our_version)/" "$tree/debian/changelog"
 }
 
-# version_of_kernel DIRECTORY: the version of the packages that a prepared kernel is from.
+# version_of_kernel: the version of the packages that the kernel found is from.
 version_of_kernel() {
 	sed -n 's/^#define LINUX_PACKAGE_ID " Debian \(.*\)"$/\1/p' \
-		"$(dirname "$(readlink -f "$1/kdir/source")")"/usr/src/linux-headers-*/include/generated/package.h
+		"$(dirname "$(readlink -f "$source")")/usr/src/linux-headers-$release/include/generated/package.h"
 }
 
-# add_source DIRECTORY: what metadata is made of, for the package that builds on the user's machine.
+# architecture MACHINE: what Debian calls it.
+architecture() {
+	case $1 in x86_64) echo amd64 ;; *) echo "$1" ;; esac
+}
+
+# add_source: what metadata is made of, for the package that builds on the user's machine.
 add_source() {
 	local version
-	version=$(version_of_kernel "$1")
+	version=$(version_of_kernel)
 	# Flavours have the same one.
 	[ ! -e "$out/linux-rust/$version" ] || return 0
-	scripts/rust-source.sh "$1/kdir/source" "$version" "$out/linux-rust/$version"
+	scripts/rust-source.sh "$source" "$version" "$out/linux-rust/$version"
 	echo "$version" >>"$tree/linux-rust.versions"
 }
 
@@ -96,19 +100,18 @@ sign() {
 # add_module KERNEL: its package.
 add_module() {
 	local kernel=$1 version module package
-	find_kernel "$kernel"
-	version=$(version_of_kernel "${kdir%/kdir}")
+	version=$(version_of_kernel)
 	scripts/kbuild.sh "$kernel" modules >&2
 	package=wireguard-rust-modules-$release
 	module=$tree/modules/$package/usr/lib/modules/$release/updates/wireguard.ko
 	mkdir -p "${module%/*}"
-	in_root "$root" objcopy --strip-debug "$objects/wireguard.ko" "$module"
+	in_root "$root" "$([ "$machine" != arm64 ] || echo aarch64-linux-gnu-)objcopy" --strip-debug "$objects/wireguard.ko" "$module"
 	sign "$module" "$kdir"
 	xz --check=crc32 --lzma2=dict=1MiB "$module"
 	cat >>"$tree/debian/control" <<-END
 
 		Package: $package
-		Architecture: amd64
+		Architecture: $(architecture "$machine")
 		Depends: kmod, linux-modules-$release (= $version), wireguard-rust-tools, \${misc:Depends}
 		Provides: wireguard-modules (= 1.0.0)
 		Description: WireGuard kernel module in Rust for Linux $release
@@ -143,7 +146,7 @@ add_meta() {
 
 		Package: $package
 		Section: metapackages
-		Architecture: amd64
+		Architecture: $(architecture "$machine")
 		Depends: wireguard-rust-modules-$1 (= $our_version), \${misc:Depends}
 		Enhances: linux-image-$flavour
 		Description: WireGuard kernel module in Rust for the newest kernel, $flavour
@@ -154,9 +157,13 @@ add_meta() {
 	echo "$package ${2%%-*}+$our_version" >>"$tree/debian/versions"
 }
 
+# build ARCHITECTURE: that one's packages, and with amd64's those of all.
 build() {
+	local options=(--build=binary)
+	# Nothing is compiled any more.
+	[ "$1" = amd64 ] || options=(--build=any --host-arch="$1" --no-check-builddeps)
 	# Warnings are shown, errors end it.
-	in_root "$packaging_root" sh -euc 'cd "$1" && dpkg-buildpackage --build=binary --no-sign' sh "$tree"
+	in_root "$packaging_root" sh -euc 'cd "$1" && shift && dpkg-buildpackage --no-sign "$@"' sh "$tree" "${options[@]}"
 }
 
 check() {
@@ -170,12 +177,14 @@ rm -rf --one-file-system "${out:?}"/*
 mkdir -p "$tree"
 copy_sources
 for kernel in "${kernels[@]}"; do
-	directory=$(scripts/prepare-kernel.sh "$kernel") || exit "$WG_FAILURE"
-	add_source "$directory"
+	find_kernel "$kernel"
+	add_source
 	add_module "$kernel"
 done
 tar -C "$out" --sort=name --owner=0 --group=0 --mtime=@0 -cf - linux-rust | xz -9e >"$tree/linux-rust.tar.xz"
 rm -r "$out/linux-rust"
-step "packages" build
+for architecture in amd64 $(sed -n 's/^Architecture: \(arm64\)$/\1/p' "$tree/debian/control" | sort -u); do
+	step "packages, $architecture" build "$architecture"
+done
 check
 ls "$out"/*.deb
