@@ -128,14 +128,14 @@ fn the_last_reference_goes_once() {
     });
 }
 
-/// More references are taken than can be counted: from then on, the object stays.
-fn stays(take: fn(Borrow<'_, Thing>) -> Option<RcuArc<Thing>>) {
+/// With `before` references, more are taken than can be counted: from then on, the object stays.
+fn stays(before: i32, take: fn(Borrow<'_, Thing>) -> Option<RcuArc<Thing>>) {
     check_with(1, move || {
         let released = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = || released.load(std::sync::atomic::Ordering::Relaxed);
         let mut thing = Thing::value(1);
         thing.released = Some(released.clone());
-        begin_counts_at(i32::MAX - 2);
+        begin_counts_at(before);
         let thing = RcuArc::pin_init(thing, GFP_KERNEL).expect("memory");
         begin_counts_at(0);
         let slot = Slot::new(Some(thing));
@@ -158,11 +158,14 @@ fn stays(take: fn(Borrow<'_, Thing>) -> Option<RcuArc<Thing>>) {
     });
 }
 
-/// The last one that can be counted is followed by one that a borrow takes, or a clone.
+/// The last one that can be counted is followed by one that a borrow takes, or a clone. A count below zero does
+/// not go on to it.
 #[test]
 fn an_object_with_too_many_references_stays() {
-    stays(|thing| thing.get());
-    stays(|thing| thing.get().map(|counted| counted.clone()));
+    for before in [i32::MAX - 2, -4] {
+        stays(before, |thing| thing.get());
+        stays(before, |thing| thing.get().map(|counted| counted.clone()));
+    }
 }
 
 /// The owner of the last reference takes the object back while readers have it.
