@@ -92,7 +92,9 @@ def main():
     text = text.split('\n\n', 1)[1]
     plants = [Plant(part) for part in re.split(r'\n\n+', text.strip())]
     if len(sys.argv) > 1:
-        plants = [p for p in plants if any(p.title.startswith(word) for word in sys.argv[1:])]
+        plants = [p for p in plants if any(word in p.title for word in sys.argv[1:])]
+        if not plants:
+            sys.exit('no fault of plants.txt has that in its title')
     for part in ['rust', 'selftests', '.cargo']:
         shutil.rmtree(COPY / part, ignore_errors=True)
     # Newer than what was built of a copy before, perhaps with a fault planted.
