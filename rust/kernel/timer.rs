@@ -113,7 +113,12 @@ impl<T: Object, const N: usize> Timers<T, N> {
         smp_mb();
         // INVARIANT: `used` is set, and there is an owner.
         // SAFETY: The entry was initialised by `new` and is pinned.
-        unsafe { bindings::timer_reduce(self.entry.get(), expires) };
+        let was_pending = unsafe { bindings::timer_reduce(self.entry.get(), expires) } != 0;
+        if !was_pending {
+            // Pairs with the barrier above, of others.
+            smp_mb();
+            self.rearm(delay);
+        }
     }
 
     /// Returns whether timer number `timer` is pending.
@@ -169,14 +174,14 @@ impl<T: Object, const N: usize> Timers<T, N> {
         unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
     }
 
-    /// Arms the entry for the first pending timer.
+    /// Arms the entry for the first pending timer, unless it is armed to expire `armed` jiffies from now, and
+    /// that is no later.
     ///
     /// Code that arms a timer at the same time may see that the entry is pending, but not yet for when,
     /// and not arm it again. So, once it is pending, the deadlines are checked again.
-    fn rearm(&self) {
-        let mut armed = u32::MAX;
+    fn rearm(&self, mut armed: usize) {
         while let Some(first) = self.first_delay().filter(|first| *first < armed) {
-            let expires = jiffies().wrapping_add(u32_as_usize(first));
+            let expires = jiffies().wrapping_add(first);
             // SAFETY: The entry was initialised by `new` and is pinned.
             unsafe { bindings::timer_reduce(self.entry.get(), expires) };
             armed = first;
@@ -186,13 +191,14 @@ impl<T: Object, const N: usize> Timers<T, N> {
     }
 
     /// Returns how many jiffies remain until the first pending timer expires.
-    fn first_delay(&self) -> Option<u32> {
+    fn first_delay(&self) -> Option<usize> {
         let now = now();
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
         deadlines
             .filter(|deadline| *deadline != 0)
             .map(|deadline| remaining(deadline, now).unwrap_or(0))
             .min()
+            .map(u32_as_usize)
     }
 }
 
@@ -249,5 +255,5 @@ unsafe extern "C" fn expired_callback<T: Expire<N>, const N: usize>(
             T::expired(unsafe { Borrow::from_raw(owner) }, timer);
         }
     }
-    timers.rearm();
+    timers.rearm(usize::MAX);
 }

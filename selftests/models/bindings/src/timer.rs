@@ -3,7 +3,7 @@
 //! Timers, whose functions are called by the models, by way of [`run_timer`].
 //!
 //! As in the kernel, whether a timer is pending, and for when, is written under a lock, each by itself, but
-//! read without it before.
+//! read without it before. Processors other than x86 may show that it is pending before they show for when.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -68,20 +68,24 @@ pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
     unsafe { timer.write(new) };
 }
 
-pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) {
+pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) -> i32 {
     // SAFETY: By the caller.
     let timer = unsafe { &*timer };
     let expires = expires as u64;
     let is_early = || timer.pending.load(Relaxed) && timer.expires.load(Relaxed) <= expires;
     if is_early() {
-        return;
+        return 1;
     }
     let base = timer.base.lock();
-    if is_early() || base.function.is_none() {
-        return;
+    if base.function.is_none() {
+        return 0;
     }
-    timer.expires.store(expires, Relaxed);
-    timer.set_pending(true);
+    let was_pending = timer.pending.load(Relaxed);
+    if !is_early() {
+        timer.set_pending(true);
+        timer.expires.store(expires, Relaxed);
+    }
+    was_pending.into()
 }
 
 fn delete(timer: &timer_list, for_good: bool) {

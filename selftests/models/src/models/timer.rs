@@ -123,6 +123,27 @@ impl Clock {
     }
 }
 
+/// Both timers are armed at once while neither is pending: the first one expires in its time.
+#[test]
+fn two_timers_are_armed() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        let (first, second) = (clock.clone(), clock.clone());
+        pair.run(
+            move || first.timers.arm(0, 10),
+            move || second.timers.arm(1, 500),
+        );
+        clock.pass(10);
+        assert_eq!(
+            clock.count(),
+            [1, 0],
+            "a timer that is pending has not expired"
+        );
+        clock.pass(490);
+        assert_eq!(clock.count(), [1, 1]);
+    });
+}
+
 /// A timer is armed while the other one expires: it expires in its time.
 #[test]
 fn a_timer_is_armed_while_another_expires() {
