@@ -18,6 +18,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
             Full,
             Relaxed,
@@ -61,7 +62,7 @@ impl Link {
         let guard = rcu::read_lock();
         match self.get(&guard) {
             Some(dev) => dev.name(),
-            None => self.0.name(),
+            None => self.0.remembered_name(),
         }
     }
 
@@ -131,12 +132,14 @@ impl Shared {
         for (half, word) in self.name.iter().zip(name.to_words()) {
             half.store(word, Relaxed);
         }
-        // Readers that see no device must see the name.
+        // Readers that see no device must see the name. Pairs with the load in `remembered_name`.
         !self.dev.xchg(null_mut(), Full).is_null()
     }
 
-    /// Returns the remembered name.
-    fn name(&self) -> Name {
+    /// Returns the remembered name, to readers that have seen no device.
+    fn remembered_name(&self) -> Name {
+        // What they have read is ordered before the name only if it is read so.
+        let _ = self.dev.load(Acquire);
         let [low, high] = &self.name;
         Name::from_words([low.load(Relaxed), high.load(Relaxed)])
     }
