@@ -176,6 +176,12 @@ in_root() {
 		"${WG_ENV[@]}" sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
 }
 
+# update_lists ROOT: has apt look what there is. Others may want that at once.
+update_lists() (
+	locked "$1.lists.lock"
+	in_root "$1" apt-get update
+)
+
 # Kernels
 # ---------------------------------------------------------------------------
 

@@ -78,7 +78,10 @@ FOREIGN=
 if [ "$machine" != x86_64 ]; then
 	TOOLS+=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/$machine/root-packages" | recipe | xargs \
 		chroot "$root" dpkg-query --show | key)
-	DEBS=$WG_CACHE/debs-$machine-$(echo "$TOOLS $SERIES $FLAVOUR" | key)
+	DEBS=$WG_CACHE/debs-$machine-$({
+		echo "$TOOLS $SERIES $FLAVOUR"
+		recipe "$WG_TOP/scripts/rust-source.sh"
+	} | key)
 	FOREIGN=:$machine
 fi
 
@@ -114,7 +117,7 @@ source_of() {
 
 # find_release: sets the series, release and version of the kernel, and `other`, where its source is already.
 find_release() {
-	step "package lists" in_root "$root" apt-get update
+	step "package lists" update_lists "$root"
 	read -r series release <<<"$(newest)" || true
 	[ -n "$release" ] || {
 		WG_FAILURE=3

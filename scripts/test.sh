@@ -127,7 +127,8 @@ case " $* " in
 	slow
 	;;
 *)
-	scripts/arm64/root.sh guest >/dev/null
+	# A mirror that has nothing of it is no failure.
+	scripts/arm64/root.sh guest >/dev/null || [ $? -eq 3 ]
 	quick
 	;;
 esac

@@ -5,7 +5,7 @@
 # and prints its path. It is the build root with cross compilers and an emulator in addition.
 # root.sh guest: the same for the root that guests of arm64 have. It has the packages that the build root
 # has for guests, unpacked: nothing of another machine's is run here. What their scripts would have made is
-# as in the build root.
+# as in the build root. The status is 3 if the mirror has nothing for arm64.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -22,7 +22,9 @@ make_root() {
 	rm -rf --one-file-system "$part"
 	step "copy of the build root" cp -a --reflink=auto "$build_root" "$part"
 	in_root "$part" dpkg --add-architecture arm64
-	step "package lists, with arm64" in_root "$part" apt-get update
+	WG_FAILURE=3
+	step "package lists, with arm64" in_root "$part" sh -c 'apt-get update && apt-cache show libc6:arm64'
+	WG_FAILURE=1
 	# shellcheck disable=SC2086
 	step "cross compilers, emulator" in_root "$part" env DEBIAN_FRONTEND=noninteractive \
 		apt-get install --yes $packages
@@ -31,9 +33,11 @@ make_root() {
 
 # get DIRECTORY: the packages of a machine that has nothing yet.
 get() {
-	local apt=(apt-get -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Status=/dev/null
+	# Locks are beside the status.
+	local apt=(apt-get -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::Status=$1/status"
 		-o "Dir::Cache::Archives=$1" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=)
 	mkdir -p "$1/partial"
+	: >"$1/status"
 	# shellcheck disable=SC2086
 	in_root "$root" "${apt[@]}" install --yes --download-only '?priority(required)' $in_guests \
 		${backports:+$(printf "%s/$suite-backports " $backports)}
@@ -65,7 +69,7 @@ make_guest_root() {
 	for link in bin sbin lib; do
 		ln -s "usr/$link" "$part/$link"
 	done
-	step "package lists" in_root "$root" apt-get update
+	step "package lists" update_lists "$root"
 	step "download: packages of arm64" get "$part/archives"
 	step "packages" in_root "$root" sh -euc 'for deb in "$1"/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" | tar -C "$2" -xf - --keep-directory-symlink

@@ -200,7 +200,7 @@ if [ "$slow" = --slow ]; then
 	DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock stock-arm64 >&2
 	# Its root has no list of packages, and so none that these depend on.
 	result "the module made for arm64 installs on its kernel, changes places with the other, and goes" \
-		qemu-test/vm --kernel stock-arm64 --driver c --timeout 1800 -- bash -euxc '
+		qemu-test/vm --kernel stock-arm64 --driver c --timeout 3600 -- bash -euxc '
 			taken() { [ "$(modinfo -F version wireguard)" = "$1" ]; }
 			runs() { [ "$(cat /sys/module/wireguard/version)" = "$1" ]; }
 			mkdir -p /var/lib/dpkg/{info,updates,triggers}
