@@ -2,288 +2,160 @@
 # SPDX-License-Identifier: GPL-2.0
 """How deep secrets may lie on the stack, and whether it is wiped to there.
 
-depth.py DRIVER OBJECT... --image IMAGE [--also OBJECT]: DRIVER is the linked object of the module,
-the others are the kernel's libraries that it uses, and IMAGE is the kernel, for what is built in. What
-is in an object after --also is taken rather than what has the same name elsewhere. Reads code for
-x86-64 with the small code model, where a call says what it calls; so not that of User-mode Linux.
+depth.py LINKED IMAGE: LINKED is the module, linked with the kernel's libraries that it uses so
+that relocations are kept, and IMAGE is the kernel, for what is built in. Reads code for x86-64 with the
+small code model, where a call says what it calls; so not that of User-mode Linux.
 
-No function of DRIVER may have a frame that could lie beyond the page behind a stack.
+No function of LINKED may have a frame that could lie beyond the page behind a stack.
 
-The depth of a function is its return address, its frame, and the depth of whatever it calls. A frame is
-how far down its function puts the stack pointer, or refers to, on any path: pointers into the stack are
-followed through registers, and through the stack itself, which is taken to keep them. Where it is not known
-how far that is, as with alloca(), probes of the stack, and loops that go further each time, it is an error. An
-index is taken to be positive. Of the kernel, only functions that deal with secrets count; others leave on
-the stack what they were given: pointers.
+How far the stack pointer is below the caller's frame, at each instruction, is what objtool found when
+the kernel, or the module, was built (ORC, with which stacks are unwound). What it says nothing of is refused.
+Where it only knows the distance from another register, as in functions that align their stack, what is
+pushed, subtracted and aligned is added up along all paths; what else changes the stack pointer is refused.
+
+Nothing but assembly writes below the stack pointer, since the kernel has no red zone, and what assembly writes
+there is not looked for. Whatever calls through a pointer is refused. Of the kernel, only functions that
+deal with secrets count; others leave on the stack what they were given: pointers.
 """
 
-import argparse
 import bisect
 import collections
-import math
+import itertools
 import re
 import struct
 import subprocess
 import sys
 
-WIPES, BLOCK = "secret10wipe_stack", "secret11wipe_blocks"
+WIPES, BLOCK = "wg_proto::secret::wipe_stack", "wg_proto::secret::wipe_blocks"
 # What is looked for in the kernel.
 SECRETS = re.compile(r"blake2s|chacha|curve25519|poly1305")
 # Where packets are encrypted, with keys that stay where they are. No worker that does so wipes its stack.
 PACKETS = "<wireguard::peer::Peer>::dispatch"
 # What deals with routes, and with no secrets.
-ROUTES = re.compile(r"^<?(wg_proto|wireguard)::allowed_ips::")
-# What a function of ours may take of the stack by itself: nothing probes it (abstractions.rst).
+ROUTES = re.compile(r"<?(wg_proto|wireguard)::allowed_ips::.*")
+# What a function may take of the stack by itself: nothing probes it (abstractions.rst).
 MOST = 1 << 11
-# What an exported function calls that is of the same library lies no further away.
+# What is left for the registers of the deepest function, should it be interrupted: they go below it.
+INTERRUPT = 256
+# What an exported function calls that is of the same library, and not exported, lies no further away.
 NEARBY = 1 << 15
 # What is dropped with a device may refer to a device, as the code has it, but not when it is the last.
 RECURSIVE = "core::ptr::drop_in_place::<kernel::sync::arc::ArcInner<wireguard::device::Device>>"
 # These call what is not known here: devices and sockets, which are given packets.
-INDIRECT = re.compile(r"^(wg_(dev|dst|egress|queue)_\w+|rust_helper_skb_orphan)$")
+INDIRECT = re.compile(r"(wg_(dev|dst|egress|queue)_\w+|rust_helper_skb_orphan)(\.cold)?")
 
-LINE = re.compile(r"\s*([0-9a-f]+):\t(.*)")
-# Labels within functions, and what is between these.
-LOCAL = re.compile(r"\.L|__pfx_")
-FUNCTION = re.compile(r"([0-9a-f]+) <(.*)>:$")
+SECTION = "Disassembly of section "
+LINE = re.compile(r"\s*([0-9a-f]+):\t([^#]*)")
 RELOCATION = re.compile(r"\s+[0-9a-f]+: R_X86_64_\S+\s+(\S+?)([-+]0x[0-9a-f]+)?$")
-PREFIX = re.compile(r"((notrack|bnd|lock|rep\w*|[c-gs]s|data16|addr32|rex\S*|\{\w+\}) +)+")
-# Memory, but for what each CPU has of its own.
-MEMORY = re.compile(r"(?<!%[fg]s:)(?<![-\w])(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+))?(?:,\d)?\)")
-# Registers of 64 bits, and those of 8 and 16, which leave the rest of it as it is.
-WIDE = re.compile(r"%r(\w[xip]|\d+)$")
-NARROW = re.compile(r"%([a-d][xlh]|[sd]il?|[sb]pl?|r\d+[bw])$")
-# What does not go on, what is between functions, and what changes nothing.
-ENDS = re.compile(r"jmp|ret|int3|hlt")
-PADDING = re.compile(r"nop|int3")
-READS = re.compile(r"nop|cmp|test|bt$|j")
-# What calls may change, and what instructions may that do not name it.
-SCRATCH = ("%rax", "%rcx", "%rdx", "%rsi", "%rdi", "%r8", "%r9", "%r10", "%r11")
-IMPLIED = ("%rax", "%rcx", "%rdx", "%rsi", "%rdi", "%rbx")
-# How deep in the stack something points at most, and whether it surely does: not, or who knows where.
-ELSEWHERE, ANYWHERE = (-math.inf, False), (math.inf, False)
-# How often what is known somewhere may change: more often only in loops that go further each time.
-CHANGES = 64
-THUNK = "__x86_indirect_thunk"
+# What goes elsewhere, in any form, and where to, if it says so.
+GOES = re.compile(r"(?:^| )l?(call|j|loop|xbegin)\S* +(?:(?:0x)?([0-9a-f]+)(?: |$))?")
+# What goes where a pointer says, but for what the kernel makes a nop, or a call of one function.
+POINTERS = re.compile(r"__x86_indirect_|__SCT__(?!(WARN_trap|cond_resched|might_resched|preempt_schedule(_notrace)?)$)")
+# What does not go on, and what is between functions.
+ENDS = re.compile(r"((notrack|bnd|repz) )?(jmp|ret|ud[012]|hlt|int3)")
+PADDING = re.compile(r"((data16|cs) )*(nop|int3|xchg +%ax,%ax)")
+# What changes the stack pointer, as objtool knows, and in other ways.
+TAKES = re.compile(r"(sub|add|and) +\$0x([0-9a-f]+),%rsp$")
+MOVES = re.compile(r"(?:lea +(-?0x[0-9a-f]+)?\(|mov +)(%r\w+)\)?,%rsp$")
+SETS = re.compile(r"(?!(cmp|test) ).*[ ,]%([re]sp|spl?)$|(lock )?x(chg|add) +%([re]sp|spl?),|enter")
+# What wipe_blocks() writes: what it gives to memset(), and stores; and how often, as wipe_stack() says.
+FILLS = re.compile(r"^mov +\$0x([0-9a-f]+),%edx (?:.*\n(?!.*%[re]dx)){1,4}?call .* memset$", re.M)
+STORES = re.compile(r"^mov +%r\w+,((?:0x[0-9a-f]+)?\(%rsp\)) ", re.M)
+COUNT = re.compile(r"mov +\$0x([0-9a-f]+),%edi$")
+# Of ORC: registers, and a kind of frame.
+REGISTERS, CALL = {3: "%rsp", 4: "%rbp", 6: "%r10"}, 2
 
 
-def tool(*command, text=None):
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+def tool(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def signed(digits):
-    value = int(digits, 16)
-    return value - (1 << 64) if value >> 63 else value
+Instruction = collections.namedtuple("Instruction", "address text kind target")
 
 
-def whole(register):
-    """The register that one is part of."""
-    register = re.sub(r"^%e?([a-d])[xlh]$", r"%r\1x", register)
-    register = re.sub(r"^%e?([sd]i|[sb]p)l?$", r"%r\1", register)
-    return re.sub(r"^(%r\d+)[bwd]$", r"\1", register)
-
-
-def worst(one, other):
-    return max(one[0], other[0]), one[1] and other[1]
-
-
-class State(dict):
-    """Where registers point, and what is in the stack, by its depth there."""
-
-    def of(self, place):
-        return self.get(place, ELSEWHERE)
-
-    def address(self, operand):
-        """Where memory is; what is added to a pointer is taken to be positive."""
-        far, base, index = match.groups() if (match := MEMORY.search(operand)) else (None,) * 3
-        depth = max(self.of(base)[0], self.of(index)[0]) - int(far or "0", 16)
-        return depth, self.of(base)[1] and not index
-
-    def place(self, operand):
-        depth, sure = self.address(operand)
-        return depth if sure else whole(operand) if "(" not in operand else None
-
-    def read(self, operand):
-        return self.of(self.place(operand)) if "(" in operand or WIDE.match(operand) else ELSEWHERE
-
-    def write(self, operand, value):
-        place = self.place(operand)
-        if NARROW.match(operand):
-            value = ANYWHERE if place in self else ELSEWHERE
-        elif operand.startswith("%") and not WIDE.match(operand):
-            value = ELSEWHERE
-        self.pop(place, None)
-        if value != ELSEWHERE and place is not None:
-            self[place] = value
-
-    def step(self, code, operands):
-        """Follows an instruction."""
-        *sources, target = operands
-        source = sources[0] if sources else ""
-        (depth, sure), top = self.read(target), self.of("%rsp")
-        number = signed(source[3:]) if source.startswith("$0x") else None
-        if code.startswith("push"):
-            self["%rsp"] = top[0] + 8, top[1]
-            self.write("(%rsp)", (depth, sure))
-        elif code in ("pop", "popf"):
-            self["%rsp"] = top[0] - 8, top[1]
-            self.write(target, self.pop(top[0], ELSEWHERE))
-        elif code == "leave":
-            self.write("%rsp", self.of("%rbp"))
-            self.step("pop", ["%rbp"])
-        elif code == "enter":
-            self.write("%rsp", ANYWHERE)
-        elif code == "call":
-            for register in SCRATCH:
-                self.pop(register, None)
-        elif code == "xchg":
-            value = self.read(source)
-            self.write(source, (depth, sure))
-            self.write(target, value)
-        elif code in ("mov", "movq", "movabs"):
-            self.write(target, self.read(source))
-        elif code == "lea":
-            self.write(target, self.address(source))
-        elif code.startswith("cmov"):
-            self.write(target, worst((depth, sure), self.read(source)))
-        elif code in ("inc", "dec"):
-            self.write(target, (depth + (1 if code == "dec" else -1), sure))
-        elif code in ("add", "sub") and number is not None:
-            self.write(target, (depth + (number if code == "sub" else -number), sure))
-        elif code == "add":
-            self.write(target, (max(depth, self.read(source)[0]), False))
-        elif code == "and" and number is not None and number < 0:
-            # What is aligned already is to 8 bytes.
-            self.write(target, (depth - number - (1 if depth % 8 else 8), sure))
-        elif not READS.match(code):
-            for register in {*IMPLIED, *map(whole, sources)} & self.keys():
-                self[register] = self[register][0], False
-            known = depth == -math.inf or code.startswith("mov")
-            self.write(target, ELSEWHERE if known else ANYWHERE)
-
-
-class Instruction:
-    """One, and what it calls, or where it jumps, if it says so."""
-
-    def __init__(self, address, text):
-        self.address, self.text = address, text.split("#")[0].strip()
-        self.code, _, operands = PREFIX.sub("", self.text).partition(" ")
-        self.operands = re.split(r",(?![^(]*\))", operands.strip())
-        if self.code == "xchg" and self.operands == ["%ax", "%ax"]:
-            self.code = "nop"
-        self.jumps = self.code.startswith(("j", "loop"))
-        self.indirect = (self.jumps or self.code == "call") and "*" in operands
-        self.target = self.name = self.offset = None
-        if (self.jumps or self.code == "call") and not self.indirect:
-            target, self.name = re.match(r"(?:0x)?([0-9a-f]+)(?: <([^+>]*))?", self.operands[0]).groups()
-            self.target = int(target, 16)
+def instruction(address, text, symbol):
+    """With what it does, and where it goes, an address or a name: "call", "jump", or "pointer" if that is not said."""
+    match = GOES.search(text)
+    target = int(match[2], 16) or symbol if match and match[2] else None
+    kind = match and ("call" if match[1] == "call" else "jump")
+    if match and (not target or POINTERS.match(symbol or "")):
+        kind = "pointer"
+    return Instruction(address, text, kind, target or symbol)
 
 
 class Function:
-    """What a function needs of the stack, and calls."""
+    """What a function needs of the stack, and where it goes."""
 
-    def __init__(self):
-        self.code, self.numbers, self.calls, self.indirect = [], {}, [], False
-        # How far down it refers to the stack, and what is not understood.
-        self.frame, self.unknown = 0, None
+    def __init__(self, file, code, after=0):
+        """Of instructions; `after` is where the next function is."""
+        # How far down the stack pointer is, and how much further where no path says from where.
+        self.frame, self.more = 8, 0
+        # What it calls, and from how far down; where it jumps; what of it is not understood.
+        self.calls, self.jumps, self.unknown = [], set(), None
+        padding = list(itertools.takewhile(lambda each: PADDING.match(each.text), reversed(code)))
+        self.code = code[: len(code) - len(padding)]
+        self.numbers = {each.address: number for number, each in enumerate(self.code)}
+        self.bases = [file.base(address) for address in self.numbers]
+        self.indirect = any(each.kind == "pointer" for each in self.code)
+        for number, (far, each) in enumerate(zip(self.trace(), self.code)):
+            taken = self.moved(number, far or 0)
+            self.frame = max(self.frame, far or 0)
+            self.more += max(taken, 0) if far is None else 0
+            if each.kind == "call":
+                self.calls.append((each.target, far))
+            elif each.kind == "jump" and each.target not in self.numbers:
+                self.jumps.add(each.target)
+        # What calls last calls what does not return, unless objtool goes on behind it.
+        behind = padding[-1].address if padding else after
+        if self.code and not ENDS.match(each.text):
+            if each.kind != "call" or file.base(behind) == self.bases[-1]:
+                self.jumps.add(after)
 
-    def add(self, address, text):
-        self.numbers[address] = len(self.code)
-        self.code.append(Instruction(address, text))
+    def trace(self):
+        """How far down the stack pointer is at each instruction: where objtool does not know, along all paths."""
+        fars = [far if register in ("%rsp", None) else None for register, far in self.bases]
+        known = [far is not None for far in fars]
+        todo = [number for number, each in enumerate(known) if each]
+        for number in todo:
+            here, far = self.code[number], self.moved(number, fars[number])
+            following = [] if ENDS.match(here.text) else [number + 1]
+            if here.kind == "jump" and here.target in self.numbers:
+                following.append(self.numbers[here.target])
+            for each in following:
+                if each < len(fars) and not known[each] and far > (fars[each] or 0):
+                    fars[each] = far
+                    todo.append(each)
+            if far > 16 * MOST:
+                self.unknown = "more in each round of a loop"
+                break
+        return fars
 
-    def inside(self, each):
-        """Whether an instruction jumps within the function."""
-        return each.jumps and each.offset is None and each.target in self.numbers
-
-    def leaves(self):
-        """What calls, or jumps elsewhere."""
-        return [each for each in self.code if each.target is not None and not self.inside(each)]
-
-    def follow(self):
-        """Follows all paths."""
-        states, changes, todo = {}, collections.Counter(), []
-
-        def arrive(number, state):
-            old = states.get(number, state)
-            new = State({place: worst(old.of(place), state.of(place)) for place in old | state})
-            if number == len(self.code) or new == states.get(number):
-                return
-            changes[number] += 1
-            if changes[number] > CHANGES:
-                new = State({place: new[place] if new[place] == old.of(place) else ANYWHERE for place in new})
-            states[number] = new
-            todo.append(number)
-
-        arrive(0, State({"%rsp": (0, True)}))
-        for number, each in enumerate(self.code):
-            before = self.code[number - 1]
-            if number not in states and number - 1 in states and self.inside(before):
-                # Nothing else goes there if the kernel makes a nop of that jump.
-                arrive(number, states[number - 1])
-            while todo:
-                number = todo.pop()
-                here, state = self.code[number], State(states[number])
-                if not self.understands(here, state):
-                    return
-                if self.inside(here):
-                    arrive(self.numbers[here.target], state)
-                if not ENDS.match(here.code):
-                    arrive(number + 1, state)
-        unseen = [each for number, each in enumerate(self.code) if number not in states]
-        code = [each.text for each in unseen if not PADDING.match(each.code)]
-        self.unknown = f"how to get to {code[0]}" if code else None
-
-    def understands(self, here, state):
-        """Follows an instruction; returns whether it is known how deep it goes."""
-        used = () if here.code.startswith("nop") else here.operands
-        deepest = [state.address(operand)[0] for operand in used]
-        state.step(here.code, here.operands)
-        depth, sure = state.of("%rsp")
-        deepest = max([depth, *deepest])
-        if not sure or deepest == math.inf:
-            self.unknown = here.text
-            return False
-        self.frame = max(self.frame, deepest)
-        return True
-
-
-class Code:
-    """The functions of an object, by name."""
-
-    def __init__(self, path):
-        self.functions, self.starts = {}, {}
-        section, function = None, None
-        for line in tool("objdump", "-dr", "--no-show-raw-insn", path).splitlines():
-            if line.startswith("Disassembly of section "):
-                section, function = line.removeprefix("Disassembly of section ").rstrip(":"), None
-            elif (match := FUNCTION.match(line)) and not LOCAL.match(match[2]):
-                function = self.functions.setdefault(match[2], Function())
-                self.starts.setdefault(section, []).append((int(match[1], 16), match[2]))
-            elif function and (match := RELOCATION.match(line)):
-                if function.code[-1].target is not None:
-                    # Calls are relative to their end.
-                    function.code[-1].name, function.code[-1].offset = match[1], int(match[2] or "0", 16) + 4
-            elif function and (match := LINE.match(line)):
-                function.add(int(match[1], 16), match[2])
-        for name, function in self.functions.items():
-            function.follow()
-            calls = {self.called(each.name or "", each.offset) for each in function.leaves()}
-            # A part of a function that is apart jumps back.
-            function.calls = calls - {name.removesuffix(".cold")} if name.endswith(".cold") else calls
-
-    def called(self, name, offset):
-        """The function that a call refers to by name, or by its place in a section."""
-        if offset is None or name in self.functions or name not in self.starts:
-            return name
-        starts = self.starts[name]
-        return starts[bisect.bisect_right(starts, (offset, "\x7f")) - 1][1]
+    def moved(self, number, far):
+        """How far down the stack pointer is after an instruction."""
+        text, (register, base) = self.code[number].text, self.bases[number]
+        if register is None and not PADDING.match(text):
+            self.unknown = self.unknown or f"{text}, of which objtool says nothing"
+        elif text.startswith("push"):
+            return far + 8
+        elif match := TAKES.match(text):
+            value = int(match[2], 16)
+            value -= value >> 63 << 64
+            # What is aligned already is to 8 bytes.
+            return far + {"sub": value, "add": -value, "and": -value - 8}[match[1]]
+        elif (match := MOVES.match(text)) and match[2] in ("%rsp", register):
+            return (far if match[2] == "%rsp" else base) - int(match[1] or "0", 16)
+        elif SETS.match(text):
+            self.unknown = self.unknown or text
+        elif re.match(r"popf?q?( |$)", text):
+            return far - 8
+        return far
 
 
-class Image:
-    """The functions of a kernel that are exported, and what these call, by address."""
+class File:
+    """An executable file, with what objtool says of its code."""
 
     def __init__(self, path):
-        self.path, self.functions = path, {}
+        self.path, self.functions, self.names = path, {}, {}
         with open(path, "rb") as file:
             self.bytes = file.read()
         self.sections = {
@@ -293,143 +165,230 @@ class Image:
                 tool("readelf", "-SW", path),
             )
         }
-        for name, address in self.exported().items():
-            if SECRETS.search(name):
-                self.add(name, address)
+        places = self.read(".orc_unwind_ip", "<i")
+        entries = (entry for _, *entry in self.read(".orc_unwind", "<hhH"))
+        # Where a section ends, there is an entry that says nothing, and then perhaps the next section's.
+        self.orc = sorted(
+            (start + place, bits >> 8 & 7, bits & 15, far)
+            for (start, place), (far, _, bits) in zip(places, entries)
+        )
 
-    def exported(self):
-        """Where functions are that modules may call."""
-        start, offset, size = self.sections["__ksymtab"]
-        found = {}
-        for at in range(0, size - 11, 12):
-            value, text = struct.unpack_from("<ii", self.bytes, offset + at)
-            found[self.text(start + at + 4 + text)] = start + at + value
-        return found
+    def read(self, section, layout):
+        """What a section has, and where."""
+        start, offset, size = self.sections[section]
+        length = struct.calcsize(layout)
+        for at in range(0, size - length + 1, length):
+            yield start + at, *struct.unpack_from(layout, self.bytes, offset + at)
 
-    def offset(self, address):
-        for start, offset, size in self.sections.values():
-            if start <= address < start + size:
-                return offset + address - start
-        raise ValueError(f"{address:x} is not in {self.path}")
+    def base(self, address):
+        """How far the caller's frame is above a register there, if objtool knows."""
+        at = bisect.bisect_left(self.orc, (address + 1,)) - 1
+        _, kind, register, far = self.orc[at] if at >= 0 else (None,) * 4
+        return (REGISTERS.get(register, ""), far) if kind == CALL else (None, 0)
+
+    def listing(self, *options):
+        """Instructions, and None where sections begin."""
+        last, symbol = None, None
+        for line in [*tool("objdump", "-dr", "--no-show-raw-insn", *options, self.path).splitlines(), SECTION]:
+            if match := RELOCATION.match(line):
+                symbol = match[1]
+            elif (match := LINE.match(line)) or line.startswith(SECTION):
+                yield last and instruction(*last, symbol)
+                last, symbol = match and (int(match[1], 16), match[2].strip()), None
+
+
+class Linked(File):
+    """The module and the libraries."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        symbol = r": ([0-9a-f]+) +\S+ +FUNC +\S+ +\S+ +[0-9]+ (?!__pfx_)(.+)"
+        for address, name in re.findall(symbol, tool("readelf", "-sW", "--demangle", path)):
+            # Without what makes crates of the same name differ.
+            self.names.setdefault(int(address, 16), []).append(re.sub(r"\[[0-9a-f]+\]", "", name))
+        self.starts, parts, here, self.stray = sorted(self.names), {}, None, []
+        for each in self.listing():
+            if not each:
+                here = None
+            elif each.address in self.names:
+                here = parts.setdefault(each.address, [])
+            if each and here is not None:
+                here.append(each)
+            elif each and each.kind in ("call", "pointer") and each.target != "BUG_func":
+                self.stray.append(f"{each.text} is in no function")
+        following = dict(zip(self.starts, self.starts[1:]))
+        self.functions = {start: Function(self, code, following.get(start, 0)) for start, code in parts.items()}
+
+    def find(self, target):
+        """The function that has an address."""
+        start = self.starts[bisect.bisect_right(self.starts, target) - 1]
+        return start if start in self.functions and target in self.functions[start].numbers else None
+
+
+class Image(File):
+    """Functions of a kernel that are exported, and what these call."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.exported = {}
+        for start, value, name, _ in self.read("__ksymtab", "<iii"):
+            self.exported[self.text(start + 4 + name)] = start + value
+        self.names = {address: [name] for name, address in self.exported.items()}
 
     def text(self, address):
-        start = self.offset(address)
-        return self.bytes[start : self.bytes.index(b"\0", start)].decode()
+        for start, offset, size in self.sections.values():
+            if start <= address < start + size:
+                offset += address - start
+                return self.bytes[offset : self.bytes.index(b"\0", offset)].decode()
+        raise ValueError(f"{address:x} is not in {self.path}")
 
-    def add(self, name, address):
-        """The function there, up to what is between it and the next one."""
-        if name in self.functions:
-            return
-        function = self.functions[name] = Function()
-        nops = 0
-        stop = f"--stop-address={address + NEARBY:#x}"
-        listing = tool("objdump", "-d", f"--start-address={address:#x}", stop, self.path)
-        for line in listing.splitlines():
-            match = re.match(r"\s*([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\s*(?:\t(.*))?$", line)
-            if not match:
-                continue
-            here = int(match[1], 16)
-            nops = nops + 1 if match[2].strip() in ("90", "cc") else 0
-            if nops >= 11 and (here + 1) % 16 == 0:
-                break
-            if match[3]:
-                function.add(here, match[3])
-        function.follow()
-        for target in {each.target for each in function.leaves()}:
-            if abs(target - address) < NEARBY:
-                function.calls.append(f"{target:x}")
-                self.add(f"{target:x}", target)
+    def add(self, address):
+        """Reads the function there, up to what is between it and the next one."""
+        code, nops = [], 0
+        for each in self.listing(f"--start-address={address:#x}", f"--stop-address={address + NEARBY:#x}"):
+            if each:
+                code.append(each)
+                nops = nops + 1 if each.text in ("nop", "int3") else 0
+                if nops >= 11 and (each.address + 1) % 16 == 0:
+                    break
+        self.functions[address] = Function(self, code)
 
 
 class Depths:
     """How deep functions reach, along what path."""
 
-    def __init__(self, functions, names):
-        self.functions, self.names = functions, names
-        self.known, self.seen, self.complaints = {}, set(), []
+    def __init__(self, linked, image):
+        self.linked, self.image = linked, image
+        self.functions = collections.ChainMap(linked.functions, image.functions)
+        self.names = collections.ChainMap(linked.names, image.names)
+        self.known, self.cut, self.seen, self.complaints = {}, set(), set(), {}
 
-    def depth(self, name, above=()):
-        if name in above:
-            cycle = [self.names[each] for each in (*above[above.index(name) :], name)]
+    def name(self, key):
+        return min(self.names.get(key, [f"{key:x}"]))
+
+    def complain(self, *complaint):
+        self.complaints[" ".join(complaint)] = True
+
+    def named(self, name):
+        (key,) = (key for key in self.linked.functions if name in self.names[key])
+        return key
+
+    def find(self, key, target):
+        """The function that another one goes to, by its address or name; None if it has no secrets."""
+        if key in self.linked.functions and isinstance(target, int):
+            found = self.linked.find(target)
+            if found is None:
+                self.complain(self.name(key), f"calls {target:x}, which is nowhere")
+            return found
+        name = target if isinstance(target, str) else next(iter(self.image.names.get(target, ())), None)
+        if name and not SECRETS.search(name):
+            return None
+        found = self.image.exported.get(name, target)
+        if isinstance(found, str) or not name and abs(found - key) > NEARBY:
+            self.complain(self.name(key), f"calls {name or f'{target:x}'}, which is nowhere")
+            return None
+        if found not in self.image.functions:
+            self.image.add(found)
+        return found
+
+    def excused(self, key):
+        """Whether a function need not be looked at."""
+        names = self.names.get(key, [""])
+        self.seen.update(names)
+        return all(name in (PACKETS, WIPES) or ROUTES.match(name) for name in names)
+
+    def follow(self, key):
+        """How far down a function puts the stack pointer, and what it calls from how far down."""
+        # It goes on in others without calling them.
+        group = [key]
+        for each in group:
+            found = {self.find(each, target) for target in self.functions[each].jumps} - {None, *group}
+            group += sorted(other for other in found if not self.excused(other))
+        functions = [self.functions[each] for each in group]
+        most = max(function.frame for function in functions) + sum(function.more for function in functions)
+        calls = []
+        for each, function in zip(group, functions):
+            names = self.names.get(each, [""])
+            if function.unknown:
+                self.complain(self.name(each), "takes what is not known:", function.unknown)
+            if function.indirect and not all(map(INDIRECT.fullmatch, names)):
+                self.complain(self.name(each), "calls what is not known")
+            for target, far in function.calls:
+                if (found := self.find(each, target)) is not None:
+                    calls.append((most if far is None else far, each, found))
+        return most, sorted(calls)
+
+    def depth(self, key, above=()):
+        if key in above:
+            cycle = [self.name(each) for each in (*above[above.index(key) :], key)]
             if RECURSIVE not in cycle:
-                self.complaints.append(" calls ".join(cycle))
+                self.complain(" calls ".join(cycle))
+            self.cut.add(key)
             return 0, ()
-        if name in self.known:
-            return self.known[name]
-        function = self.functions.get(name)
-        if function is None:
-            if SECRETS.search(name) and not name.startswith(("_R", "rust_helper")):
-                self.complaints.append(f"{name} is nowhere")
-            return 0, ()
-        if self.names[name] == PACKETS or ROUTES.match(self.names[name]):
-            self.seen.add(self.names[name])
-            return 0, ()
-        thunk = any(call.startswith(THUNK) for call in function.calls)
-        if (function.indirect or thunk) and not INDIRECT.match(self.names[name]):
-            self.complaints.append(f"{self.names[name]} calls what is not known")
-        below = [self.depth(call, (*above, name)) for call in sorted(function.calls)]
-        deepest, path = max(below, default=(0, ()))
-        self.known[name] = 8 + function.frame + deepest, (name, *path)
-        return self.known[name]
+        if key in self.known or self.excused(key):
+            return self.known.get(key, (0, ()))
+        most, calls = self.follow(key)
+        found = [(most, ((most, key),))]
+        for far, caller, called in calls:
+            below, path = self.depth(called, (*above, key))
+            found.append((far + below, ((far, caller), *path)))
+        self.cut.discard(key)
+        # Where a cycle was cut above, there may be more below on other paths.
+        if not self.cut:
+            self.known[key] = max(found)
+        return max(found)
 
+    def deepest(self):
+        """The deepest of what is called by functions that wipe the stack afterwards, below where they do."""
+        wipe, found = self.named(WIPES), []
+        for key, function in self.linked.functions.items():
+            wiping = [far or 8 for target, far in function.calls if target == wipe]
+            wiping += [0] * (wipe in function.jumps)
+            if wiping:
+                most, calls = self.follow(key)
+                found.append((most - min(wiping), ((most, key),)))
+                for far, _, called in calls:
+                    below, path = self.depth(called)
+                    found.append((far - min(wiping) + below, path))
+        return max(found)
 
-def readable(names):
-    """Names as they are in the source."""
-    names = list(names)
-    text = re.sub(r"\[[0-9a-f]+\]::", "::", tool("c++filt", text="\n".join(names)))
-    return dict(zip(names, text.splitlines()))
-
-
-def reach(functions):
-    """How far the stack is wiped."""
-    (wipe,) = (function for name, function in functions.items() if name.endswith(WIPES))
-    (block,) = (function for name, function in functions.items() if name.endswith(BLOCK))
-    # How many blocks is said right before the call, so that nothing changes it.
-    for last, call in zip(wipe.code, wipe.code[1:]):
-        if call.target is not None and (match := re.match(r"mov +\$0x([0-9a-f]+),%edi$", last.text)):
-            return int(match[1], 16) * (8 + block.frame)
-    return 0
-
-
-def deepest(depths):
-    """The deepest of what is called by functions that wipe the stack afterwards."""
-    called = set()
-    for function in depths.functions.values():
-        if any(call.endswith(WIPES) for call in function.calls):
-            called |= {call for call in function.calls if not call.endswith(WIPES)}
-    return max(map(depths.depth, sorted(called)))
+    def reach(self):
+        """How far the stack is wiped."""
+        start = self.named(BLOCK)
+        wipe, block = self.functions[self.named(WIPES)], self.functions[start]
+        # What is pushed, is stored, and is given to memset().
+        code = "\n".join(f"{each.text} {each.target}" for each in block.code)
+        written = 8 + 8 * len(re.findall(r"^push", code, re.M)) + 8 * len(set(STORES.findall(code)))
+        written += sum(int(size, 16) for size in FILLS.findall(code))
+        # How far down it calls itself, if it writes all that is above.
+        frames = [far for target, far in block.calls if target == start and far <= written]
+        for last, each in zip(wipe.code, wipe.code[1:]):
+            # How often is said right before the call, so that nothing changes it.
+            if each.target == start and (match := COUNT.match(last.text)):
+                return int(match[1], 16) * min(frames, default=0)
+        return 0
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("driver")
-    parser.add_argument("objects", nargs="*")
-    parser.add_argument("--image", required=True)
-    parser.add_argument("--also")
-    arguments = parser.parse_args()
-    functions = Image(arguments.image).functions
-    ours = {}
-    for path in (*arguments.objects, arguments.driver, arguments.also):
-        read = Code(path).functions if path else {}
-        functions |= read
-        ours |= read if path not in arguments.objects else {}
-    depths, wiped = Depths(functions, readable(functions)), reach(functions)
-    for name, function in functions.items():
-        if function.unknown:
-            depths.complaints.append(f"{depths.names[name]} takes what is not known: {function.unknown}")
-    for name, function in ours.items():
-        if function.frame > MOST:
-            depths.complaints.append(f"{depths.names[name]} takes {function.frame} bytes")
-    largest = max(ours, key=lambda name: ours[name].frame)
-    print(f"the largest frame has {ours[largest].frame} bytes: {depths.names[largest]}")
-    needed, path = deepest(depths)
-    print(f"{arguments.driver}: {wiped} bytes are wiped; the deepest function needs {needed}:")
-    for name in path:
-        print(f"  {8 + functions[name].frame:5} {depths.names[name]}")
+    linked, image = sys.argv[1:]
+    depths = Depths(Linked(linked), Image(image))
+    frames = {key: function.frame + function.more for key, function in depths.linked.functions.items()}
+    for key, frame in frames.items():
+        if unknown := depths.functions[key].unknown:
+            depths.complain(depths.name(key), "takes what is not known:", unknown)
+        if frame > MOST:
+            depths.complain(depths.name(key), f"takes {frame} bytes")
+    depths.complaints |= dict.fromkeys(depths.linked.stray)
+    largest = max(frames, key=frames.get)
+    print(f"the largest frame has {frames[largest]} bytes: {depths.name(largest)}")
+    (needed, path), wiped = depths.deepest(), depths.reach()
+    print(f"{wiped} bytes are wiped; the deepest function needs {needed}:")
+    for far, key in path:
+        print(f"  {far:5} {depths.name(key)}")
     if PACKETS not in depths.seen:
-        depths.complaints.append(f"{PACKETS} is not there")
-    if needed > wiped:
-        depths.complaints.append("the stack is not wiped to there")
+        depths.complain(f"{PACKETS} is not there")
+    if needed + INTERRUPT > wiped:
+        depths.complain("the stack is not wiped to there")
     for complaint in depths.complaints:
         print(complaint, file=sys.stderr)
     sys.exit(bool(depths.complaints))
