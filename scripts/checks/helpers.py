@@ -26,30 +26,59 @@ INFORMATION = re.compile(r"MODULE_[A-Z]+ \( ` \)$")
 # The file that has the others.
 ALL = "helpers.c"
 DEFINED = ("define __rust_helper", "define __rust_helper __always_inline")
-# What a helper may call besides what it is named after, without wg_, which is no macro of capitals. None
-# of these decides, waits or orders anything.
+# What a helper may call besides what it is named after, without wg_, which is no macro of capitals; and what
+# of that computes a value and does nothing else, so that it may be an argument.
 OTHERS = """
-    __flush_workqueue __raw_spin_lock_init __spin_lock_init cpumask_next DEV_STATS_ADD DEV_STATS_INC ERR_PTR
-    inet_sk lockdep_assert_held netif_elide_gro ns_capable pr_warn spinlock_check task_stack_page this_cpu_read
-    totalram_pages within_module
+    __flush_workqueue __raw_spin_lock_init __spin_lock_init DEV_STATS_ADD DEV_STATS_INC lockdep_assert_held
+    netif_elide_gro ns_capable pr_warn
 """.split()
-PLAIN = re.compile(r"[a-z][a-z0-9_]*")
+VALUES = """
+    cpumask_next ERR_PTR inet_sk spinlock_check task_stack_page this_cpu_read totalram_pages within_module
+""".split()
+# What a helper may be named after: no word of the language, and nothing that repeats what it is given.
+PLAIN = re.compile(r"(?!(?:asm|for|if|switch|while|wait_event\w*|\w*for_each\w*)$)[a-z][a-z0-9_]*")
 BRANCH = re.compile(r"do|else|goto|[?]|&&|\|\|")
 BARRIER = re.compile(
     r"(?:[a-z0-9]+_)*(?:mb|rmb|wmb|barrier)(?:_[a-z0-9_]*)?|smp_(?:store|load|cond|acquire)[a-z_]*|_*volatile_*"
+    r"|_Atomic|(?:\w+_)?(?:acquire|release)|\w+_return|\w*xchg\w*|\w*set_current_state|rcu_assign_pointer"
+)
+# What values are cast to.
+TYPE = re.compile(
+    r"(?:(?:const|unsigned|signed|char|short|int|long|bool|void|\w+_t|[su]\d+|__[bl]e\d+|struct \w+|\*) )+"
 )
 CHANGES = ("=", "<<=", ">>=", "++", "--")
 # Of these, what is in parentheses are no arguments.
 WORDS = ("return", "sizeof", "typeof")
 
+ORDERS = """
+    atomic_set_release atomic_read_acquire atomic_inc_return xchg cmpxchg try_cmpxchg atomic_xchg
+    virt_store_release virt_load_acquire set_current_state __set_current_state rcu_assign_pointer
+""".split()
+REPEATED = (
+    ("if", "if (c) return 1;"),
+    ("while", "while (c->d);"),
+    ("for", "for (;;) c++;"),
+    ("switch", "switch (c) { default: d = 1; }"),
+    ("asm", 'asm ("mfence");'),
+    ("wait_event", "wait_event(c->d, c->e == 1);"),
+    ("wait_event_timeout", "wait_event_timeout(c, d, e);"),
+    ("list_for_each_entry", "list_for_each_entry(c, d, e) c->f = 1;"),
+)
 HERE = "__rust_helper int rust_helper_%s(void)\n{\n\t%s\n}\n"
 PLANTED = (
     (HERE % ("b", "return c;"), "b: of another name"),
     (HERE % ("b", "return /* b() */ c();"), "b: calls c"),
     (HERE % ("b", "ns_capable(c, b());"), "b: calls b for another"),
     (HERE % ("b", "b(spinlock_check(c));"), None),
+    (HERE % ("b", "b(ns_capable(c, 1));"), "b: calls ns_capable for another"),
+    (HERE % ("b", 'b(spinlock_check(c), pr_warn("d"));'), "b: calls pr_warn for another"),
+    *((HERE % (f"wg_{name}", code), f"wg_{name}: calls {name}") for name, code in REPEATED),
     (HERE % ("wg_b", "return c;"), None),
     (HERE % ("wg_b", "return (int)b(c) << 1;"), None),
+    (HERE % ("wg_b", "return (long)(b(c) + 1);"), None),
+    (HERE % ("wg_b", "return (const struct d *)(b(c) + 1);"), None),
+    (HERE % ("wg_b", "return (d)(b(c) + 1);"), "wg_b: calls )"),
+    (HERE % ("wg_b", "return (int (b))(c);"), "wg_b: calls int"),
     (HERE % ("wg_b", "c->b(d);"), None),
     (HERE % ("wg_b", "c->d(e);"), "wg_b: calls d"),
     (HERE % ("wg_b", "(*b)(c);"), "wg_b: calls )"),
@@ -72,6 +101,8 @@ PLANTED = (
     (HERE % ("wg___smp_mb", "__smp_mb();"), "wg___smp_mb: calls __smp_mb"),
     (HERE % ("smp_mb", "smp_mb ();"), "smp_mb: a barrier"),
     (HERE % ("wg_b", "return *(volatile int *)c;"), "wg_b: a barrier"),
+    (HERE % ("wg_b", "*(_Atomic int *)c = 1;"), "wg_b: a barrier"),
+    *((HERE % (name, f"return {name}(c);"), f"{name}: a barrier") for name in ORDERS),
     (HERE % ("wg_b", "b();\n\tb();"), "wg_b: several statements"),
     (HERE % ("wg_b", "b(); /* d */ b(); /* f */"), "wg_b: several statements"),
     (HERE % ("wg_b", "b();\n#ifdef C\n\tb();\n#endif\n\tb(c);"), "wg_b: several statements"),
@@ -111,7 +142,8 @@ class Function:
     def __init__(self, name):
         self.name, self.found, self.called = name, None, False
         self.statements, self.parts, self.steps = 0, [], 0
-        self.enclosing, self.last = [], ""
+        # Whether what is in parentheses are arguments, and what it is; and whether it was a type.
+        self.enclosing, self.last, self.cast = [], "", False
 
     def is_(self, what):
         self.found = self.found or what
@@ -128,19 +160,24 @@ class Function:
             self.statements = most if word == "endif" else before
 
     def token(self, token):
-        arguments = token == "(" and re.match(r"[\w)\]]", self.last) and self.last not in WORDS
+        named = re.match(r"[\w)\]]", self.last) and self.last not in WORDS and not self.cast
+        arguments = token == "(" and named
         if arguments:
-            self.call(self.last, any(self.enclosing))
+            self.call(self.last, any(each for each, _ in self.enclosing))
         if BRANCH.fullmatch(token):
             self.is_("a branch")
         if BARRIER.fullmatch(token):
             self.is_("a barrier")
+        self.cast = False
         if token in "([{":
-            self.enclosing.append(arguments)
+            self.enclosing.append((arguments, []))
         elif token in ")]}" and self.enclosing:
-            self.enclosing.pop()
-        elif token == ",":
-            if not (self.enclosing and self.enclosing[-1]):
+            called, inside = self.enclosing.pop()
+            self.cast = not called and TYPE.fullmatch("".join(f"{each} " for each in inside))
+        if self.enclosing and token not in "([{":
+            self.enclosing[-1][1].append(token)
+        if token == ",":
+            if not (self.enclosing and self.enclosing[-1][0]):
                 self.is_("a comma")
         elif token == ";":
             self.statements, self.steps = self.statements + 1, 0
@@ -153,9 +190,9 @@ class Function:
     def call(self, called, nested):
         """What is called; what is so for arguments of another is no step of its own."""
         own = self.name and called == self.name.removeprefix("wg_") and PLAIN.fullmatch(called)
-        if own and nested:
+        if nested and (own or called in OTHERS):
             self.is_(f"calls {called} for another")
-        elif not own and called not in OTHERS:
+        elif not own and called not in (*OTHERS, *VALUES):
             self.is_(f"calls {called}")
         self.called = self.called or own
         self.steps += not nested
