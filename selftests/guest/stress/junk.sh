@@ -100,7 +100,8 @@ beside() {
 	junk "$kind"
 	measure "$what"
 	stop_busy "$what" "${senders[@]}"
-	messages=$(((came - free_came) * messages))
+	# Without the session's own, of which there may be fewer now.
+	messages=$(((came - free_came * moved / free) * messages))
 	note "$what: $messages messages of it a second"
 	holds "$what: there is much of it" "$messages > $least"
 	holds "$what: packets come through" "$lost <= $limit"
