@@ -121,11 +121,15 @@ class Function:
             following = [] if ENDS.match(here.text) else [number + 1]
             if here.kind == "jump" and here.target in self.numbers:
                 following.append(self.numbers[here.target])
-            for each in following:
-                if each < len(fars) and not known[each] and far > (fars[each] or 0):
+            for each in (each for each in following if each < len(fars)):
+                if not known[each] and far > (fars[each] or 0):
                     fars[each] = far
                     todo.append(each)
-            if far > 16 * MOST:
+                # Of several paths, objtool keeps the first one, with a warning.
+                elif here.kind != "call" and far != fars[each] and self.bases[each][0] == self.bases[number][0] == "%rsp":
+                    self.unknown = self.unknown or f"{here.text}, to another depth"
+            # Depths have 16 bits.
+            if far >= 16 * MOST:
                 self.unknown = "more in each round of a loop"
                 break
         return fars
@@ -282,6 +286,8 @@ class Depths:
             return found
         name = target if isinstance(target, str) else next(iter(self.image.names.get(target, ())), None)
         if name and not SECRETS.search(name):
+            if POINTERS.match(name):
+                self.complain(self.name(key), "calls what is not known")
             return None
         found = self.image.exported.get(name, target)
         if isinstance(found, str) or not name and abs(found - key) > NEARBY:

@@ -13,6 +13,7 @@ find_kernel "${1:?usage: $0 KERNEL}"
 cd "$WG_TOP"
 objects=build-$1
 out=$objects/depth
+locked "$out.lock"
 rm -rf "$out"
 mkdir -p "$out"
 
@@ -166,6 +167,7 @@ plant planted <<'END'
 	FUNCTION(by_byte, "mov %rsp, %rax; mov %dil, %al; mov %rax, %rsp; ret");
 	FUNCTION(by_loop, "1: push %rax; dec %edi; jne 1b; ret");
 	FUNCTION(by_rounds, "push %rbp; mov %rsp, %rbp; 1: push %rax; dec %edi; jne 1b; leave; ret");
+	FUNCTION(by_round, "test %edi, %edi; je 2f; 1: push %rax; dec %edi; jne 1b; 2: ret");
 	FUNCTION(by_nobody, "jmp *%rdi; sub $4096, %rsp; ret");
 
 	/* What these go to calls itself, which is seen if it is looked at. */
@@ -202,7 +204,7 @@ for name in sub add lea push frame aligning; do
 	seen "by_$name takes 4[0-9]{3} bytes"
 done
 for name in alloca pointer copy register another exchange index probe probes enter leave pop half swap \
-	product byte loop rounds nobody; do
+	product byte loop round rounds nobody; do
 	seen "by_$name takes what is not known: .+"
 done
 for name in direct first tail middle behind; do
