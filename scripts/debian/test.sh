@@ -52,6 +52,32 @@ result() {
 	echo "# took $((SECONDS - start)) s"
 }
 
+# arm64: the module made for it, on its kernel.
+arm64() {
+	DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock stock-arm64 >&2
+	# Its root has no list of packages, and so none that these depend on.
+	result "the module made for arm64 installs on its kernel, changes places with the other, and goes" \
+		qemu-test/vm --kernel stock-arm64 --driver c --timeout 3600 -- bash -euxc '
+			taken() { [ "$(modinfo -F version wireguard)" = "$1" ]; }
+			runs() { [ "$(cat /sys/module/wireguard/version)" = "$1" ]; }
+			mkdir -p /var/lib/dpkg/{info,updates,triggers}
+			touch /var/lib/dpkg/{status,available}
+			taken 1.0.0
+			dpkg --force-depends --install build-deb/wireguard-rust-{modules-*_arm64,tools_*_all}.deb
+			taken 1.0.0-rust
+			ip link add wg0 type wireguard
+			runs 1.0.0
+			wg-rust switch
+			runs 1.0.0-rust
+			ip link show wg0
+			wg-rust back
+			runs 1.0.0
+			packages=$(dpkg-query --show --showformat "\${Package} " "wireguard-rust-*")
+			dpkg --force-depends --purge $packages
+			taken 1.0.0
+			! find /usr /etc /var/lib -path "*wireguard-rust*" -o -name "wg-rust*" | grep .'
+}
+
 FUNCTIONS='
 src=$(echo /usr/src/wireguard-rust-*)
 version=${src#*-rust-}
@@ -197,28 +223,14 @@ if [ "$slow" = --slow ]; then
 	test_that "headers can be removed" '
 		apt-get remove --yes "linux-headers-$RELEASE"'
 
-	DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock stock-arm64 >&2
-	# Its root has no list of packages, and so none that these depend on.
-	result "the module made for arm64 installs on its kernel, changes places with the other, and goes" \
-		qemu-test/vm --kernel stock-arm64 --driver c --timeout 3600 -- bash -euxc '
-			taken() { [ "$(modinfo -F version wireguard)" = "$1" ]; }
-			runs() { [ "$(cat /sys/module/wireguard/version)" = "$1" ]; }
-			mkdir -p /var/lib/dpkg/{info,updates,triggers}
-			touch /var/lib/dpkg/{status,available}
-			taken 1.0.0
-			dpkg --force-depends --install build-deb/wireguard-rust-{modules-*_arm64,tools_*_all}.deb
-			taken 1.0.0-rust
-			ip link add wg0 type wireguard
-			runs 1.0.0
-			wg-rust switch
-			runs 1.0.0-rust
-			ip link show wg0
-			wg-rust back
-			runs 1.0.0
-			packages=$(dpkg-query --show --showformat "\${Package} " "wireguard-rust-*")
-			dpkg --force-depends --purge $packages
-			taken 1.0.0
-			! find /usr /etc /var/lib -path "*wireguard-rust*" -o -name "wg-rust*" | grep .'
+	status=0
+	scripts/arm64/root.sh >/dev/null || status=$?
+	if [ "$status" -eq 3 ]; then
+		count=$((count + 1))
+		echo "ok $count - the module made for arm64 # SKIP the mirror has nothing for it"
+	else
+		arm64
+	fi
 fi
 
 test_that "removed or purged, the packages leave nothing" '
