@@ -88,6 +88,13 @@ root=$WG_CACHE/arm64-root-$({
 	echo "$build_root $packages"
 	declare -f make_root
 } | key)
+# What is asked for more than once in a run is not asked of the mirror each time.
+none=$root.none
+if [ -n "$(find "$none" -mmin -60 2>/dev/null)" ]; then
+	WG_FAILURE=3
+	die "the mirror had nothing for arm64 within the last hour; remove $none to ask it again"
+fi
+trap '[ $? -ne 3 ] || touch "$none"' EXIT
 cached "$root" make_root
 case ${1-} in
 '') ;;
