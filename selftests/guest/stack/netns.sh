@@ -6,9 +6,9 @@
 # created and destroyed, needs debug messages, all of them and no older ones: hence a guest of its
 # own, with a large log.
 #
-# kernels: uml stock debug
+# kernels: uml stock debug stock-arm64
 # timeout: 1200
-# slow: uml/c debug stock/c stock-7.2
+# slow: uml/c debug stock/c stock-7.2 stock-arm64
 # append: log_buf_len=32M
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
