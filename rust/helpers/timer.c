@@ -7,3 +7,13 @@ __rust_helper void rust_helper_timer_setup(struct timer_list *timer,
 {
 	timer_setup(timer, function, 0);
 }
+
+__rust_helper bool rust_helper_timer_pending(const struct timer_list *timer)
+{
+	return timer_pending(timer);
+}
+
+__rust_helper unsigned long rust_helper_wg_timer_expires(const struct timer_list *timer)
+{
+	return READ_ONCE(timer->expires);
+}

@@ -108,15 +108,12 @@ impl<T: Object, const N: usize> Timers<T, N> {
         let expires = jiffies().wrapping_add(delay);
         // CAST: Deadlines have 32 bits. One that would be 0 is a jiffy later.
         deadline.store((expires as u32).max(1), Relaxed);
-        // Either the function of the entry sees the deadline, or we see that the entry is not pending.
-        // Pairs with the barrier in `expired_callback`.
+        // Either the function of the entry sees the deadline, or we see that the entry is not pending; and
+        // either whoever makes it expire later sees the deadline, or we see that it does. Pairs with the barriers
+        // in `expired_callback` and `reduce`.
         smp_mb();
-        // INVARIANT: `used` is set, and there is an owner.
-        // SAFETY: The entry was initialised by `new` and is pinned.
-        let was_pending = unsafe { bindings::timer_reduce(self.entry.get(), expires) } != 0;
-        if !was_pending {
-            // Pairs with the barrier above, of others.
-            smp_mb();
+        if !self.expires_by(expires) {
+            self.reduce(expires);
             self.rearm(delay);
         }
     }
@@ -174,19 +171,39 @@ impl<T: Object, const N: usize> Timers<T, N> {
         unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
     }
 
+    /// Returns whether the entry is pending and expires no later than `expires`, in jiffies.
+    #[inline]
+    fn expires_by(&self, expires: usize) -> bool {
+        let entry = self.entry.get();
+        // SAFETY: The entry was initialised by `new`.
+        let pending = unsafe { bindings::timer_pending(entry) };
+        // SAFETY: Same.
+        let armed = unsafe { bindings::wg_timer_expires(entry) };
+        // CAST: The sign says which is later, as with `time_before_eq()`.
+        pending && armed.wrapping_sub(expires) as isize <= 0
+    }
+
+    /// Has the entry expire no later than `expires`, in jiffies: but if it seemed idle, and others have armed it
+    /// meanwhile, perhaps later than they did. So the deadlines are to be looked at after this, by `rearm`.
+    #[inline]
+    fn reduce(&self, expires: usize) {
+        // INVARIANT: `used` is set, and there is an owner, or nothing would be armed.
+        // SAFETY: The entry was initialised by `new` and is pinned.
+        unsafe { bindings::timer_reduce(self.entry.get(), expires) };
+        // Pairs with the barrier in `arm`.
+        smp_mb();
+    }
+
     /// Arms the entry for the first pending timer, unless it is armed to expire `armed` jiffies from now, and
     /// that is no later.
     ///
     /// Code that arms a timer at the same time may see that the entry is pending, but not yet for when,
-    /// and not arm it again. So, once it is pending, the deadlines are checked again.
+    /// and not arm it again; or this may have made it expire later than such code did. So, once it is
+    /// pending, the deadlines are checked again.
     fn rearm(&self, mut armed: usize) {
         while let Some(first) = self.first_delay().filter(|first| *first < armed) {
-            let expires = jiffies().wrapping_add(first);
-            // SAFETY: The entry was initialised by `new` and is pinned.
-            unsafe { bindings::timer_reduce(self.entry.get(), expires) };
+            self.reduce(jiffies().wrapping_add(first));
             armed = first;
-            // Pairs with the barrier in `arm`.
-            smp_mb();
         }
     }
 

@@ -4,6 +4,8 @@
 //!
 //! As in the kernel, whether a timer is pending, and for when, is written under a lock, each by itself, but
 //! read without it before. Processors other than x86 may show that it is pending before they show for when.
+//! Whoever finds it pending does not make it later; whoever finds it idle does, if others have armed it
+//! meanwhile.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -72,8 +74,9 @@ pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) -> i32 {
     // SAFETY: By the caller.
     let timer = unsafe { &*timer };
     let expires = expires as u64;
-    let is_early = || timer.pending.load(Relaxed) && timer.expires.load(Relaxed) <= expires;
-    if is_early() {
+    let looked = timer.pending.load(Relaxed);
+    let is_early = || timer.expires.load(Relaxed) <= expires;
+    if looked && is_early() {
         return 1;
     }
     let base = timer.base.lock();
@@ -81,11 +84,22 @@ pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) -> i32 {
         return 0;
     }
     let was_pending = timer.pending.load(Relaxed);
-    if !is_early() {
-        timer.set_pending(true);
-        timer.expires.store(expires, Relaxed);
+    if looked && was_pending && is_early() {
+        return 1;
     }
+    timer.set_pending(true);
+    timer.expires.store(expires, Relaxed);
     was_pending.into()
+}
+
+pub unsafe fn timer_pending(timer: *const timer_list) -> bool {
+    // SAFETY: By the caller.
+    unsafe { &*timer }.pending.load(Relaxed)
+}
+
+pub unsafe fn wg_timer_expires(timer: *const timer_list) -> usize {
+    // SAFETY: By the caller.
+    unsafe { &*timer }.expires.load(Relaxed) as usize
 }
 
 fn delete(timer: &timer_list, for_good: bool) {

@@ -194,6 +194,32 @@ fn a_timer_is_armed_while_the_function_arms_a_later_one() {
     });
 }
 
+/// One timer is armed while an earlier one is armed again by the function of both, for which alone that was called.
+#[test]
+fn a_timer_is_armed_while_the_function_arms_an_earlier_one() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(1, 10);
+        clock.timers.arm(0, 5);
+        clock.timers.cancel(0);
+        set_jiffies(1005);
+        let (armer, expirer) = (clock.clone(), clock.clone());
+        pair.run(
+            move || armer.timers.arm(0, 500),
+            // SAFETY: There is a reference.
+            move || unsafe { run_timer(expirer.entry()) },
+        );
+        clock.pass(5);
+        assert_eq!(
+            clock.count(),
+            [0, 1],
+            "a timer that is pending has not expired"
+        );
+        clock.pass(495);
+        assert_eq!(clock.count(), [1, 1]);
+    });
+}
+
 /// A timer is armed while the function is called for one that was disarmed, and there is no other.
 #[test]
 fn a_timer_is_armed_while_the_function_finds_none() {
