@@ -260,8 +260,9 @@ impl Job {
     /// Does the work, unless another CPU has begun to.
     fn work(&self) {
         // Off until it is done: no other CPU takes over a job that was begun, so this one must not be kept
-        // from it.
-        let bh = bh::disable();
+        // from it. With `PREEMPT_RT` that keeps nothing away; it would make a task that is preempted one that
+        // grace periods wait for, and that no other CPU runs.
+        let early = (!cfg!(CONFIG_PREEMPT_RT)).then(bh::disable);
         if self.begun.xchg(true, Full) {
             return;
         }
@@ -287,6 +288,7 @@ impl Job {
                 // CPU encrypts them.
                 packets.for_each_mut(|skb| skb.set_sender_cpu(cpu));
                 let peer = keypair.peer().clone();
+                let bh = early.unwrap_or_else(bh::disable);
                 self.finish(Batch {
                     keypair,
                     packets,
@@ -304,6 +306,7 @@ impl Job {
                 if let Some(inbox) = inbox {
                     inbox.meter.measure(|| keypair.open(&mut packets, merge));
                 }
+                let bh = early.unwrap_or_else(bh::disable);
                 self.finish(Batch {
                     keypair,
                     packets,
