@@ -112,11 +112,13 @@ impl State {
         is_sender || parallel == Parallel::Never
     }
 
-    fn is_here(&self, bh: &bh::Guard) -> bool {
-        if self.cpu.load(Relaxed) == NONE {
-            self.become_here(bh);
+    fn is_here(&self, _bh: &bh::Guard) -> bool {
+        let this = CpuId::current().as_u32();
+        // Of two CPUs that find none, one becomes it.
+        match self.cpu.load(Relaxed) {
+            NONE => self.cpu.cmpxchg(NONE, this, Relaxed).is_ok(),
+            cpu => cpu == this,
         }
-        self.cpu.load(Relaxed) == CpuId::current().as_u32()
     }
 
     fn become_here(&self, _bh: &bh::Guard) {
