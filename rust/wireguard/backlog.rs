@@ -2,6 +2,10 @@
 
 //! The jobs that wait on one CPU, and whether that is stuck.
 
+use kernel::sync::atomic::{
+    Acquire,
+    Release, //
+};
 use wg_kernel::{
     prelude::*,
     workqueue::{
@@ -58,9 +62,11 @@ impl Backlog {
 
     /// Notes that a job was given to the CPU.
     pub(crate) fn add(&self, now_ns: u64) {
-        if self.waiting.fetch_add(1, Relaxed) == 0 {
+        // First, or a CPU that has had nothing to do for long would seem to be stuck.
+        if self.waiting.load(Relaxed) == 0 {
             self.since_ns.store(now_ns, Relaxed);
         }
+        self.waiting.fetch_add(1, Release);
     }
 
     /// Notes that the CPU has reached a job, even if another CPU has already done it.
@@ -91,7 +97,8 @@ impl Backlog {
 
     /// Returns whether the CPU is stuck: something more urgent keeps it from its jobs.
     pub(crate) fn is_stuck(&self, now_ns: u64) -> bool {
-        self.waiting.load(Relaxed) > 0
+        // Pairs with `Release` in `add`.
+        self.waiting.load(Acquire) > 0
             && now_ns.saturating_sub(self.since_ns.load(Relaxed)) > STUCK_NS
     }
 }
