@@ -39,7 +39,8 @@ impl Drop for Guard {
 
 /// Returns whether this runs in a softirq, or in a thread that polls in place of one, and not in a task
 /// that has disabled bottom halves: no other softirq runs on this CPU until the poll is done, however
-/// many guards are dropped.
+/// many guards are dropped. With `PREEMPT_RT`, a poll by a thread that is preempted counts for the tasks that
+/// preempt it, or is not noticed.
 #[inline]
 pub fn in_softirq(_bh: &Guard) -> bool {
     // SAFETY: An FFI call without requirements.

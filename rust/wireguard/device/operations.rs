@@ -61,6 +61,11 @@ impl netdevice::Operations for WireGuard {
         setup.ip_tunnel();
         setup.room(control::HEADROOM as u16, control::TAILROOM as u16);
         setup.mtu(ETHERNET_MTU - OVERHEAD, MAX_MTU);
+        // A softirq is done by whatever task enables bottom halves there, be it a real-time task, and one that
+        // is preempted in it keeps other devices of the CPU from receiving.
+        if cfg!(CONFIG_PREEMPT_RT) {
+            setup.poll_in_threads();
+        }
     }
 
     fn new_link(link: netdevice::Link, net: &Net, name: netdevice::Name) -> Result<Arc<Device>> {

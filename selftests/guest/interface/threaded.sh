@@ -4,9 +4,9 @@
 # Receiving with and without a thread, and with and without offloads: whatever is chosen, and
 # whenever it is changed, files arrive.
 #
-# kernels: uml debug
+# kernels: uml debug stock-rt
 # timeout: 180
-# slow: debug
+# slow: debug stock-rt
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"

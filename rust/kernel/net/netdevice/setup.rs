@@ -98,6 +98,13 @@ impl Setup<'_> {
         unsafe { bindings::netif_set_tso_max_size(self.dev, bindings::GSO_MAX_SIZE) };
     }
 
+    /// Has threads poll the NAPI instances, one each, and no softirqs, until the administrator decides
+    /// otherwise. If there cannot be as many, softirqs do.
+    pub fn poll_in_threads(&mut self) {
+        // SAFETY: The device is valid and not used by others, by the type invariants; it has no instance yet.
+        unsafe { bindings::netif_threaded_enable(self.dev) };
+    }
+
     /// Sets the needed headroom and tailroom of packets, at most [`MAX_HEADROOM`].
     pub fn room(&mut self, head: u16, tail: u16) {
         // CAST: A small constant.
