@@ -183,6 +183,13 @@ impl<T: Value> Atomic<T> {
 
     pub fn cmpxchg<O: Order>(&self, old: T, new: T, order: O) -> Result<T, T> {
         let (old, new) = (self.inside(old), self.inside(new));
+        // One that fails orders nothing.
+        if O::FULL {
+            let found = self.with(|atomic| atomic.load(Ordering::Relaxed));
+            if found != old {
+                return Err(self.outside(found));
+            }
+        }
         self.with_full(order, |atomic| {
             atomic.compare_exchange(old, new, O::EXCHANGE, Ordering::Relaxed)
         })
