@@ -37,7 +37,7 @@ words() {
 		done
 		;;
 	timeout) [[ $3 =~ ^[1-9][0-9]*$ ]] || complain "$file" "$field: $3"; return ;;
-	append) return ;;
+	append | qemu) return ;;
 	reports)
 		# It is taken for an extended regular expression.
 		[ "$(grep -cE "$3" </dev/null 2>&1)" = 0 ] || complain "$file" "$field: $3"
@@ -64,7 +64,7 @@ judge() {
 	local file=$1 field value fields=()
 	while read -r field value; do
 		field=${field%:}
-		among "$field" kernels drivers pairs timeout append slow excuse reports needs outside || {
+		among "$field" kernels drivers pairs timeout append qemu slow excuse reports needs outside || {
 			complain "$file" "no such field: $field"
 			continue
 		}
