@@ -84,7 +84,8 @@ struct Item {
     key: usize,
     queue: usize,
     cpu: Option<u32>,
-    run: Box<dyn FnOnce()>,
+    /// Nothing while the item is being cancelled, be it in a queue or not: it cannot be put in one then.
+    run: Option<Box<dyn FnOnce()>>,
 }
 
 /// The items of all queues.
@@ -112,7 +113,7 @@ pub fn enqueue<W: RawWorkItem<ID> + 'static, const ID: u64>(
         key,
         queue,
         cpu,
-        run,
+        run: Some(run),
     });
     Ok(())
 }
@@ -121,11 +122,27 @@ pub fn enqueue<W: RawWorkItem<ID> + 'static, const ID: u64>(
 pub fn cancel(key: usize) -> bool {
     smp_mb();
     let works = model::works();
-    let mut works = works.lock().expect("no poison");
-    let at = works.waiting.iter().position(|item| item.key == key);
-    let item = at.map(|at| works.waiting.remove(at));
-    drop(works);
-    item.is_some()
+    let mut locked = works.lock().expect("no poison");
+    let taken = match locked.waiting.iter_mut().find(|item| item.key == key) {
+        Some(item) => item.run.take(),
+        None => {
+            locked.waiting.push(Item {
+                key,
+                queue: usize::MAX,
+                cpu: None,
+                run: None,
+            });
+            None
+        }
+    };
+    drop(locked);
+    works
+        .lock()
+        .expect("no poison")
+        .waiting
+        .retain(|item| item.key != key);
+    smp_mb();
+    taken.is_some()
 }
 
 /// Returns how many items wait in a queue.
@@ -135,22 +152,22 @@ pub fn waiting(queue: usize) -> usize {
     works
         .waiting
         .iter()
-        .filter(|item| item.queue == queue)
+        .filter(|item| item.queue == queue && item.run.is_some())
         .count()
 }
 
 /// Runs the last item of all queues.
 pub fn run_last() -> bool {
-    run(|waiting, _| waiting.len().checked_sub(1))
+    run(|waiting, _| waiting.iter().rposition(|item| item.run.is_some()))
 }
 
 /// Runs the first item in one of the queues, and for one of the CPUs, that `wanted` holds for, unless it is
 /// running. Returns whether there was one.
 pub fn run_one(wanted: impl Fn(usize, Option<u32>) -> bool) -> bool {
     run(|waiting, running| {
-        waiting
-            .iter()
-            .position(|item| wanted(item.queue, item.cpu) && !running.contains(&item.key))
+        waiting.iter().position(|item| {
+            item.run.is_some() && wanted(item.queue, item.cpu) && !running.contains(&item.key)
+        })
     })
 }
 
@@ -166,7 +183,9 @@ fn run(choose: impl Fn(&[Item], &[usize]) -> Option<usize>) -> bool {
     running.push(key);
     drop(locked);
     smp_mb();
-    run();
+    if let Some(run) = run {
+        run();
+    }
     let mut locked = works.lock().expect("no poison");
     locked.running.retain(|other| *other != key);
     true
