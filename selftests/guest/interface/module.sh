@@ -4,8 +4,8 @@
 # The module: what loads it, what it says then, its parameters, its workqueues, and that all
 # devices go with it.
 #
-# kernels: uml stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
-# slow: stock-amd64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# kernels: uml stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# slow: stock stock-amd64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # timeout: 120
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

@@ -4,9 +4,9 @@
 # Traffic through a tunnel, and what it looks like on the wire: both families inside and out,
 # exact counters, MTUs, padding, fragments, ECN, marks, offloads.
 #
-# kernels: uml debug stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# kernels: uml debug stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # timeout: 600
-# slow: debug stock-amd64 stock-rt stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# slow: debug stock stock-amd64 stock-rt stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"
