@@ -33,7 +33,7 @@ OTHERS = """
     netif_elide_gro ns_capable pr_warn
 """.split()
 VALUES = """
-    cpumask_next ERR_PTR inet_sk spinlock_check task_stack_page this_cpu_read totalram_pages within_module
+    cpumask_next ERR_PTR inet_sk READ_ONCE spinlock_check task_stack_page this_cpu_read totalram_pages within_module
 """.split()
 # What a helper may be named after: no word of the language, and nothing that repeats what it is given.
 PLAIN = re.compile(r"(?!(?:asm|for|if|switch|while|wait_event\w*|\w*for_each\w*)$)[a-z][a-z0-9_]*")
