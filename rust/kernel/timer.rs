@@ -8,7 +8,8 @@
 //!
 //! All timers of an object share one `timer_list`, which is armed for the one that expires first.
 //! Arming a later timer, or disarming one, is then only a store. The price is that the `timer_list`
-//! may expire for nothing, once for each time that it was armed.
+//! may expire for nothing, once for each time that it was armed, and now and then while the first
+//! timer is far off.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -22,7 +23,10 @@ use crate::{
         Inner,
         Object, //
     },
-    time::jiffies, //
+    time::{
+        self,
+        jiffies, //
+    }, //
 };
 use core::ptr::{
     null_mut,
@@ -48,6 +52,20 @@ pub trait Expire<const N: usize>: Object {
     /// Handles the expiry of timer number `timer`, in softirq context.
     fn expired(this: Borrow<'_, Self>, timer: usize);
 }
+
+/// The farthest ahead that the entry is armed, in jiffies.
+///
+/// The farther off an entry is, the coarser is the kernel's wheel: it is called up to an eighth of that later than
+/// it was armed for, and so are timers that were armed meanwhile for a time in between. So it is armed for no
+/// later than those that ten seconds ahead are as coarse as, and then anew.
+const NEAR: usize = {
+    // Where the second level of the wheel begins; each further one is eight times as coarse.
+    let mut end = 63;
+    while end <= 10 * time::HZ {
+        end *= 8;
+    }
+    end - 1
+};
 
 /// `N` timers of an object of type `T`.
 ///
@@ -105,13 +123,15 @@ impl<T: Object, const N: usize> Timers<T, N> {
         if !self.used.load(Relaxed) {
             self.used.store(true, Relaxed);
         }
-        let expires = jiffies().wrapping_add(delay);
+        let now = jiffies();
         // CAST: Deadlines have 32 bits. One that would be 0 is a jiffy later.
-        deadline.store((expires as u32).max(1), Relaxed);
+        deadline.store((now.wrapping_add(delay) as u32).max(1), Relaxed);
         // Either the function of the entry sees the deadline, or we see that the entry is not pending; and
         // either whoever makes it expire later sees the deadline, or we see that it does. Pairs with the barriers
         // in `expired_callback` and `reduce`.
         smp_mb();
+        let delay = delay.min(NEAR);
+        let expires = now.wrapping_add(delay);
         if !self.expires_by(expires) {
             self.reduce(expires);
             self.rearm(delay);
@@ -207,7 +227,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
         }
     }
 
-    /// Returns how many jiffies remain until the first pending timer expires.
+    /// Returns how many jiffies remain until the first pending timer expires, or [`NEAR`] if that is far off.
     fn first_delay(&self) -> Option<usize> {
         let now = now();
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
@@ -215,7 +235,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
             .filter(|deadline| *deadline != 0)
             .map(|deadline| remaining(deadline, now).unwrap_or(0))
             .min()
-            .map(u32_as_usize)
+            .map(|first| u32_as_usize(first).min(NEAR))
     }
 }
 

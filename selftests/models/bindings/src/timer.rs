@@ -6,6 +6,8 @@
 //! read without it before. Processors other than x86 may show that it is pending before they show for when.
 //! Whoever finds it pending does not make it later; whoever finds it idle does, if others have armed it
 //! meanwhile.
+//!
+//! One that is armed for a time that is far off is late: the kernel's wheel is coarse there.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -34,7 +36,12 @@ pub struct timer_list {
     base: Lock<Base, true>,
     pending: Atomic<bool>,
     expires: Atomic<u64>,
+    /// When its function is called.
+    fires: Atomic<u64>,
 }
+
+/// How far off what expires nearly in time is, in jiffies.
+const NEAR: u64 = 4031;
 
 thread_local! {
     static PENDING: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
@@ -65,6 +72,7 @@ pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
         }),
         pending: Atomic::new(false),
         expires: Atomic::new(0),
+        fires: Atomic::new(0),
     };
     // SAFETY: There is nothing yet.
     unsafe { timer.write(new) };
@@ -89,6 +97,9 @@ pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) -> i32 {
     }
     timer.set_pending(true);
     timer.expires.store(expires, Relaxed);
+    let distance = expires.saturating_sub(model::jiffies());
+    let late = if distance > NEAR { distance / 8 } else { 0 };
+    timer.fires.store(expires + late, Relaxed);
     was_pending.into()
 }
 
@@ -136,7 +147,7 @@ pub unsafe fn run_timer(timer: *mut timer_list) -> bool {
     // SAFETY: By the caller, and whoever frees it waits for its function.
     let this = unsafe { &*timer };
     let mut base = this.base.lock();
-    let due = this.pending.load(Relaxed) && this.expires.load(Relaxed) <= model::jiffies();
+    let due = this.pending.load(Relaxed) && this.fires.load(Relaxed) <= model::jiffies();
     let Some(function) = base.function.filter(|_| due) else {
         return false;
     };

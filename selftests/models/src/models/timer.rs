@@ -144,6 +144,26 @@ fn two_timers_are_armed() {
     });
 }
 
+/// A timer is armed when another one that was far off is about to expire: it expires in its time.
+#[test]
+fn a_timer_is_armed_when_a_distant_one_is_due() {
+    check_both(2, |pair| {
+        let clock = Clock::new();
+        clock.timers.arm(1, 50000);
+        // The function may be called for nothing meanwhile.
+        clock.pass(4031);
+        clock.pass(45959);
+        let (first, second) = (clock.clone(), clock.clone());
+        pair.run(move || first.timers.arm(0, 20), move || drop(second));
+        clock.pass(20);
+        assert_eq!(
+            clock.count(),
+            [1, 1],
+            "a timer that is pending has not expired"
+        );
+    });
+}
+
 /// A timer is armed while the other one expires: it expires in its time.
 #[test]
 fn a_timer_is_armed_while_another_expires() {
