@@ -179,6 +179,9 @@ impl Outbox {
         }
         let mut batch = self.order.pop_done();
         let taken = batch.is_some();
+        if taken {
+            self.sender.note_sent();
+        }
         loop {
             if let Some(Batch {
                 keypair,

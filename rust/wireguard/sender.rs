@@ -65,10 +65,7 @@ impl Sender {
     #[inline]
     pub(crate) fn take_over(&self, bh: &bh::Guard) {
         if let Some(state) = self.state() {
-            let this = CpuId::current().as_u32();
-            if state.cpu().as_raw() == this || state.was_quiet() {
-                state.become_here(bh);
-            }
+            state.take_over(bh);
         }
     }
 
@@ -116,13 +113,26 @@ impl State {
         let this = CpuId::current().as_u32();
         // Of two CPUs that find none, one becomes it.
         match self.cpu.load(Relaxed) {
-            NONE => self.cpu.cmpxchg(NONE, this, Relaxed).is_ok(),
+            NONE => match self.cpu.cmpxchg(NONE, this, Relaxed) {
+                Ok(_) => {
+                    self.note_sent();
+                    true
+                }
+                // Or of two tasks of this one.
+                Err(cpu) => cpu == this,
+            },
             cpu => cpu == this,
         }
     }
 
-    fn become_here(&self, _bh: &bh::Guard) {
-        self.cpu.store(CpuId::current().as_u32(), Relaxed);
+    fn take_over(&self, _bh: &bh::Guard) {
+        let this = CpuId::current().as_u32();
+        let sender = self.cpu.load(Relaxed);
+        let free = cpu::Active::at_or_after(sender).as_raw() == this || self.was_quiet();
+        // Noted at once, so that no other finds it quiet until it has sent something.
+        if free && self.cpu.cmpxchg(sender, this, Relaxed).is_ok() {
+            self.note_sent();
+        }
     }
 
     fn cpu(&self) -> cpu::Active {
