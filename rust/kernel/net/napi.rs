@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NAPI: receiving in batches, in softirq context.
+//! NAPI: receiving in batches, in softirq context, or in threads that poll in its place.
 //!
 //! Each device has one instance per possible CPU, so that work can be done on the CPU where it
 //! arises. [`Link::schedule_napi`](super::netdevice::Link::schedule_napi) schedules an instance on
@@ -137,8 +137,11 @@ impl NapiSet {
             // SAFETY: The lock of the device is held, and the instance stays where it is until it
             // is deleted, by the safety requirements.
             unsafe { bindings::netif_napi_add_weight_locked(dev, napi, Some(poll), weight) };
+        }
+        // Only now, as it decides who polls: if there was no thread for one of them, softirqs poll all.
+        for instance in &self.0 {
             // SAFETY: The lock of the device is held, and the instance was just added.
-            unsafe { bindings::napi_enable_locked(napi) };
+            unsafe { bindings::napi_enable_locked(instance.as_raw()) };
         }
         // SAFETY: The lock was acquired above.
         unsafe { bindings::netdev_unlock(dev) };
