@@ -68,7 +68,7 @@ is 'ND-9 it is set' "$(link_detail a wg0 gso_max_size)" 524280
 at a ip link set wg0 gso_max_size 65536 gro_max_size 65536
 like 'ND-14 the device type' "$(sysfs a wg0/uevent)" "*DEVTYPE=wireguard*"
 is 'LNK-4 no link-netnsid' "$(link_detail a wg0 link-netnsid)" ''
-# Where there is one instance for each CPU, as Documentation/differences.rst says, this is off, but for PREEMPT_RT.
+# Where there is one instance for each CPU, as Documentation/differences.rst says, this is off.
 # write_threaded VALUE: like that, for the errno; says what is read afterwards.
 write_threaded() {
 	# shellcheck disable=SC2016
@@ -79,7 +79,6 @@ case $DRIVER in
 c) wanted=1 refused='Operation not supported 1' ;;
 *) wanted=0 refused=1 ;;
 esac
-[[ $(uname -v) != *PREEMPT_RT* ]] || wanted=1
 is 'LNK-6 threaded' "$(sysfs a wg0/threaded)" "$wanted"
 is 'LNK-6 writing it without a peer' "$(write_threaded 1)" "$refused"
 [[ $DRIVER == c ]] || write_threaded 0 > "$TMP/threaded"

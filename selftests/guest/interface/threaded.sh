@@ -13,6 +13,10 @@
 
 pair
 check 'the tunnel' reaches a 192.168.241.2
+# As Documentation/differences.rst says.
+wanted=1
+[[ $DRIVER == c || $(uname -v) == *PREEMPT_RT* ]] || wanted=0
+is 'MODE-24 threaded by itself' "$(sysfs a wg0/threaded)" "$wanted"
 
 # threaded NAME VALUE
 threaded() {
