@@ -74,6 +74,9 @@ judge() {
 	done < <(sed -n '2,/^[^#]/{ /^#$/{ h; d; }; /^# /H }; /^[^#]/{ x; p; q; }' "$file" |
 		sed -n 's/^# \([a-z]*:.*\)/\1/p')
 	among kernels "${fields[@]}" || among pairs "${fields[@]}" || complain "$file" 'it does not say where it runs'
+	# User-mode Linux, which pairs are as well, takes no notice of it.
+	! among qemu "${fields[@]}" || ! grep -qE '^# (kernels:.* (uml|debug)( |$)|pairs:)' "$file" ||
+		complain "$file" 'qemu: it runs without'
 }
 
 for name in $(test_names); do
