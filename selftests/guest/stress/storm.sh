@@ -8,7 +8,7 @@
 # how many seconds each of them lasts.
 #
 # kernels: uml debug debug-smp stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
-# timeout: 400
+# timeout: 800
 # slow: uml debug-smp stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
