@@ -68,9 +68,10 @@ static struct sock *wg_udp_tunnel_find_socket(struct sk_buff *skb,
 
 /*
  * UDP segments a GSO packet before it calls a tunnel's socket, unless GRO has
- * marked it as made by the tunnel's own callbacks.  So this sets that mark, once
- * no other hook sees the packet any more.  Should another socket get it after
- * all, the bit means nothing to a packet that is not encapsulated.
+ * marked it as made by the tunnel's own callbacks.  So this sets that mark, with the
+ * last of priorities.  Hooks that share it, as that which confirms connections does, may
+ * still see the packet, and another socket may get it after all: the bit means nothing
+ * to a packet that is not encapsulated.
  */
 static unsigned int wg_udp_tunnel_local_in(void *encap_rcv, struct sk_buff *skb,
 					   const struct nf_hook_state *state)
