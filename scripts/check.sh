@@ -22,8 +22,13 @@ files() {
 	done
 }
 
-# Formatted as the kernel is.
+# Formatted as the kernel is, and no file too long to be read.
 check_rustfmt() {
+	local long
+	long=$(files '*.rs' '*.[ch]' '*.py' '*.sh' | while read -r file; do
+		[ "$(wc -l <"$file")" -lt 500 ] || echo "$file has 500 lines or more"
+	done)
+	[ -z "$long" ] || { echo "$long"; return 1; }
 	files '*.rs' | xargs scripts/in-root.sh rustfmt --check --edition 2021
 }
 
