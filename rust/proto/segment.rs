@@ -2,7 +2,7 @@
 
 //! Segmentation of GSO packets.
 //!
-//! The stack passes a bulk transfer on in GSO packets of up to 64 KB, whose headers are a template.
+//! The stack passes a bulk transfer on in GSO packets, usually of up to 64 KB, whose headers are a template.
 //! [`Plan`] makes the headers of each segment: the fields that differ and the checksums.
 
 use crate::checksum::Sum;
