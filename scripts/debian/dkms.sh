@@ -4,6 +4,8 @@
 # dkms.sh check RELEASE KDIR [DIRECTORY]: says whether the module can be built, in DIRECTORY, for a kernel on
 # this machine. If the kernel or the machine lacks something, the status is 77, and one line says what.
 # dkms.sh build RELEASE KDIR: builds it, in the directory that this script is in.
+# dkms.sh installed RELEASE ARCHITECTURE TREE: puts the kernel's own module back where it was, if DKMS, whose tree
+# that is, has taken it away.
 
 set -euo pipefail
 
@@ -88,11 +90,28 @@ build() {
 	make KDIR="$kdir" modules
 }
 
-[ $# -ge 3 ] || { echo "usage: $0 check|build RELEASE KDIR [DIRECTORY]" >&2; exit 1; }
+# keep_original ARCHITECTURE TREE: DKMS moves the kernel's own module to its tree, and back when it removes this one.
+# Meanwhile there would be none to load if this one cannot be, or to change back to. What DKMS moves back over
+# the copy is the same file.
+keep_original() {
+	local original path
+	for original in "$2/wireguard-rust/original_module/$release/$1"/wireguard.ko*; do
+		[ -e "$original.origin" ] || continue
+		path=$(head -n 1 "$original.origin")
+		[[ $path == */kernel/* && ! -e $path ]] || continue
+		mkdir -p "${path%/*}"
+		# There is never a part of it under this name.
+		cp -a "$original" "${path%/*}/.${path##*/}.new"
+		mv "${path%/*}/.${path##*/}.new" "$path"
+	done
+}
+
+[ $# -ge 3 ] || { echo "usage: $0 check|build RELEASE KDIR [DIRECTORY] | installed RELEASE ARCHITECTURE TREE" >&2; exit 1; }
 release=$2 kdir=$3 place=${4:-$top}
 case $1 in
 # What is free is asked once: DKMS takes a build that cannot go on for one that has failed.
 check) check && check_machine ;;
 build) build ;;
-*) echo "$0: check or build, not $1" >&2; exit 1 ;;
+installed) keep_original "$3" "$4" ;;
+*) echo "$0: check, build or installed, not $1" >&2; exit 1 ;;
 esac
