@@ -24,8 +24,38 @@ check 'the one before is loaded' driver_is '^[0-9.]*$'
 check 'and has its interfaces' same
 check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
 
+# Without a file of the one before, that could not be done, so nothing is.
+own=$(echo "/lib/modules/$release/kernel/drivers/net/wireguard"/wireguard.ko*)
+mv "$own" "$TMP/"
+refuses 'a change that could not be undone' '*no file of the in-tree driver*' wg_rust switch
+check 'interfaces are what they were' same
+# DKMS takes it there.
+archive=/var/lib/dkms/wireguard-rust/original_module/$release/x86_64
+mkdir -p "$archive"
+cp "$TMP/${own##*/}" "$archive/"
+refuses 'a driver that cannot be loaded, beside an archived one, is a failure' '*cannot be loaded*' wg_rust switch
+check 'the archived one is loaded' driver_is '^[0-9.]*$'
+check 'and has its interfaces' same
+rm -r "$archive"
+mv "$TMP/${own##*/}" "$own"
+depmod "$release"
+
+# With a disk that takes no more once the other driver is preferred.
+mkdir "$TMP/bin"
+cat >"$TMP/bin/depmod" <<END
+#!/bin/sh
+[ ! -e "$TMP/full" ] || exit 1
+touch "$TMP/full"
+exec /usr/sbin/depmod "\$@"
+END
+chmod +x "$TMP/bin/depmod"
+PATH=$TMP/bin:$PATH refuses 'a driver that cannot be loaded, with a full disk, is a failure' '*cannot be loaded*' wg_rust switch
+check 'the one before is loaded' driver_is '^[0-9.]*$'
+check 'and has its interfaces' same
+rm "$TMP/bin/depmod"
+
 # Nor at boot, when the kernel asks for it: as packages are installed, it has its own then.
-rm /etc/depmod.d/wg-rust.conf
+rm -f /etc/depmod.d/wg-rust.conf
 depmod "$release"
 like 'modprobe would load ours' "$(prefers "$release")" '*-rust'
 for name in a b; do at "$name" ip link delete wg0; done
@@ -64,7 +94,6 @@ check 'traffic of a tunnel is not sent another way' \
 	test "$(first '^unreachable 10.8.0.0/16 .*table 123')" -lt "$(first '^\(Deleted \)\?10.8.0.0/16 dev wg0.*table 123')"
 
 # Killed when interfaces are gone.
-mkdir "$TMP/bin"
 cat >"$TMP/bin/modprobe" <<-'END'
 	#!/bin/sh
 	kill -KILL $PPID
