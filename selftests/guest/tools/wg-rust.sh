@@ -48,6 +48,20 @@ nsenter --net="/proc/$nameless/ns/net" ip link add wg7 type wireguard
 refuses 'an interface in a namespace without a name' '*wg7 is in a network namespace without a name*' wg_rust back
 kill "$nameless"
 wait "$nameless" || true
+for name in 'wg*' 'wg[0]' 'wg@x' "wg'"; do
+	at a ip link add "$name" type wireguard
+	refuses "an interface called $name" '*has other characters*' wg_rust back
+	at a ip link del "$name"
+done
+# A name that is no pattern.
+at a ip link add w.0 type wireguard
+at a ip link add wx0 type wireguard
+if try at a ip link add vx0 type vxlan id 7 remote 192.168.241.2 dstport 4789 dev w.0; then
+	refuses 'an interface upon one with a dot' '*another interface is on top of w.0*' wg_rust back
+	at a ip link del vx0
+fi
+at a ip link del w.0
+at a ip link del wx0
 if try at a ip route add 10.77.0.0/16 nexthop dev wg0 nexthop dev eth0; then
 	refuses 'a route over several' '*wg0 has a part in a route of several*' wg_rust back
 	at a ip route del 10.77.0.0/16
