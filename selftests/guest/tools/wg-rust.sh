@@ -68,6 +68,14 @@ if try at a ip route add 10.77.0.0/16 nexthop dev wg0 nexthop dev eth0; then
 else
 	skip 'a route over several' 'the kernel has none'
 fi
+if try at a ip nexthop add id 12 via 192.168.241.2 dev wg0; then
+	at a ip route add 10.78.0.0/16 nhid 12
+	refuses 'a nexthop object' '*wg0 has nexthop objects*' wg_rust back
+	at a ip route del 10.78.0.0/16
+	at a ip nexthop del id 12
+else
+	skip 'a nexthop object' 'the kernel has none'
+fi
 if try at a ip link add vx0 type vxlan id 7 remote 192.168.241.2 dstport 4789 dev wg0; then
 	refuses 'an interface upon it' '*another interface is on top of wg0*' wg_rust back
 	at a ip link del vx0
