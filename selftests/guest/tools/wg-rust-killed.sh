@@ -93,6 +93,20 @@ first() {
 check 'traffic of a tunnel is not sent another way' \
 	test "$(first '^unreachable 10.8.0.0/16 .*table 123')" -lt "$(first '^\(Deleted \)\?10.8.0.0/16 dev wg0.*table 123')"
 
+# What cannot be saved is not given up, and the next boot has the driver of before, too.
+cat >"$TMP/bin/wg" <<-'END'
+	#!/bin/sh
+	[ "$1" != showconf ] || exit 1
+	exec /usr/bin/wg "$@"
+END
+chmod +x "$TMP/bin/wg"
+PATH=$TMP/bin:$PATH refuses 'without what makes an interface again, nothing is done' '*' wg_rust switch
+rm "$TMP/bin/wg"
+check 'the driver is the one before' driver_is '^[0-9.]*$'
+check 'so it is at the next boot' test "$(prefers "$release")" = "$(cat /sys/module/wireguard/version)"
+check 'interfaces are what they were' same
+check 'nothing is left' test ! -e /run/wg-rust
+
 # Killed when interfaces are gone.
 cat >"$TMP/bin/modprobe" <<-'END'
 	#!/bin/sh
