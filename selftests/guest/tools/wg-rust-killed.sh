@@ -126,6 +126,23 @@ cat >"$TMP/bin/ip" <<-'END'
 	exec /usr/sbin/ip "$@"
 END
 rm "$TMP/bin/modprobe"
+# Killed before that: what has changed since stays as it is.
+cat >"$TMP/bin/rmmod" <<-'END'
+	#!/bin/sh
+	kill -KILL $PPID
+END
+chmod +x "$TMP/bin/rmmod"
+PATH=$TMP/bin:$PATH wg_rust switch || true
+rm "$TMP/bin/rmmod"
+check 'a change that is killed while interfaces are there leaves what it has to do' test -e /run/wg-rust/had
+at a wg set wg0 peer "$PUB_B" remove
+like 'routes that lead nowhere are there' "$(at a ip route show table all type unreachable)" '*unreachable*'
+check 'wg-rust restore succeeds' wg_rust restore
+is 'the peer that was removed does not come back' "$(at a wg show wg0 peers)" ''
+is 'they are gone' "$(at a ip route show table all type unreachable)" ''
+check 'nothing is left' test ! -e /run/wg-rust
+ns_del a b c
+furnished_pair
 chmod +x "$TMP/bin/ip"
 PATH=$TMP/bin:$PATH wg_rust switch || true
 check 'one that is killed at half an interface does, too' test -e /run/wg-rust/had
