@@ -120,7 +120,7 @@ own() {
 # Nothing of a package and nothing that it made is left.
 clean() {
 	local left
-	left=$(find /usr/src /usr/lib /usr/sbin /usr/share /var/lib/dkms /etc /usr/lib/modules \
+	left=$(find /usr/src /usr/lib /usr/sbin /usr/share /var/lib/dkms /etc /run /usr/lib/modules \
 		-path "*wireguard-rust*" -o -name "wg-rust*" -o -path "*/updates/*" -name "wireguard.ko*")
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
@@ -248,6 +248,7 @@ fi
 test_that "removed or purged, the packages leave nothing" '
 	# As wg-rust back leaves it.
 	touch /etc/depmod.d/wg-rust.conf
+	mkdir /run/wg-rust.failed.X
 	apt-get remove --yes wireguard-rust-tools
 	dpkg --purge wireguard-rust-dkms wireguard-rust-tools
 	taken 1.0.0

@@ -36,6 +36,7 @@ furnished_pair() {
 	pair
 	at a ip address add 10.7.0.1 peer 10.7.0.2 dev wg0
 	at a ip address add fd00:7::1/64 dev wg0 nodad noprefixroute
+	at a ip address add fd00:8::1/64 dev wg0 nodad preferred_lft 0
 	at a ip -6 route add fd00:9::/64 dev wg0
 	at a ip route add 10.9.0.0/16 dev wg0 metric 77
 	at a ip route add 10.8.0.0/16 dev wg0 table 123
@@ -44,6 +45,7 @@ furnished_pair() {
 	at a ip route add 10.5.0.9 dev wg0
 	at a ip route add 10.0.5.0/24 via 10.5.0.9 dev wg0
 	at a ip link set wg0 mtu 1333 group 7 txqueuelen 0
+	at a ethtool -K wg0 gso off tx-udp-segmentation off
 	at a sysctl --quiet --write net.ipv4.conf.wg0.rp_filter=2 net.ipv4.conf.wg0.log_martians=1 net.ipv6.conf.wg0.accept_ra=0
 	ns c
 	at a ip link add wg1 type wireguard
@@ -59,6 +61,7 @@ everything() {
 		at "$side" wg showconf wg0
 		at "$side" ip link show wg0
 		at "$side" ip address show dev wg0 | grep inet
+		at "$side" ethtool -k wg0
 		at "$side" ip route show table all dev wg0
 		at "$side" ip -6 route show table all dev wg0
 		at "$side" ip route show table all type unreachable

@@ -23,6 +23,15 @@ depmod 9.9-next
 check 'the driver in Rust is loaded' driver_is '.-rust$'
 check 'and status says so' grep -q 'loaded:.*Rust' <(wg_rust status)
 furnished_pair
+# A process's socket with the port that wg1 has elsewhere.
+at c ncat --udp --listen 5555 >"$TMP/ncat" &
+# A namespace that is neither a process's nor has a name.
+touch "$TMP/elsewhere"
+unshare --net="$TMP/elsewhere" true
+undo() {
+	umount "$TMP/elsewhere"
+}
+nsenter --net="$TMP/elsewhere" ip link add wg8 type wireguard
 check 'b answers' at b ping -c 1 -W 10 192.168.241.1
 for step in back switch; do
 	check "wg-rust $step succeeds" wg_rust "$step"
@@ -33,6 +42,7 @@ for step in back switch; do
 	is 'it will be by other kernels' "$(prefers 9.9-next)" "$(cat /sys/module/wireguard/version)"
 	check 'interfaces are what they were' same
 	check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
+	check 'so is one in a namespace that is mounted elsewhere' nsenter --net="$TMP/elsewhere" ip link show wg8
 	check 'nothing is left' test ! -e /run/wg-rust
 done
 
