@@ -145,12 +145,11 @@ add_meta() {
 	cat >>"$tree/debian/control" <<-END
 
 		Package: $package
-		Section: metapackages
 		Architecture: $(architecture "$machine")
 		Depends: wireguard-rust-modules-$1 (= $our_version), \${misc:Depends}
 		Enhances: linux-image-$flavour
 		Description: WireGuard kernel module in Rust for the newest kernel, $flavour
-		 This package depends on the WireGuard driver in Rust for the newest kernel
+		 This metapackage depends on the WireGuard driver in Rust for the newest kernel
 		 that linux-image-$flavour depends on. While there is none for a kernel, that
 		 kernel has its own driver.
 	END

@@ -186,6 +186,19 @@ test_that "the module made for a kernel installs, and is what modprobe takes" '
 	taken 1.0.0-rust
 	wg-rust status'
 
+test_that "what follows a flavour brings it in, to go when nothing asks for it" '
+	apt-get purge --yes "wireguard-rust-modules-*"
+	mkdir /var/tmp/archive
+	cp "$OUT"/wireguard-rust-modules-*_amd64.deb /var/tmp/archive/
+	(cd /var/tmp/archive && dpkg-scanpackages . >Packages)
+	echo "deb [trusted=yes] file:/var/tmp/archive ./" >/etc/apt/sources.list.d/ours.list
+	apt-get update -o Dir::Etc::sourcelist=sources.list.d/ours.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+	apt-get install --yes wireguard-rust-modules-cloud-amd64
+	rm /etc/apt/sources.list.d/ours.list
+	taken 1.0.0-rust
+	apt-mark showauto | grep -xF "wireguard-rust-modules-$RELEASE"
+	! apt-mark showauto | grep -x wireguard-rust-modules-cloud-amd64'
+
 test_that "and with it gone modprobe takes the kernel's own" '
 	apt-get purge --yes "wireguard-rust-modules-*"
 	taken 1.0.0'
