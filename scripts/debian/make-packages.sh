@@ -113,7 +113,7 @@ add_module() {
 		Package: $package
 		Architecture: $(architecture "$machine")
 		Depends: kmod, linux-modules-$release (= $version), wireguard-rust-tools, \${misc:Depends}
-		Provides: wireguard-modules (= 1.0.0)
+		Provides: wireguard-modules (= 1.0.0), wireguard-rust-module
 		Description: WireGuard kernel module in Rust for Linux $release
 		 WireGuard is a VPN in the kernel. This is its driver written in Rust, built
 		 for this kernel, which takes the place of the one that is part of it: tools,

@@ -134,6 +134,36 @@ test_that "the packages install where there is no kernel" '
 	cat "$log"
 	[ "$(wc -l <"$log")" -eq 7 ]'
 
+test_that "the module made for a kernel takes the place of DKMS, and is what modprobe takes" '
+	install "linux-modules-$RELEASE"
+	taken 1.0.0
+	install "$OUT"/wireguard-rust-modules-{"$RELEASE",cloud-amd64}_*.deb
+	taken 1.0.0-rust
+	! dpkg --verify wireguard-rust-dkms
+	wg-rust status'
+
+test_that "DKMS takes its place" '
+	install "$OUT"/wireguard-rust-dkms_*_all.deb
+	taken 1.0.0
+	! dpkg --verify "wireguard-rust-modules-$RELEASE"'
+
+test_that "what follows a flavour brings it in, to go when nothing asks for it" '
+	mkdir /var/tmp/archive
+	cp "$OUT"/wireguard-rust-modules-*_amd64.deb /var/tmp/archive/
+	(cd /var/tmp/archive && dpkg-scanpackages . >Packages)
+	echo "deb [trusted=yes] file:/var/tmp/archive ./" >/etc/apt/sources.list.d/ours.list
+	apt-get update -o Dir::Etc::sourcelist=sources.list.d/ours.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+	apt-get install --yes wireguard-rust-modules-cloud-amd64
+	rm /etc/apt/sources.list.d/ours.list
+	taken 1.0.0-rust
+	apt-mark showauto | grep -xF "wireguard-rust-modules-$RELEASE"
+	! apt-mark showauto | grep -x wireguard-rust-modules-cloud-amd64'
+
+test_that "and with it gone modprobe takes the kernel's own" '
+	apt-get purge --yes "wireguard-rust-modules-*"
+	taken 1.0.0
+	install "$OUT"/wireguard-rust-dkms_*_all.deb'
+
 test_that "headers of a kernel without Rust install" '
 	install "$(cd /var/cache/apt/archives && ls linux-headers-6.*-cloud-amd64_*.deb | sed "s/_.*//;q")"
 	skipped "without Rust"'
@@ -178,30 +208,6 @@ test_that "an error of the package is a failure" '
 	! autoinstall || { echo "nothing failed"; exit 1; }
 	mv /var/tmp/rust-metadata.sh $src/scripts/
 	grep planted "$log" || grep planted $state/build/make.log'
-
-test_that "the module made for a kernel installs, and is what modprobe takes" '
-	install "linux-modules-$RELEASE"
-	taken 1.0.0
-	install "$OUT"/wireguard-rust-modules-{"$RELEASE",cloud-amd64}_*.deb
-	taken 1.0.0-rust
-	wg-rust status'
-
-test_that "what follows a flavour brings it in, to go when nothing asks for it" '
-	apt-get purge --yes "wireguard-rust-modules-*"
-	mkdir /var/tmp/archive
-	cp "$OUT"/wireguard-rust-modules-*_amd64.deb /var/tmp/archive/
-	(cd /var/tmp/archive && dpkg-scanpackages . >Packages)
-	echo "deb [trusted=yes] file:/var/tmp/archive ./" >/etc/apt/sources.list.d/ours.list
-	apt-get update -o Dir::Etc::sourcelist=sources.list.d/ours.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
-	apt-get install --yes wireguard-rust-modules-cloud-amd64
-	rm /etc/apt/sources.list.d/ours.list
-	taken 1.0.0-rust
-	apt-mark showauto | grep -xF "wireguard-rust-modules-$RELEASE"
-	! apt-mark showauto | grep -x wireguard-rust-modules-cloud-amd64'
-
-test_that "and with it gone modprobe takes the kernel's own" '
-	apt-get purge --yes "wireguard-rust-modules-*"
-	taken 1.0.0'
 
 if [ "$slow" = --slow ]; then
 	test_that "headers of a kernel that is known have DKMS build and install the module" '
