@@ -40,10 +40,12 @@ check_machine() {
 }
 
 # Headers with metadata: all there is to ask is whether the compiler is the same.
-check_rustc() {
-	local want
+check_compilers() {
+	local want have
 	want=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$kdir/include/config/auto.conf")
-	[ "$want" = "$(rustc --version)" ] || cannot "it was built with $want, and this is $(rustc --version)"
+	have=$(rustc --version 2>/dev/null) || cannot "rustc is missing; it was built with $want"
+	[ "$want" = "$have" ] || cannot "it was built with $want, and this is $have"
+	bindgen --version >/dev/null 2>&1 || cannot "bindgen is missing"
 }
 
 # Sets where the kernel's rust/ comes from: what was packaged, or linux-source if that is installed.
@@ -61,17 +63,17 @@ find_source() {
 }
 
 check() {
+	local series
+	series=$(sed -n 's/^\([0-9]*\.[0-9]*\)[.-].*/\1/p' <<<"$release")
+	grep -qxF "${series:-none}" "$top/linux-series" ||
+		cannot "of Linux, only the series $(paste -sd ' ' "$top/linux-series") are supported"
 	[ -e "$kdir/.config" ] || [ -e "$kdir/include/config/auto.conf" ] || cannot "there are no headers in $kdir"
 	if [ -e "$kdir/rust/libkernel.rmeta" ]; then
-		check_rustc
+		check_compilers
 	else
 		try "$top/scripts/rust-metadata.sh" --check "$kdir"
 		find_source
 	fi
-	case $release in
-	7.2[.-]* | 7.3[.-]*) ;;
-	*) cannot "only Linux 7.2 and 7.3 are supported" ;;
-	esac
 }
 
 build() {

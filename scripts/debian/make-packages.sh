@@ -17,18 +17,20 @@ named=$#
 # Before anything is made or removed. The archive need not have an older series any more.
 kernels=()
 for kernel; do
-	status=0
 	[ "$(kind_of "$kernel")" = stock ] || die "packages are for Debian's kernels, and not for $kernel"
+done
+if [ -n "${MODULE_KEY-}" ]; then
+	key=$(realpath -e "$MODULE_KEY") || die "no such key: $MODULE_KEY"
+	certificate=$(realpath -e "${MODULE_CERT-}") || die "MODULE_KEY needs MODULE_CERT, its certificate"
+fi
+for kernel; do
+	status=0
 	scripts/prepare-kernel.sh "$kernel" >/dev/null || status=$?
 	[ "$status" -ne 3 ] || [ "$named" -gt 0 ] || continue
 	[ "$status" -eq 0 ] || exit "$WG_FAILURE"
 	kernels+=("$kernel")
 done
 [ ${#kernels[@]} -gt 0 ] || die "the archive has none of: $*"
-if [ -n "${MODULE_KEY-}" ]; then
-	key=$(realpath -e "$MODULE_KEY") || die "no such key: $MODULE_KEY"
-	certificate=$(realpath -e "${MODULE_CERT-}") || die "MODULE_KEY needs MODULE_CERT, its certificate"
-fi
 
 # Without an address of somebody's, one that is reserved to be nobody's.
 maintainer="${DEBFULLNAME:-who made these packages} <${DEBEMAIL:-nobody@example.org}>"
@@ -53,6 +55,7 @@ copy_sources() {
 		scripts/rust-metadata.sh scripts/rust-source.sh |
 		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
 	cp "$here/dkms.sh" "$tree/scripts/"
+	tr ' ' '\n' <<<"$WG_SERIES" >"$tree/linux-series"
 	cp "$here"/wg-rust{,.8,.modprobe} "$tree/"
 	mkdir "$tree/debian"
 	cp -a "$here"/{rules,copyright,source,*.dkms,*.postrm} "$tree/debian/"
@@ -177,6 +180,8 @@ mkdir -p "$tree"
 copy_sources
 for kernel in "${kernels[@]}"; do
 	find_kernel "$kernel"
+	# Two names may be one release.
+	! grep -qsF "wireguard-rust-modules-$release " "$tree/debian/versions" || continue
 	add_source
 	add_module "$kernel"
 done
