@@ -59,7 +59,7 @@ find_source() {
 		[ "$(dpkg-query --show --showformat '${Version}' "linux-source-$series" 2>/dev/null)" != "$version" ] ||
 			{ from=$tarball; return; }
 	done
-	cannot "rust/ of its source, version $version, is neither in this package nor in an installed linux-source-$series"
+	cannot "rust/ of its source, version $version, is neither in this package nor in an installed linux-source-$series (apt install linux-source-$series=$version)"
 }
 
 check() {

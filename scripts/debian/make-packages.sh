@@ -50,7 +50,7 @@ our_version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$here/changelog")
 
 # Sources of the module, and what builds it.
 copy_sources() {
-	local file text
+	local file text series
 	"${git[@]}" ls-files --cached --others --exclude-standard -- Makefile Kbuild rust \
 		scripts/rust-metadata.sh scripts/rust-source.sh |
 		grep -v '^rust/proto/\(tests\|benches\)/' | tar -cf - --files-from - | tar -C "$tree" -xf -
@@ -58,7 +58,11 @@ copy_sources() {
 	tr ' ' '\n' <<<"$WG_SERIES" >"$tree/linux-series"
 	cp "$here"/wg-rust{,.8,.modprobe} "$tree/"
 	mkdir "$tree/debian"
-	cp -a "$here"/{rules,copyright,source,*.dkms,*.postrm} "$tree/debian/"
+	cp -a "$here"/{rules,copyright,source,*.dkms,*.postinst,*.postrm} "$tree/debian/"
+	# What a kernel may have been skipped for.
+	for series in $WG_SERIES; do
+		echo "interest-noawait /usr/src/linux-source-$series.tar.xz"
+	done >"$tree/debian/wireguard-rust-dkms.triggers"
 	for file in control changelog; do
 		text=$(cat "$here/$file")
 		text=${text/@MAINTAINER@/"$maintainer"}

@@ -82,6 +82,7 @@ FUNCTIONS='
 src=$(echo /usr/src/wireguard-rust-*)
 version=${src#*-rust-}
 headers=/usr/src/linux-headers-$RELEASE
+series=$(cut -d . -f 1,2 <<<"$RELEASE")
 log=/var/tmp/log
 state=/var/lib/dkms/wireguard-rust/$version
 
@@ -110,6 +111,19 @@ taken() {
 	local have
 	have=$(modinfo -k "$RELEASE" -F version wireguard)
 	[ "$have" = "$1" ] || { echo "modprobe would take $have"; return 1; }
+}
+
+# linux_source VERSION: makes a package as linux-source is, with no more than is used of it.
+linux_source() {
+	rm -rf /var/tmp/source
+	mkdir -p /var/tmp/source/DEBIAN /var/tmp/source/usr/src
+	tar -C /var/tmp/source -xf $src/linux-rust.tar.xz
+	mv /var/tmp/source/linux-rust/$series.* /var/tmp/source/linux-source
+	tar -C /var/tmp/source -cJf /var/tmp/source/usr/src/linux-source-$series.tar.xz linux-source
+	rm -r /var/tmp/source/linux-{rust,source}
+	printf "%s\n" "Package: linux-source-$series" "Version: $1" "Architecture: all" "Maintainer: nobody <nobody@example.org>" \
+		"Description: source" >/var/tmp/source/DEBIAN/control
+	dpkg-deb -b /var/tmp/source /var/tmp/linux-source.deb
 }
 
 gone() {
@@ -178,6 +192,21 @@ test_that "headers whose rust/ is not known install" '
 	touch $src/linux-rust.versions
 	install "linux-headers-$RELEASE"
 	skipped "is neither in this package"'
+
+test_that "a source of another version is none" '
+	linux_source "$series-1"
+	dpkg --install /var/tmp/linux-source.deb >"$log" 2>&1 || { cat "$log"; exit 1; }
+	cat "$log"
+	# Whoever was skipped for want of it is tried again.
+	grep "^wireguard-rust: .*is neither in this package nor" "$log"
+	[ -z "$(dpkg --audit)" ]'
+
+test_that "one of the same version is what the module is built with" '
+	linux_source "$(cat /var/tmp/linux-rust.versions)"
+	dpkg --no-triggers --install /var/tmp/linux-source.deb
+	$src/scripts/dkms.sh check "$RELEASE" "$headers" /var/lib/dkms
+	dpkg --purge --no-triggers "linux-source-$series"
+	dpkg --triggers-only --pending'
 
 test_that "a kernel without Rust is no failure" '
 	mv /var/tmp/linux-rust.versions $src/
@@ -258,6 +287,20 @@ if [ "$slow" = --slow ]; then
 		! dkms status | grep "/9.0" || exit 1
 		taken 1.0.0-rust
 		own'
+
+	test_that "a kernel that was skipped has it when its source is there" '
+		dkms uninstall "wireguard-rust/$version" -k "$RELEASE"
+		dkms unbuild "wireguard-rust/$version" -k "$RELEASE"
+		mv $src/linux-rust.versions /var/tmp/
+		touch $src/linux-rust.versions
+		autoinstall
+		skipped "is neither in this package"
+		linux_source "$(cat /var/tmp/linux-rust.versions)"
+		dpkg --install /var/tmp/linux-source.deb
+		mv /var/tmp/linux-rust.versions $src/
+		taken 1.0.0-rust
+		own
+		dpkg --purge "linux-source-$series"'
 
 	test_that "a build that is interrupted is done by the next one" '
 		dkms uninstall "wireguard-rust/$version" -k "$RELEASE"
