@@ -3,7 +3,8 @@
 #
 # test.sh [--slow]: makes the packages, installs them in a copy of the packaging root, and removes them.
 # Kernels that the module cannot be built for must leave dpkg content, and a fault of ours must not. With
-# --slow, DKMS builds it, twice at once, packages are upgraded, and those for arm64 installed in a guest, too.
+# --slow, DKMS builds it, twice at once, packages are upgraded, those for Debian's other kernels are made and
+# installed, and those for arm64 in a guest, too.
 # Prints TAP.
 
 . "$(dirname "$0")/../lib.sh"
@@ -21,10 +22,17 @@ packaging_root=$(scripts/debian/root.sh) || exit "$WG_FAILURE"
 out=$WG_TOP/build-deb
 release=$(cat "$(scripts/prepare-kernel.sh stock)/release")
 failed=0 count=0
-DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock >&2
+others=()
+[ "$slow" != --slow ] || others=(stock-amd64 stock-rt)
 
+keys=$(mktemp -d "$WG_CACHE/key.XXXXXX")
 work=$(mktemp -d "${TMPDIR:-/tmp}/wg-packages.XXXXXX")
-trap 'umount --recursive "$work"; rm -rf --one-file-system "$work"' EXIT
+trap 'umount --recursive "$work"; rm -rf --one-file-system "$work" "$keys"' EXIT
+in_root "$packaging_root" openssl req -new -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=wg-test/ \
+	-keyout "$keys/private" -outform DER -out "$keys/certificate" >/dev/null 2>&1
+export MODULE_KEY=$keys/private MODULE_CERT=$keys/certificate
+DEBEMAIL='' DEBFULLNAME='' scripts/debian/make-packages.sh stock "${others[@]}" >&2
+
 mount -t tmpfs tmpfs "$work"
 mkdir "$work"/{upper,work,root}
 mount -t overlay -o "lowerdir=$packaging_root,upperdir=$work/upper,workdir=$work/work" overlay "$work/root"
@@ -50,6 +58,27 @@ result() {
 		tail -n 40 "$work/log" | sed 's/^/# /'
 	fi
 	echo "# took $((SECONDS - start)) s"
+}
+
+# other KERNEL: the module made for it, where there is as much of it as depmod needs.
+other() {
+	local directory release modules
+	directory=$(scripts/prepare-kernel.sh "$1")
+	release=$(cat "$directory/release")
+	modules=/usr/lib/modules/$release
+	mkdir -p "$work/root$modules/kernel/drivers/net"
+	cp -a "$directory/modroot$modules"/modules.{order,builtin*} "$work/root$modules/"
+	cp -a "$directory/modroot$modules/kernel/drivers/net/wireguard" "$work/root$modules/kernel/drivers/net/"
+	test_that "the module made for $1 installs, and goes" '
+		packages=("$OUT"/wireguard-rust-modules-{"$RELEASE","${RELEASE#*+*-}"}_*_amd64.deb)
+		apt-get install --simulate --target-release trixie-backports "${packages[@]}" | grep "^Inst linux-modules-$RELEASE "
+		depmod "$RELEASE"
+		taken 1.0.0
+		dpkg --force-depends --install "${packages[@]}"
+		taken 1.0.0-rust
+		signed
+		dpkg --purge wireguard-rust-modules-{"$RELEASE","${RELEASE#*+*-}"}
+		taken 1.0.0'
 }
 
 # arm64: the module made for it, on its kernel.
@@ -136,6 +165,11 @@ own() {
 	dpkg --verify "linux-modules-$RELEASE"
 }
 
+# The module is signed with the key that packages were made with.
+signed() {
+	modinfo -k "$RELEASE" -F signer wireguard | grep -x wg-test
+}
+
 # Nothing of a package and nothing that it made is left.
 clean() {
 	local left
@@ -158,6 +192,7 @@ test_that "the module made for a kernel takes the place of DKMS, and is what mod
 	taken 1.0.0
 	install "$OUT"/wireguard-rust-modules-{"$RELEASE",cloud-amd64}_*.deb
 	taken 1.0.0-rust
+	signed
 	gone wireguard-rust-dkms
 	wg-rust status'
 
@@ -177,6 +212,10 @@ test_that "what follows a flavour brings it in, to go when nothing asks for it" 
 	taken 1.0.0-rust
 	apt-mark showauto | grep -xF "wireguard-rust-modules-$RELEASE"
 	apt-mark showmanual | grep -x wireguard-rust-modules-cloud-amd64'
+
+for kernel in "${others[@]}"; do
+	other "$kernel"
+done
 
 test_that "and with it gone modprobe takes the kernel's own" '
 	apt-get purge --yes "wireguard-rust-modules-*"

@@ -5,7 +5,7 @@
 # namespaces, with their traffic. (What comes between is in wg-rust-killed.)
 # kernels: uml
 # drivers: rust
-# timeout: 240
+# timeout: 400
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
