@@ -5,7 +5,7 @@
 # come back while neither does anything wrong.
 # kernels: uml
 # drivers: rust
-# timeout: 300
+# timeout: 400
 # slow: yes
 
 # shellcheck source-path=SCRIPTDIR
