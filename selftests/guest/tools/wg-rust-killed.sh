@@ -106,6 +106,34 @@ check 'so it is at the next boot' test "$(prefers "$release")" = "$(cat /sys/mod
 check 'interfaces are what they were' same
 check 'nothing is left' test ! -e /run/wg-rust
 
+# What removes the driver is killed in doing so: the driver is gone nevertheless.
+cat >"$TMP/bin/rmmod" <<-'END'
+	#!/bin/sh
+	/usr/sbin/rmmod "$@"
+	kill -KILL $$
+END
+chmod +x "$TMP/bin/rmmod"
+PATH=$TMP/bin:$PATH check 'without an answer of rmmod, wg-rust switch succeeds' wg_rust switch
+rm "$TMP/bin/rmmod"
+check 'the driver in Rust is loaded' driver_is '.-rust$'
+check 'interfaces are what they were' same
+check 'wg-rust back succeeds' wg_rust back
+
+# No driver can be loaded for a while: nothing is given up.
+for name in modprobe insmod; do
+	cat >"$TMP/bin/$name" <<-END
+		#!/bin/sh
+		exit 1
+	END
+	chmod +x "$TMP/bin/$name"
+done
+PATH=$TMP/bin:$PATH refuses 'without any driver, wg-rust switch fails' '*no driver can be loaded*' wg_rust switch
+rm "$TMP/bin/modprobe" "$TMP/bin/insmod"
+check 'it leaves what it has to do' test -e /run/wg-rust/had
+check 'wg-rust restore succeeds' wg_rust restore
+check 'interfaces are what they were' same
+check 'nothing is left' test ! -e /run/wg-rust
+
 # Killed when interfaces are gone: who has started it does the rest.
 cat >"$TMP/bin/modprobe" <<END
 #!/bin/sh
