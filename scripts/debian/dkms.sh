@@ -93,18 +93,22 @@ build() {
 }
 
 # keep_original ARCHITECTURE TREE: DKMS moves the kernel's own module to its tree, and back when it removes this one.
-# Meanwhile there would be none to load if this one cannot be, or to change back to. What DKMS moves back over
-# the copy is the same file.
+# Meanwhile there would be none to load if this one cannot be, or to change back to. Once it is where it was, DKMS
+# is not to move it back any more, as it might be over that of a newer build.
 keep_original() {
-	local original path
+	local original path new
 	for original in "$2/wireguard-rust/original_module/$release/$1"/wireguard.ko*; do
 		[ -e "$original.origin" ] || continue
 		path=$(head -n 1 "$original.origin")
-		[[ $path == */kernel/* && ! -e $path ]] || continue
-		mkdir -p "${path%/*}"
-		# There is never a part of it under this name.
-		cp -a "$original" "${path%/*}/.${path##*/}.new"
-		mv "${path%/*}/.${path##*/}.new" "$path"
+		[[ $path == */kernel/* ]] || continue
+		if [ ! -s "$path" ]; then
+			mkdir -p "${path%/*}"
+			# There is never a part of it under its name.
+			new=${path%/*}/.${path##*/}.new
+			{ cp -a "$original" "$new" && sync "$new" && mv "$new" "$path"; } || { rm -f "$new"; return 1; }
+			sync "${path%/*}"
+		fi
+		rm -f "$original" "$original.origin"
 	done
 }
 
