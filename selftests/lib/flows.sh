@@ -84,12 +84,11 @@ bulk_end() {
 	note "bulk: $(cat "$TMP/bulk-a" "$TMP/bulk-b" | sort -n | head -n 1) bytes at least each way"
 }
 
-# bulk_large WHAT: of our driver, large packets have left since bulk_begin, as eth0 counts them.  How many
-# depends on the machine: in a few seconds, one that is emulated and busy sends some hundreds of messages so.
+# bulk_large WHAT: of our driver, large packets have left since bulk_begin, as eth0 counts them.
 bulk_large() {
 	local passed
 	read -ra passed <<< "$(bulk_below)"
 	passed=($((passed[0] - bulk_before[0])) $((passed[1] - bulk_before[1])))
 	note "$1: ${passed[0]} messages in ${passed[1]} packets"
-	[[ $DRIVER != rust ]] || holds "$1: there was bulk" "${passed[1]} + 100 < ${passed[0]}"
+	[[ $DRIVER != rust ]] || holds "$1: there was bulk" "${passed[1]} + 500 < ${passed[0]}"
 }
