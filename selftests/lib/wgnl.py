@@ -7,6 +7,7 @@ answers to others has to be asked with something else.
 """
 
 import errno
+import resource
 import socket
 import struct
 
@@ -191,6 +192,10 @@ class Message:
         return number, message
 
 
+# What the first part of a dump fits into: a page, up to 8 KiB (NLMSG_GOODSIZE).
+BUFFER = min(resource.getpagesize(), 8192)
+
+
 class Netlink:
     """A netlink socket of one protocol."""
 
@@ -211,8 +216,8 @@ class Netlink:
         header = struct.pack("=IHHII", len(body) + 16, kind, flags, self.seq, 0)
         self.socket.send(header + body)
 
-    def receive(self, size=4096):
-        """The messages of one datagram. The kernel makes the parts of a dump fit the size."""
+    def receive(self, size=BUFFER):
+        """The messages of one datagram. The kernel makes all parts of a dump but the first fit the size."""
         data, _, flags, _ = self.socket.recvmsg(size)
         if flags & socket.MSG_TRUNC:
             raise ValueError("a datagram was cut off")
