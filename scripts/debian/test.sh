@@ -27,7 +27,7 @@ others=()
 
 keys=$(mktemp -d "$WG_CACHE/key.XXXXXX")
 work=$(mktemp -d "${TMPDIR:-/tmp}/wg-packages.XXXXXX")
-trap 'umount --recursive "$work"; rm -rf --one-file-system "$work" "$keys"' EXIT
+trap 'umount --recursive "$work" 2>/dev/null || true; rm -rf --one-file-system "$work" "$keys"' EXIT
 in_root "$packaging_root" openssl req -new -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=wg-test/ \
 	-keyout "$keys/private" -outform DER -out "$keys/certificate" >/dev/null 2>&1
 export MODULE_KEY=$keys/private MODULE_CERT=$keys/certificate
