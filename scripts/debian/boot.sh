@@ -132,7 +132,8 @@ user() {
 }
 
 # boots RELEASE VERSION [COMMANDS [PARAMETERS]]: the machine boots that kernel, with these parameters, and
-# has a tunnel with that driver, after wg-rust COMMAND for each of these, which have a comma between them.
+# has a tunnel with that driver, after wg-rust COMMAND for each of these, which have a comma between them. One
+# that has "killed-" before it is killed by SIGKILL when the driver is gone.
 boots() {
 	local release=$1 version=$2 status=0 start=$SECONDS
 	in_root "$emulator_root" timeout "$limit" "qemu-system-${machine/arm/aarch}" -nodefaults -no-user-config \
@@ -191,8 +192,21 @@ furnish() {
 		ping -c 3 -W 20 10.7.0.2
 		for command in $(word also | tr , ' '); do
 			before=$(cat /sys/module/wireguard/version)
-			wg-rust "$command"
-			[ "$(cat /sys/module/wireguard/version)" != "$before" ]
+			case $command in
+			killed-*)
+				# What systemd starts when it is.
+				printf '%s\n' '#!/bin/sh' 'rm "$0"' 'kill -KILL $PPID' >/usr/local/sbin/modprobe
+				chmod +x /usr/local/sbin/modprobe
+				! wg-rust "${command#killed-}" || exit 1
+				[ ! -e /usr/local/sbin/modprobe ]
+				[ "$(cat /sys/module/wireguard/version)" = "$before" ]
+				[ ! -e /run/wg-rust ]
+				;;
+			*)
+				wg-rust "$command"
+				[ "$(cat /sys/module/wireguard/version)" != "$before" ]
+				;;
+			esac
 			ping -c 3 -W 20 10.7.0.2
 		done
 		! command -v wg-rust || wg-rust status
@@ -244,6 +258,9 @@ on_x86_64() {
 		install "linux-image-$OLD" "linux-headers-$OLD" "$DEB"/wireguard-rust-{dkms,tools}_*.deb
 		dkms status | grep "$OLD.*installed"'
 	boots "$old" 1.0.0-rust
+	# Nor is that signed with a key that the kernel knows; and what DKMS has moved away is there.
+	boots "$old" 1.0.0 "" module.sig_enforce=1
+	boots "$old" 1.0.0-rust back,killed-switch,switch
 	user "that builds for the kernel that it is upgraded to" '
 		install "linux-image-$NEW" "linux-headers-$NEW"
 		dkms status | grep "$NEW.*installed"'
