@@ -17,3 +17,8 @@ __rust_helper unsigned long rust_helper_wg_timer_expires(const struct timer_list
 {
 	return READ_ONCE(timer->expires);
 }
+
+__rust_helper unsigned int rust_helper_wg_timer_bucket(const struct timer_list *timer)
+{
+	return READ_ONCE(timer->flags) >> TIMER_ARRAYSHIFT;
+}

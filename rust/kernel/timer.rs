@@ -8,8 +8,7 @@
 //!
 //! All timers of an object share one `timer_list`, which is armed for the one that expires first.
 //! Arming a later timer, or disarming one, is then only a store. The price is that the `timer_list`
-//! may expire for nothing, once for each time that it was armed, and now and then while the first
-//! timer is far off.
+//! may expire for nothing, once for each time that it was armed.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -23,10 +22,7 @@ use crate::{
         Inner,
         Object, //
     },
-    time::{
-        self,
-        jiffies, //
-    }, //
+    time::jiffies, //
 };
 use core::ptr::{
     null_mut,
@@ -53,19 +49,36 @@ pub trait Expire<const N: usize>: Object {
     fn expired(this: Borrow<'_, Self>, timer: usize);
 }
 
-/// The farthest ahead that the entry is armed, in jiffies.
-///
-/// The farther off an entry is, the coarser is the kernel's wheel: it is called up to an eighth of that later than
-/// it was armed for, and so are timers that were armed meanwhile for a time in between. So it is armed for no
-/// later than those that ten seconds ahead are as coarse as, and then anew.
-const NEAR: usize = {
-    // Where the second level of the wheel begins; each further one is eight times as coarse.
-    let mut end = 63;
-    while end <= 10 * time::HZ {
-        end *= 8;
+/// When the kernel will call the entry's function, as of some time.
+#[derive(Clone, Copy)]
+struct Armed {
+    /// How many jiffies later the entry expires; less than 0 if that is past.
+    ahead: isize,
+    /// How many jiffies after that its function may be called, if its CPU is not kept from it.
+    ///
+    /// The farther ahead an entry is armed, the coarser is the kernel's wheel: by up to an eighth of that time, which
+    /// it remains when the time has come.
+    grain: isize,
+}
+
+impl Armed {
+    /// Returns whether the function is called early enough for a timer of `delay` jiffies: not later than for an
+    /// entry of its own.
+    fn serves(self, delay: isize) -> bool {
+        let latest = delay.saturating_add(delay / 7 + 1);
+        self.ahead <= delay && self.called_by() <= latest && !self.is_stuck()
     }
-    end - 1
-};
+
+    /// Returns whether the function should have been called already: something keeps the entry's CPU from it.
+    fn is_stuck(self) -> bool {
+        self.called_by() < -2
+    }
+
+    /// Returns how many jiffies later the function is called at the latest.
+    fn called_by(self) -> isize {
+        self.ahead.saturating_add(self.grain)
+    }
+}
 
 /// `N` timers of an object of type `T`.
 ///
@@ -130,12 +143,19 @@ impl<T: Object, const N: usize> Timers<T, N> {
         // either whoever makes it expire later sees the deadline, or we see that it does. Pairs with the barriers
         // in `expired_callback` and `reduce`.
         smp_mb();
-        let delay = delay.min(NEAR);
-        let expires = now.wrapping_add(delay);
-        if !self.expires_by(expires) {
-            self.reduce(expires);
-            self.rearm(delay);
+        // CAST: Deadlines have 32 bits, and what is farther off than half of that lies in the past.
+        let wanted = delay as isize;
+        let armed = self.armed(now);
+        if armed.is_some_and(|armed| armed.serves(wanted)) {
+            return;
         }
+        // It would stay where it is.
+        if armed.is_some_and(|armed| armed.ahead <= wanted) {
+            // SAFETY: The entry was initialised by `new`.
+            unsafe { bindings::timer_delete(self.entry.get()) };
+        }
+        self.reduce(now.wrapping_add(delay));
+        self.rearm(delay);
     }
 
     /// Returns whether timer number `timer` is pending.
@@ -191,16 +211,24 @@ impl<T: Object, const N: usize> Timers<T, N> {
         unsafe { bindings::timer_shutdown_sync(self.entry.get()) };
     }
 
-    /// Returns whether the entry is pending and expires no later than `expires`, in jiffies.
+    /// Returns when the entry's function will be called, as of `now`, if it is pending.
     #[inline]
-    fn expires_by(&self, expires: usize) -> bool {
+    fn armed(&self, now: usize) -> Option<Armed> {
         let entry = self.entry.get();
         // SAFETY: The entry was initialised by `new`.
-        let pending = unsafe { bindings::timer_pending(entry) };
+        if !unsafe { bindings::timer_pending(entry) } {
+            return None;
+        }
         // SAFETY: Same.
-        let armed = unsafe { bindings::wg_timer_expires(entry) };
-        // CAST: The sign says which is later, as with `time_before_eq()`.
-        pending && armed.wrapping_sub(expires) as isize <= 0
+        let expires = unsafe { bindings::wg_timer_expires(entry) };
+        // SAFETY: Same.
+        let bucket = unsafe { bindings::wg_timer_bucket(entry) };
+        Some(Armed {
+            // CAST: The sign says which is later, as with `time_before()`.
+            ahead: expires.wrapping_sub(now) as isize,
+            // A level of the wheel has 64 buckets, each eight times as long as one of the level before.
+            grain: 1 << (3 * (bucket / 64)).min(30),
+        })
     }
 
     /// Has the entry expire no later than `expires`, in jiffies: but if it seemed idle, and others have armed it
@@ -214,7 +242,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
         smp_mb();
     }
 
-    /// Arms the entry for the first pending timer, unless it is armed to expire `armed` jiffies from now, and
+    /// Arms the entry for the first pending timer, unless it was just armed to expire `armed` jiffies from now, and
     /// that is no later.
     ///
     /// Code that arms a timer at the same time may see that the entry is pending, but not yet for when,
@@ -227,7 +255,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
         }
     }
 
-    /// Returns how many jiffies remain until the first pending timer expires, or [`NEAR`] if that is far off.
+    /// Returns how many jiffies remain until the first pending timer expires.
     fn first_delay(&self) -> Option<usize> {
         let now = now();
         let deadlines = self.deadlines.iter().map(|deadline| deadline.load(Relaxed));
@@ -235,7 +263,7 @@ impl<T: Object, const N: usize> Timers<T, N> {
             .filter(|deadline| *deadline != 0)
             .map(|deadline| remaining(deadline, now).unwrap_or(0))
             .min()
-            .map(|first| u32_as_usize(first).min(NEAR))
+            .map(u32_as_usize)
     }
 }
 

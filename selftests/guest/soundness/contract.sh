@@ -125,4 +125,9 @@ start=$SECONDS
 check 'and otherwise, once nothing is' rmmod contract
 holds 'for which it waits' "$SECONDS - $start >= 2"
 is 'and which runs its code' "$(log | grep -c 'contract: ok a timer expires')" 1
+note 'timers for some seconds'
+log_mark
+insmod "$MODULE" wheel=1
+check 'it is unloaded when they have expired' rmmod contract
+is 'timers are in time beside distant ones' "$(log | sed -n 's/.*contract: \(.*ok\) timers are in time beside.*/\1/p')" ok
 finish

@@ -13,6 +13,7 @@ mod messages;
 mod netlink;
 mod packets;
 mod sleeping;
+mod wheel;
 
 use crate::device::Contract;
 use kernel::{
@@ -68,6 +69,10 @@ module! {
         sleep: u8 {
             default: 0,
             description: "Whether functions that sleep are called where one must not",
+        },
+        wheel: u8 {
+            default: 0,
+            description: "Whether timers are watched for some seconds, during which the module is not unloaded",
         },
     },
 }
@@ -212,6 +217,9 @@ impl InPlaceModule for Module {
                 messages::all();
                 if param(module_parameters::sleep.value()) != 0 {
                     sleeping::all()?;
+                }
+                if param(module_parameters::wheel.value()) != 0 {
+                    wheel::begin()?;
                 }
                 match param(module_parameters::keep.value()) {
                     0 => (),

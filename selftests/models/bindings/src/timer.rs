@@ -7,7 +7,8 @@
 //! Whoever finds it pending does not make it later; whoever finds it idle does, if others have armed it
 //! meanwhile.
 //!
-//! One that is armed for a time that is far off is late: the kernel's wheel is coarse there.
+//! One that is armed for a time that is far off is late, by as much as a bucket of the kernel's wheel is
+//! long there.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -36,12 +37,17 @@ pub struct timer_list {
     base: Lock<Base, true>,
     pending: Atomic<bool>,
     expires: Atomic<u64>,
-    /// When its function is called.
-    fires: Atomic<u64>,
+    /// Its place in the kernel's wheel.
+    bucket: Atomic<u32>,
 }
 
-/// How far off what expires nearly in time is, in jiffies.
-const NEAR: u64 = 4031;
+/// The kernel's wheel has levels of so many buckets, each eight times as long as one of the level before.
+const BUCKETS: u32 = 64;
+
+/// Returns the level for what is so many jiffies off.
+fn level(distance: u64) -> u32 {
+    (0..).find(|level| distance < 63 << (3 * level)).unwrap()
+}
 
 thread_local! {
     static PENDING: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
@@ -72,7 +78,7 @@ pub unsafe fn timer_setup(timer: *mut timer_list, function: Option<Function>) {
         }),
         pending: Atomic::new(false),
         expires: Atomic::new(0),
-        fires: Atomic::new(0),
+        bucket: Atomic::new(0),
     };
     // SAFETY: There is nothing yet.
     unsafe { timer.write(new) };
@@ -98,8 +104,7 @@ pub unsafe fn timer_reduce(timer: *mut timer_list, expires: usize) -> i32 {
     timer.set_pending(true);
     timer.expires.store(expires, Relaxed);
     let distance = expires.saturating_sub(model::jiffies());
-    let late = if distance > NEAR { distance / 8 } else { 0 };
-    timer.fires.store(expires + late, Relaxed);
+    timer.bucket.store(level(distance) * BUCKETS, Relaxed);
     was_pending.into()
 }
 
@@ -111,6 +116,20 @@ pub unsafe fn timer_pending(timer: *const timer_list) -> bool {
 pub unsafe fn wg_timer_expires(timer: *const timer_list) -> usize {
     // SAFETY: By the caller.
     unsafe { &*timer }.expires.load(Relaxed) as usize
+}
+
+pub unsafe fn wg_timer_bucket(timer: *const timer_list) -> u32 {
+    // SAFETY: By the caller.
+    unsafe { &*timer }.bucket.load(Relaxed)
+}
+
+pub unsafe fn timer_delete(timer: *mut timer_list) -> i32 {
+    // SAFETY: By the caller.
+    let timer = unsafe { &*timer };
+    let _base = timer.base.lock();
+    let was_pending = timer.pending.load(Relaxed);
+    timer.set_pending(false);
+    was_pending.into()
 }
 
 fn delete(timer: &timer_list, for_good: bool) {
@@ -147,7 +166,9 @@ pub unsafe fn run_timer(timer: *mut timer_list) -> bool {
     // SAFETY: By the caller, and whoever frees it waits for its function.
     let this = unsafe { &*timer };
     let mut base = this.base.lock();
-    let due = this.pending.load(Relaxed) && this.fires.load(Relaxed) <= model::jiffies();
+    // The last jiffy of the bucket.
+    let late = (1 << (3 * (this.bucket.load(Relaxed) / BUCKETS))) - 1;
+    let due = this.pending.load(Relaxed) && this.expires.load(Relaxed) + late <= model::jiffies();
     let Some(function) = base.function.filter(|_| due) else {
         return false;
     };

@@ -25,7 +25,8 @@ use kernel::{
 use wg_bindings::{
     count_pending,
     run_timer,
-    timer_list, //
+    timer_list,
+    wg_timer_expires, //
 };
 use wg_kernel::{
     sync::rcu::{
@@ -123,6 +124,11 @@ impl Clock {
     }
 }
 
+/// Returns when a timer of `delay` jiffies has expired at the latest.
+fn late(delay: u64) -> u64 {
+    delay + delay / 7
+}
+
 /// Both timers are armed at once while neither is pending: the first one expires in its time.
 #[test]
 fn two_timers_are_armed() {
@@ -139,28 +145,51 @@ fn two_timers_are_armed() {
             [1, 0],
             "a timer that is pending has not expired"
         );
-        clock.pass(490);
+        clock.pass(late(490));
         assert_eq!(clock.count(), [1, 1]);
     });
 }
 
-/// A timer is armed when another one that was far off is about to expire: it expires in its time.
+/// A timer is armed when another one that was far off is about to expire, or before that: it expires in its time,
+/// and so does one that relies on the other.
 #[test]
 fn a_timer_is_armed_when_a_distant_one_is_due() {
+    for before in [10, 1000] {
+        check_both(2, move |pair| {
+            let clock = Clock::new();
+            clock.timers.arm(1, 50000);
+            clock.pass(50000 - before);
+            let (first, second) = (clock.clone(), clock.clone());
+            pair.run(
+                move || first.timers.arm(0, 20),
+                move || second.timers.arm(1, 10000),
+            );
+            clock.pass(20);
+            assert_eq!(
+                clock.count(),
+                [1, 0],
+                "a timer that is pending has not expired"
+            );
+            clock.pass(late(9980));
+            assert_eq!(clock.count(), [1, 1]);
+        });
+    }
+}
+
+/// A timer is armed while something keeps the CPU of the entry, which is due, from its function: the entry leaves it.
+#[test]
+fn a_timer_is_armed_while_the_function_is_not_called() {
     check_both(2, |pair| {
         let clock = Clock::new();
-        clock.timers.arm(1, 50000);
-        // The function may be called for nothing meanwhile.
-        clock.pass(4031);
-        clock.pass(45959);
+        clock.timers.arm(1, 5);
+        set_jiffies(1100);
         let (first, second) = (clock.clone(), clock.clone());
-        pair.run(move || first.timers.arm(0, 20), move || drop(second));
-        clock.pass(20);
-        assert_eq!(
-            clock.count(),
-            [1, 1],
-            "a timer that is pending has not expired"
-        );
+        pair.run(move || first.timers.arm(0, 10), move || drop(second));
+        // SAFETY: There is a reference.
+        let expires = unsafe { wg_timer_expires(clock.entry()) };
+        assert!(expires >= 1100, "a timer waits for another CPU");
+        clock.pass(10);
+        assert_eq!(clock.count(), [1, 1]);
     });
 }
 
@@ -235,7 +264,7 @@ fn a_timer_is_armed_while_the_function_arms_an_earlier_one() {
             [0, 1],
             "a timer that is pending has not expired"
         );
-        clock.pass(495);
+        clock.pass(late(495));
         assert_eq!(clock.count(), [1, 1]);
     });
 }
