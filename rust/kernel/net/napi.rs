@@ -98,6 +98,18 @@ impl Instance {
     }
 }
 
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let napi = self.as_raw();
+        // SAFETY: Nobody else has access any more.
+        if unsafe { !(*napi).dev.is_null() } {
+            // Polling that was at its end while the instance was disabled may have started it since.
+            // SAFETY: It was set up when the instance was added.
+            unsafe { bindings::hrtimer_cancel(&raw mut (*napi).timer) };
+        }
+    }
+}
+
 /// The instances of a device.
 pub(super) struct NapiSet(KVVec<Instance>);
 
@@ -128,23 +140,55 @@ impl NapiSet {
     /// `dev` must be valid, its lock not held. `self` must stay in place until a grace period after
     /// [`NapiSet::remove`] was called, which must happen before the device is freed.
     pub(super) unsafe fn add(&self, dev: *mut bindings::net_device, poll: Poll) {
-        // CAST: A small constant.
-        let weight = bindings::NAPI_POLL_WEIGHT as c_int;
         // SAFETY: The device is valid and its lock is not held, by the safety requirements.
         unsafe { bindings::netdev_lock(dev) };
-        for instance in &self.0 {
-            let napi = instance.as_raw();
-            // SAFETY: The lock of the device is held, and the instance stays where it is until it
-            // is deleted, by the safety requirements.
-            unsafe { bindings::netif_napi_add_weight_locked(dev, napi, Some(poll), weight) };
+        // SAFETY: The device is valid, by the safety requirements.
+        let is_threaded = || unsafe { (*dev).threaded } != 0;
+        let threads_wanted = is_threaded();
+        // SAFETY: The lock of the device is held, the rest is by the safety requirements.
+        unsafe { self.list(dev, poll) };
+        // If there was no thread for one of them, softirqs poll all: those that have one are made again without.
+        if threads_wanted && !is_threaded() {
+            // SAFETY: The lock of the device is held, and they were just added.
+            unsafe { self.unlist() };
+            // SAFETY: As above.
+            unsafe { self.list(dev, poll) };
         }
-        // Only now, as it decides who polls: if there was no thread for one of them, softirqs poll all.
+        // Only now, as it decides who polls.
         for instance in &self.0 {
             // SAFETY: The lock of the device is held, and the instance was just added.
             unsafe { bindings::napi_enable_locked(instance.as_raw()) };
         }
         // SAFETY: The lock was acquired above.
         unsafe { bindings::netdev_unlock(dev) };
+    }
+
+    /// Adds the instances to a device.
+    ///
+    /// # Safety
+    ///
+    /// As with [`NapiSet::add`], but the lock of `dev` must be held, and the instances be in no device's list.
+    unsafe fn list(&self, dev: *mut bindings::net_device, poll: Poll) {
+        // CAST: A small constant.
+        let weight = bindings::NAPI_POLL_WEIGHT as c_int;
+        for instance in &self.0 {
+            let napi = instance.as_raw();
+            // SAFETY: The lock of the device is held, and the instance stays where it is until it
+            // is deleted, by the safety requirements.
+            unsafe { bindings::netif_napi_add_weight_locked(dev, napi, Some(poll), weight) };
+        }
+    }
+
+    /// Deletes the instances.
+    ///
+    /// # Safety
+    ///
+    /// The instances must have been added to a device, whose lock is held, and be disabled.
+    unsafe fn unlist(&self) {
+        for instance in &self.0 {
+            // SAFETY: By the safety requirements.
+            unsafe { bindings::__netif_napi_del_locked(instance.as_raw()) };
+        }
     }
 
     /// Disables the instances, which waits for those that are being polled, and deletes them.
@@ -157,12 +201,11 @@ impl NapiSet {
         // SAFETY: The device is valid and its lock is not held, by the safety requirements.
         unsafe { bindings::netdev_lock(dev) };
         for instance in &self.0 {
-            let napi = instance.as_raw();
             // SAFETY: The lock of the device is held, and the instance is enabled.
-            unsafe { bindings::napi_disable_locked(napi) };
-            // SAFETY: The lock of the device is held, and the instance is disabled.
-            unsafe { bindings::__netif_napi_del_locked(napi) };
+            unsafe { bindings::napi_disable_locked(instance.as_raw()) };
         }
+        // SAFETY: The lock of the device is held, and the instances are disabled.
+        unsafe { self.unlist() };
         // SAFETY: The lock was acquired above.
         unsafe { bindings::netdev_unlock(dev) };
     }

@@ -71,4 +71,27 @@ check 'MODE-26 the tunnel has lived through it' pings a 192.168.241.2
 is 'MODE-26 and found no packet wrong' "$(stats a rx_errors rx_frame_errors rx_length_errors) $(stats b rx_errors rx_frame_errors rx_length_errors)" \
 	'0 0 0 0 0 0'
 
+if [[ $DRIVER == rust ]] && ((wanted)); then
+	note 'with too few threads to be had'
+	read -r most < /proc/sys/kernel/threads-max
+	mkfifo "$TMP/batch" "$TMP/never"
+	exec {never}<> "$TMP/never"
+	# Nothing is forked while there are no more.
+	spawn a ip -force -batch "$TMP/batch" > /dev/null 2>&1
+	exec {batch}> "$TMP/batch"
+	for more in 0 1 2 3; do
+		read -r _ _ _ there _ < /proc/loadavg
+		echo $((${there#*/} + more)) > /proc/sys/kernel/threads-max
+		echo "link add few$more type wireguard" >&"$batch"
+		read -r -t 1 -u "$never" || true
+		echo "$most" > /proc/sys/kernel/threads-max
+		count=$(cat /proc/[0-9]*/comm 2> /dev/null | grep -c "^napi/few$more-") || true
+		note "with $more more, $count threads poll, and threaded is $(sysfs a "few$more/threaded")"
+		holds "MODE-24 with $more more: all of them, or none is left over" \
+			"$count == $(sysfs a "few$more/threaded") * $(nproc)"
+	done
+	exec {batch}>&-
+	wait "$job"
+fi
+
 finish
