@@ -151,13 +151,11 @@ check_helpers() {
 # The netlink family is what the kernel's specification says: that of each supported series whose source
 # is there.
 check_specification() {
-	local directory series specifications=()
+	local specification series specifications=()
 	scripts/prepare-kernel.sh stock >/dev/null || return
-	for directory in "$WG_CACHE"/debs-????????????; do
+	for specification in "$WG_CACHE"/debs-*[0-9a-f]/source/Documentation/netlink/specs/wireguard.yaml; do
 		for series in $WG_SERIES; do
-			case $(cat "$directory/release") in
-			"$series".*) specifications+=("$directory/source/Documentation/netlink/specs/wireguard.yaml") ;;
-			esac
+			case $(cat "${specification%%/source/*}/release") in "$series".*) specifications+=("$specification") ;; esac
 		done
 	done
 	scripts/in-root.sh python3 scripts/checks/specification.py "${specifications[@]}"

@@ -12,10 +12,12 @@
 # prepare-kernel.sh --list: says what kernels there are.
 #
 # stock is Debian's cloud kernel, the newest of a supported series or of the one named (stock-SERIES),
-# unchanged; stock-FLAVOUR is another of Debian's. The status is 3 if the archive has none. For those of
-# arm64, KDIR is made from headers (rust-metadata.sh), and there is
+# unchanged; stock-FLAVOUR is another of Debian's. The status is 3 if the archive has none. For all but
+# stock itself, KDIR is made from headers (rust-metadata.sh), and there is
 #
 #	source/		what there is of the source, which elsewhere is kdir/source
+#
+# stock has all of the source, since those that are built here are made from it.
 #
 # uml is User-mode Linux of the same source, with uml.config of qemu-test/kernels. debug has debug.config
 # in addition and is built with clang: it looks for errors of memory, locks and RCU. bench is for
@@ -28,6 +30,8 @@
 SERIES=$WG_SERIES
 # What those that are built here are made from.
 FLAVOUR=$(flavour_of stock)
+
+SPECIFICATION=Documentation/netlink/specs/wireguard.yaml
 
 # Configurations and patches.
 KERNELS=$WG_TOP/qemu-test/kernels
@@ -51,7 +55,7 @@ if [ "$flavour" != - ]; then
 fi
 # The functions that make it.
 getter=download maker=make_$kernel
-[ "$machine" = x86_64 ] || getter=download_light maker=make_light
+[ "$kernel" != stock ] || [ "$1" = stock ] || getter=download_light maker=make_light
 
 root=$(root_for "$machine")
 
@@ -76,14 +80,14 @@ DEBS=$WG_CACHE/debs-$(echo "$TOOLS $SERIES $FLAVOUR" | key)
 # What is of that machine, and apt would not look for.
 FOREIGN=
 if [ "$machine" != x86_64 ]; then
+	FOREIGN=:$machine
 	TOOLS+=$(sed -n '/^# Kernel and module/,/^$/p' "$WG_TOP/scripts/$machine/root-packages" | recipe | xargs \
 		chroot "$root" dpkg-query --show | key)
-	DEBS=$WG_CACHE/debs-$machine-$({
-		echo "$TOOLS $SERIES $FLAVOUR"
-		recipe "$WG_TOP/scripts/rust-source.sh"
-	} | key)
-	FOREIGN=:$machine
 fi
+[ "$getter" = download ] || DEBS=$WG_CACHE/debs-$machine-$({
+	echo "$TOOLS $SERIES $FLAVOUR"
+	recipe "$WG_TOP/scripts/rust-source.sh"
+} | key)
 
 # Prints the newest release of a supported series that has its source in the archive too.
 newest() {
@@ -104,11 +108,20 @@ version_of() {
 		sed -n 's/^Version: //p' | head -n 1
 }
 
-# source_of VERSION: prints the directory of another flavour's packages that has the source of that version.
+# source_of VERSION: prints the directory of another flavour's packages that has the source of that version, all
+# of it or as much as is needed.
 source_of() {
 	local directory
 	for directory in "$WG_CACHE"/debs-????????????; do
 		! grep -qsF " Debian $1\"" "$directory"/usr/src/linux-headers-*/include/generated/package.h || {
+			echo "$directory/source"
+			return
+		}
+	done
+	[ "$getter" = download_light ] || return 0
+	for directory in "$WG_CACHE"/debs-*-????????????; do
+		[ -e "$directory/source/$SPECIFICATION" ] || continue
+		! grep -qxF "$1" "$directory/source/version" || {
 			echo "$directory/source"
 			return
 		}
@@ -159,8 +172,8 @@ download() {
 	echo "$release" >"$directory/release"
 }
 
-# The same for one whose crates are made from headers: of its source, no more than that takes, and the kernel's
-# own test. Tools of the headers are those for this machine.
+# The same for one whose crates are made from headers: of its source, no more than that takes, the kernel's
+# own test, and its specification of the netlink family. Tools of the headers are those for this machine.
 download_light() {
 	local directory=$1 series release version other common packages
 	find_release
@@ -175,7 +188,7 @@ download_light() {
 	rm -rf "$directory/source"
 	[ -n "$other" ] || other=$(echo "$directory"/usr/src/linux-source-*.tar.xz)
 	step "source of $release, as far as it is needed" in_root "$root" "$WG_TOP/scripts/rust-source.sh" \
-		"$other" "$version" "$directory/source" tools/testing/selftests/wireguard
+		"$other" "$version" "$directory/source" tools/testing/selftests/wireguard "$SPECIFICATION"
 	rm -f "$directory"/usr/src/linux-source-*.tar.xz
 	echo "$release" >"$directory/release"
 }
