@@ -54,30 +54,35 @@ pub trait Expire<const N: usize>: Object {
 struct Armed {
     /// How many jiffies later the entry expires; less than 0 if that is past.
     ahead: isize,
-    /// How many jiffies after that its function may be called, if its CPU is not kept from it.
+    /// How many jiffies later its function is called, if its CPU is not kept from it.
     ///
     /// The farther ahead an entry is armed, the coarser is the kernel's wheel: by up to an eighth of that time, which
     /// it remains when the time has come.
-    grain: isize,
+    called: isize,
 }
 
 impl Armed {
-    /// Returns whether the function is called early enough for a timer of `delay` jiffies: not later than for an
-    /// entry of its own.
+    /// Returns whether the function is called early enough for a timer of `delay` jiffies: not later than that of an
+    /// entry of its own may be.
     fn serves(self, delay: isize) -> bool {
-        let latest = delay.saturating_add(delay / 7 + 1);
-        self.ahead <= delay && self.called_by() <= latest && !self.is_stuck()
+        let latest = delay.saturating_add(grain(delay));
+        self.ahead <= delay && self.called <= latest && !self.is_stuck()
     }
 
     /// Returns whether the function should have been called already: something keeps the entry's CPU from it.
     fn is_stuck(self) -> bool {
-        self.called_by() < -2
+        self.called < -2
     }
+}
 
-    /// Returns how many jiffies later the function is called at the latest.
-    fn called_by(self) -> isize {
-        self.ahead.saturating_add(self.grain)
+/// Returns how much later than after `delay` jiffies the function of an entry may be called that is armed for that.
+fn grain(delay: isize) -> isize {
+    let mut grain = 1;
+    // Where a level of the kernel's wheel ends, and one begins that is eight times as coarse.
+    while delay >= 63 * grain && grain < 1 << 24 {
+        grain *= 8;
     }
+    grain
 }
 
 /// `N` timers of an object of type `T`.
@@ -149,12 +154,17 @@ impl<T: Object, const N: usize> Timers<T, N> {
         if armed.is_some_and(|armed| armed.serves(wanted)) {
             return;
         }
+        // Who finds the entry idle in between would arm it, but others rely on it.
+        // SAFETY: Preemption is enabled again below.
+        unsafe { bindings::preempt_disable() };
         // It would stay where it is.
         if armed.is_some_and(|armed| armed.ahead <= wanted) {
             // SAFETY: The entry was initialised by `new`.
             unsafe { bindings::timer_delete(self.entry.get()) };
         }
         self.reduce(now.wrapping_add(delay));
+        // SAFETY: It was disabled above.
+        unsafe { bindings::preempt_enable() };
         self.rearm(delay);
     }
 
@@ -223,11 +233,15 @@ impl<T: Object, const N: usize> Timers<T, N> {
         let expires = unsafe { bindings::wg_timer_expires(entry) };
         // SAFETY: Same.
         let bucket = unsafe { bindings::wg_timer_bucket(entry) };
+        // A level of the wheel has 64 buckets, each eight times as long as one of the level before; the function is
+        // called when the next one begins.
+        let grain = 1usize << (3 * (bucket / 64)).min(24);
+        let called = expires.wrapping_add(grain) & !(grain - 1);
         Some(Armed {
             // CAST: The sign says which is later, as with `time_before()`.
             ahead: expires.wrapping_sub(now) as isize,
-            // A level of the wheel has 64 buckets, each eight times as long as one of the level before.
-            grain: 1 << (3 * (bucket / 64)).min(30),
+            // CAST: Same.
+            called: called.wrapping_sub(now) as isize,
         })
     }
 

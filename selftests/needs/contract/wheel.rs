@@ -41,6 +41,8 @@ const AHEAD: [usize; 4] = [508, 524, 540, 556];
 const LATER: usize = 20;
 const LATE: usize = 12;
 
+const JIFFY_NS: i64 = 1_000_000_000 / time::HZ as i64;
+
 /// How often it is tried, as the machine may be busy.
 const TRIES: u32 = 4;
 
@@ -71,6 +73,8 @@ struct Clock {
     #[pin]
     timers: Timers<Clock, 1>,
     steps: Atomic<usize>,
+    /// When the first timers were armed, as [`time::monotonic_ns`].
+    begun: Atomic<i64>,
     tries: Atomic<u32>,
 }
 
@@ -94,6 +98,7 @@ impl Clock {
     /// Arms the first timers.
     fn begin(&self) {
         self.steps.store(0, Relaxed);
+        self.begun.store(time::monotonic_ns(), Relaxed);
         for_each(|wheel, ahead| {
             wheel.timers.cancel(0);
             wheel.timers.arm(0, ahead);
@@ -110,10 +115,13 @@ impl Expire<1> for Clock {
             this.timers.arm(0, STEP);
         } else if steps == STEPS {
             let now = time::monotonic_ns();
+            let passed = ((now - this.begun.load(Relaxed)) / JIFFY_NS) as usize;
             for_each(|wheel, ahead| {
-                let delay = ahead - STEP * STEPS + LATER;
-                let ns = (delay + LATE) as i64 * (1_000_000_000 / time::HZ as i64);
-                wheel.until.store(now + ns, Relaxed);
+                let delay = ahead.saturating_sub(passed) + LATER;
+                let ns = (delay + LATE) as i64 * JIFFY_NS;
+                // Too late to try it.
+                let until = if passed + LATER < ahead { now + ns } else { 0 };
+                wheel.until.store(until, Relaxed);
                 wheel.timers.arm(1, delay);
             });
             // All have expired then, whatever they are taken for.
@@ -142,6 +150,7 @@ pub(crate) fn begin() -> Result {
     let new = try_pin_init!(Clock {
         timers <- Timers::new(),
         steps: Atomic::new(0),
+        begun: Atomic::new(0),
         tries: Atomic::new(0),
     }? Error);
     let clock = RcuArc::pin_init(new, GFP_KERNEL)?;

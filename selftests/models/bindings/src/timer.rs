@@ -123,6 +123,11 @@ pub unsafe fn wg_timer_bucket(timer: *const timer_list) -> u32 {
     unsafe { &*timer }.bucket.load(Relaxed)
 }
 
+/// The models' threads are not preempted by others of their CPU.
+pub unsafe fn preempt_disable() {}
+
+pub unsafe fn preempt_enable() {}
+
 pub unsafe fn timer_delete(timer: *mut timer_list) -> i32 {
     // SAFETY: By the caller.
     let timer = unsafe { &*timer };
