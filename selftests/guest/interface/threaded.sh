@@ -74,24 +74,32 @@ is 'MODE-26 and found no packet wrong' "$(stats a rx_errors rx_frame_errors rx_l
 if [[ $DRIVER == rust ]] && ((wanted)); then
 	note 'with too few threads to be had'
 	read -r most < /proc/sys/kernel/threads-max
+	cpus=$(nproc)
 	mkfifo "$TMP/batch" "$TMP/never"
 	exec {never}<> "$TMP/never"
 	# Nothing is forked while there are no more.
-	spawn a ip -force -batch "$TMP/batch" > /dev/null 2>&1
+	spawn a ip -force -batch "$TMP/batch" > "$TMP/answers" 2> /dev/null
 	exec {batch}> "$TMP/batch"
-	for more in 0 1 2 3; do
+	for ((more = 0; more < cpus + 5; more++)); do
 		read -r _ _ _ there _ < /proc/loadavg
 		echo $((${there#*/} + more)) > /proc/sys/kernel/threads-max
-		echo "link add few$more type wireguard" >&"$batch"
-		read -r -t 1 -u "$never" || true
+		mapfile -t before < "$TMP/answers"
+		answers=("${before[@]}")
+		printf '%s\n' "link add few$more type wireguard" 'link show lo' >&"$batch"
+		for ((i = 0; i < 100 && ${#answers[@]} == ${#before[@]}; i++)); do
+			read -r -t 0.1 -u "$never" || true
+			mapfile -t answers < "$TMP/answers"
+		done
 		echo "$most" > /proc/sys/kernel/threads-max
 		count=$(cat /proc/[0-9]*/comm 2> /dev/null | grep -c "^napi/few$more-") || true
-		note "with $more more, $count threads poll, and threaded is $(sysfs a "few$more/threaded")"
-		holds "MODE-24 with $more more: all of them, or none is left over" \
-			"$count == $(sysfs a "few$more/threaded") * $(nproc)"
+		# Without one for its queue, there is no interface.
+		is=$(sysfs a "few$more/threaded" 2> /dev/null) || is=0
+		note "with $more more, $count threads poll, and threaded is $is"
+		holds "MODE-24 with $more more: all of them, or none is left over" "$count == $is * $cpus"
 	done
+	holds 'MODE-24 with enough, there are as many as CPUs' "$count == $cpus"
 	exec {batch}>&-
-	wait "$job"
+	wait "$job" || true
 fi
 
 finish
