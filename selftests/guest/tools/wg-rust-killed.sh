@@ -5,7 +5,7 @@
 # SIGKILL. Interfaces are what they were in the end, and nothing is sent another way meanwhile.
 # kernels: uml
 # drivers: rust
-# timeout: 1200
+# timeout: 1800
 # slow: yes
 
 # shellcheck source-path=SCRIPTDIR
@@ -24,11 +24,12 @@ check 'the one before is loaded' driver_is '^[0-9.]*$'
 check 'and has its interfaces' same
 check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
 
-# Without a file of the one before, that could not be done, so nothing is.
+# Without a file of the one before, that could not be done, so nothing is, now.
 own=$(echo "/lib/modules/$release/kernel/drivers/net/wireguard"/wireguard.ko*)
 mv "$own" "$TMP/"
 refuses 'a change that could not be undone' '*no file of the in-tree driver*' wg_rust switch
 check 'interfaces are what they were' same
+like 'but by the next boot' "$(prefers "$release")" '*-rust'
 # DKMS takes it there.
 archive=/var/lib/dkms/wireguard-rust/original_module/$release/x86_64
 mkdir -p "$archive"
@@ -200,8 +201,12 @@ case "\$*" in
 esac
 exec /usr/sbin/ip "\$@"
 END
+# Behind the tunnel's route, as who wants nothing in the clear has it.
+at a ip route append unreachable 10.8.0.0/16 table 123
 PATH=$TMP/bin:$PATH check 'though one tool is killed, wg-rust switch succeeds' wg_rust switch
 check 'one was' test -e "$TMP/short"
+check 'a route of others that leads nowhere is there' grep -q 'unreachable 10.8.0.0/16' <(at a ip route show table 123)
+at a ip route delete unreachable 10.8.0.0/16 table 123
 check 'interfaces are what they were' same
 modprobe -r wireguard
 finish

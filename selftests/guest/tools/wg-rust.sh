@@ -26,16 +26,16 @@ furnished_pair
 # A process's socket with the port that wg1 has elsewhere.
 at c ncat --udp --listen 5555 >"$TMP/ncat" &
 # A namespace that is neither a process's nor has a name, at two places, one of which has something else upon it.
-touch "$TMP/else where" "$TMP/upon"
-unshare --net="$TMP/else where" true
-mount --bind "$TMP/else where" "$TMP/upon"
+touch "$TMP/else 1where" "$TMP/upon"
+unshare --net="$TMP/else 1where" true
+mount --bind "$TMP/else 1where" "$TMP/upon"
 mount --bind /etc/passwd "$TMP/upon"
 undo() {
 	umount "$TMP/upon"
 	umount "$TMP/upon"
-	umount "$TMP/else where"
+	umount "$TMP/else 1where"
 }
-nsenter --net="$TMP/else where" ip link add wg8 type wireguard
+nsenter --net="$TMP/else 1where" ip link add wg8 type wireguard
 check 'b answers' at b ping -c 1 -W 10 192.168.241.1
 for step in back switch; do
 	check "wg-rust $step succeeds" wg_rust "$step"
@@ -46,7 +46,7 @@ for step in back switch; do
 	is 'it will be by other kernels' "$(prefers 9.9-next)" "$(cat /sys/module/wireguard/version)"
 	check 'interfaces are what they were' same
 	check 'b answers over them' at b ping -c 1 -W 10 192.168.241.1
-	check 'so is one in a namespace that is mounted elsewhere' nsenter --net="$TMP/else where" ip link show wg8
+	check 'so is one in a namespace that is mounted elsewhere' nsenter --net="$TMP/else 1where" ip link show wg8
 	check 'nothing is left' test ! -e /run/wg-rust
 done
 
