@@ -195,10 +195,11 @@ furnish() {
 			case $command in
 			killed-*)
 				# What systemd starts when it is.
-				printf '%s\n' '#!/bin/sh' 'rm "$0"' 'kill -KILL $PPID' >/usr/local/sbin/modprobe
+				printf '%s\n' '#!/bin/sh' 'rm "$0"' 'cp /proc/$PPID/cgroup /run/killed' 'kill -KILL $PPID' \
+					>/usr/local/sbin/modprobe
 				chmod +x /usr/local/sbin/modprobe
 				! wg-rust "${command#killed-}" || exit 1
-				[ ! -e /usr/local/sbin/modprobe ]
+				grep -q '/wg-rust.service$' /run/killed
 				[ "$(cat /sys/module/wireguard/version)" = "$before" ]
 				[ ! -e /run/wg-rust ]
 				;;
@@ -238,6 +239,8 @@ umount "$work/root"
 on_x86_64() {
 	user "a machine with Linux $new" '
 		begin
+		# With that, wg-rust is a unit of systemd.
+		apt-get install --yes dbus
 		install "linux-image-$NEW"'
 	user "with the module as it was built" '
 		install "$DEB"/wireguard-rust-{tools,modules-"$NEW",modules-cloud-amd64}_*.deb'
