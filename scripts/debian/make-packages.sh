@@ -112,7 +112,8 @@ add_module() {
 	package=wireguard-rust-modules-$release
 	module=$tree/modules/$package/usr/lib/modules/$release/updates/wireguard.ko
 	mkdir -p "${module%/*}"
-	in_root "$root" "$([ "$machine" != arm64 ] || echo aarch64-linux-gnu-)objcopy" --strip-debug "$objects/wireguard.ko" "$module"
+	in_root "$root" "$([ "$machine" != arm64 ] || echo aarch64-linux-gnu-)objcopy" --strip-debug \
+		--remove-section=.BTF --remove-section=.BTF.base "$objects/wireguard.ko" "$module"
 	sign "$module" "$kdir"
 	xz --check=crc32 --lzma2=dict=1MiB "$module"
 	cat >>"$tree/debian/control" <<-END
