@@ -155,7 +155,7 @@ check_specification() {
 	scripts/prepare-kernel.sh stock >/dev/null || return
 	for specification in "$WG_CACHE"/debs-*[0-9a-f]/source/Documentation/netlink/specs/wireguard.yaml; do
 		for series in $WG_SERIES; do
-			case $(cat "${specification%%/source/*}/release") in "$series".*) specifications+=("$specification") ;; esac
+			case $(cat "${specification%/source/*}/release") in "$series".*) specifications+=("$specification") ;; esac
 		done
 	done
 	scripts/in-root.sh python3 scripts/checks/specification.py "${specifications[@]}"

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rust-analyzer.sh [KERNEL [FILE]]: writes rust-project.json, or FILE, which tells editors of the four
-# crates and of the kernel's, as they are compiled for one of the prepared kernels (default: stock). What
+# crates and of the kernel's, as they are compiled for stock, or for another kernel that has all of its source. What
 # is generated when the module is built is there afterwards.
 
 . "$(dirname "$0")/lib.sh"
 
 need_root
 kernel=${1:-stock} file=${2:-$WG_TOP/rust-project.json}
-"$WG_TOP/scripts/kbuild.sh" "$kernel" modules >/dev/null
 find_kernel "$kernel"
+[ -e "$kdir/source/scripts/generate_rust_analyzer.py" ] ||
+	die "$kernel has not all of its source: stock has, and so have those that are built here (uml, debug, …)"
+"$WG_TOP/scripts/kbuild.sh" "$kernel" modules >/dev/null
 # The build root's compiler, and what has its macros expanded, with the libraries that they are made for:
 # editors run outside of the build root.
 for program in bin/rustc libexec/rust-analyzer-proc-macro-srv; do
