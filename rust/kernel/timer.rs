@@ -235,8 +235,8 @@ impl<T: Object, const N: usize> Timers<T, N> {
         let bucket = unsafe { bindings::wg_timer_bucket(entry) };
         // A level of the wheel has 64 buckets, each eight times as long as one of the level before; the function is
         // called when the next one begins.
-        let grain = 1usize << (3 * (bucket / 64)).min(24);
-        let called = expires.wrapping_add(grain) & !(grain - 1);
+        let grain = 1usize.wrapping_shl(3 * (bucket / 64));
+        let called = expires.wrapping_add(grain) & grain.wrapping_neg();
         Some(Armed {
             // CAST: The sign says which is later, as with `time_before()`.
             ahead: expires.wrapping_sub(now) as isize,
