@@ -74,30 +74,58 @@ is 'MODE-26 and found no packet wrong' "$(stats a rx_errors rx_frame_errors rx_l
 if [[ $DRIVER == rust ]] && ((wanted)); then
 	note 'with too few threads to be had'
 	read -r most < /proc/sys/kernel/threads-max
-	cpus=$(nproc)
+	cpus=$(nproc) there=0
 	mkfifo "$TMP/batch" "$TMP/never"
 	exec {never}<> "$TMP/never"
-	# Nothing is forked while there are no more.
+	# Nothing is forked while there are no more. Threads of the kernel are not of this process' namespace, but are
+	# counted.
 	spawn a ip -force -batch "$TMP/batch" > "$TMP/answers" 2> /dev/null
 	exec {batch}> "$TMP/batch"
-	for ((more = 0; more < cpus + 5; more++)); do
-		read -r _ _ _ there _ < /proc/loadavg
-		echo $((${there#*/} + more)) > /proc/sys/kernel/threads-max
+	# asks COMMAND: has it done, and what follows shown.
+	asks() {
+		local i before answers
 		mapfile -t before < "$TMP/answers"
 		answers=("${before[@]}")
-		printf '%s\n' "link add few$more type wireguard" 'link show lo' >&"$batch"
+		printf '%s\n' "$1" 'link show lo' >&"$batch"
 		for ((i = 0; i < 100 && ${#answers[@]} == ${#before[@]}; i++)); do
 			read -r -t 0.1 -u "$never" || true
 			mapfile -t answers < "$TMP/answers"
 		done
+	}
+	# counts VARIABLE: how many threads there are, less those that come and go.
+	counts() {
+		local i now least=
+		for ((i = 0; i < 10; i++)); do
+			read -r -t 0.1 -u "$never" || true
+			read -r _ _ _ now _ < /proc/loadavg
+			now=${now#*/}
+			[[ $least ]] && ((now >= least)) || least=$now
+		done
+		printf -v "$1" %s "$least"
+	}
+	# few: makes an interface, and sets what it takes, and whether threads poll.
+	few() {
+		local with without
+		asks 'link add few0 type wireguard'
 		echo "$most" > /proc/sys/kernel/threads-max
-		count=$(cat /proc/[0-9]*/comm 2> /dev/null | grep -c "^napi/few$more-") || true
-		# Without one for its queue, there is no interface.
-		is=$(sysfs a "few$more/threaded" 2> /dev/null) || is=0
-		note "with $more more, $count threads poll, and threaded is $is"
-		holds "MODE-24 with $more more: all of them, or none is left over" "$count == $is * $cpus"
+		threaded=$(sysfs a few0/threaded 2> /dev/null) || threaded=
+		counts with
+		asks 'link del few0'
+		counts without
+		takes=$((with - without))
+	}
+	few
+	is 'MODE-24 with enough, threads poll' "$threaded" 1
+	queue=$((takes - cpus))
+	holds 'MODE-24 one for each CPU' "$queue >= 0"
+	for ((more = 0; more < cpus + queue + 2; more++)); do
+		counts there
+		echo $((there + more)) > /proc/sys/kernel/threads-max
+		few
+		# Without those of its queue, there is none.
+		[[ $threaded ]] || continue
+		is "MODE-24 with $more more, all of them or none" "$takes" $((threaded * cpus + queue))
 	done
-	holds 'MODE-24 with enough, there are as many as CPUs' "$count == $cpus"
 	exec {batch}>&-
 	wait "$job" || true
 fi
