@@ -119,8 +119,8 @@ impl Expire<1> for Clock {
             for_each(|wheel, ahead| {
                 let delay = ahead.saturating_sub(passed) + LATER;
                 let ns = (delay + LATE) as i64 * JIFFY_NS;
-                // Too late to try it.
-                let until = if passed + LATER < ahead { now + ns } else { 0 };
+                // Those whose first timer may have expired already show nothing, but there are others.
+                let until = if passed < ahead { now + ns } else { i64::MAX };
                 wheel.until.store(until, Relaxed);
                 wheel.timers.arm(1, delay);
             });
