@@ -154,17 +154,12 @@ impl<T: Object, const N: usize> Timers<T, N> {
         if armed.is_some_and(|armed| armed.serves(wanted)) {
             return;
         }
-        // Who finds the entry idle in between would arm it, but others rely on it.
-        // SAFETY: Preemption is enabled again below.
-        unsafe { bindings::preempt_disable() };
-        // It would stay where it is.
+        let expires = now.wrapping_add(delay);
         if armed.is_some_and(|armed| armed.ahead <= wanted) {
-            // SAFETY: The entry was initialised by `new`.
-            unsafe { bindings::timer_delete(self.entry.get()) };
+            self.replace(expires);
+        } else {
+            self.reduce(expires);
         }
-        self.reduce(now.wrapping_add(delay));
-        // SAFETY: It was disabled above.
-        unsafe { bindings::preempt_enable() };
         self.rearm(delay);
     }
 
@@ -254,6 +249,20 @@ impl<T: Object, const N: usize> Timers<T, N> {
         unsafe { bindings::timer_reduce(self.entry.get(), expires) };
         // Pairs with the barrier in `arm`.
         smp_mb();
+    }
+
+    /// Has the entry, which is pending, expire at `expires`, in jiffies, and on this CPU: to reduce it would leave it
+    /// where it is.
+    fn replace(&self, expires: usize) {
+        // In between the entry is idle, and others rely on it. So this is not preempted, with `PREEMPT_RT` either,
+        // where bottom halves are.
+        // SAFETY: Preemption is enabled again below.
+        unsafe { bindings::preempt_disable() };
+        // SAFETY: The entry was initialised by `new`.
+        unsafe { bindings::timer_delete(self.entry.get()) };
+        self.reduce(expires);
+        // SAFETY: It was disabled above.
+        unsafe { bindings::preempt_enable() };
     }
 
     /// Arms the entry for the first pending timer, unless it was just armed to expire `armed` jiffies from now, and

@@ -7,8 +7,8 @@
 //! Whoever finds it pending does not make it later; whoever finds it idle does, if others have armed it
 //! meanwhile.
 //!
-//! One that is armed for a time that is far off is late, by as much as a bucket of the kernel's wheel is
-//! long there.
+//! One that is armed for a time that is far off is late: its function is called when the bucket of the kernel's wheel
+//! is over that it is in.
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
@@ -47,6 +47,19 @@ const BUCKETS: u32 = 64;
 /// Returns the level for what is so many jiffies off.
 fn level(distance: u64) -> u32 {
     (0..).find(|level| distance < 63 << (3 * level)).unwrap()
+}
+
+/// Returns how long a bucket is, in jiffies; those of the first level count as none, as they are exact.
+fn length(bucket: u32) -> u64 {
+    match bucket / BUCKETS {
+        0 => 0,
+        level => 1 << (3 * level),
+    }
+}
+
+/// Returns after how many jiffies the function of a timer has been called at the latest that is armed for so many.
+pub fn latest(distance: u64) -> u64 {
+    distance + length(level(distance) * BUCKETS)
 }
 
 thread_local! {
@@ -171,9 +184,12 @@ pub unsafe fn run_timer(timer: *mut timer_list) -> bool {
     // SAFETY: By the caller, and whoever frees it waits for its function.
     let this = unsafe { &*timer };
     let mut base = this.base.lock();
-    // The last jiffy of the bucket.
-    let late = (1 << (3 * (this.bucket.load(Relaxed) / BUCKETS))) - 1;
-    let due = this.pending.load(Relaxed) && this.expires.load(Relaxed) + late <= model::jiffies();
+    let expires = this.expires.load(Relaxed);
+    let fires = match length(this.bucket.load(Relaxed)) {
+        0 => expires,
+        length => (expires + length) / length * length,
+    };
+    let due = this.pending.load(Relaxed) && fires <= model::jiffies();
     let Some(function) = base.function.filter(|_| due) else {
         return false;
     };

@@ -24,6 +24,7 @@ use kernel::{
 };
 use wg_bindings::{
     count_pending,
+    latest,
     run_timer,
     timer_list,
     wg_timer_expires, //
@@ -124,11 +125,6 @@ impl Clock {
     }
 }
 
-/// Returns when a timer of `delay` jiffies has expired at the latest.
-fn late(delay: u64) -> u64 {
-    delay + delay / 7
-}
-
 /// Both timers are armed at once while neither is pending: the first one expires in its time.
 #[test]
 fn two_timers_are_armed() {
@@ -145,7 +141,7 @@ fn two_timers_are_armed() {
             [1, 0],
             "a timer that is pending has not expired"
         );
-        clock.pass(late(490));
+        clock.pass(latest(490));
         assert_eq!(clock.count(), [1, 1]);
     });
 }
@@ -154,23 +150,25 @@ fn two_timers_are_armed() {
 /// and so does one that relies on the other.
 #[test]
 fn a_timer_is_armed_when_a_distant_one_is_due() {
-    for before in [10, 1000] {
+    // The last one is for what is early enough, but called too late.
+    for (distant, before, near) in [(50000, 10, 20), (50000, 1000, 20), (4000, 490, 500)] {
         check_both(2, move |pair| {
             let clock = Clock::new();
-            clock.timers.arm(1, 50000);
-            clock.pass(50000 - before);
+            clock.timers.arm(1, distant);
+            clock.pass(distant as u64 - before);
             let (first, second) = (clock.clone(), clock.clone());
             pair.run(
-                move || first.timers.arm(0, 20),
+                move || first.timers.arm(0, near),
                 move || second.timers.arm(1, 10000),
             );
-            clock.pass(20);
+            let near = latest(near as u64);
+            clock.pass(near);
             assert_eq!(
                 clock.count(),
                 [1, 0],
                 "a timer that is pending has not expired"
             );
-            clock.pass(late(9980));
+            clock.pass(latest(10000) - near);
             assert_eq!(clock.count(), [1, 1]);
         });
     }
@@ -264,7 +262,7 @@ fn a_timer_is_armed_while_the_function_arms_an_earlier_one() {
             [0, 1],
             "a timer that is pending has not expired"
         );
-        clock.pass(late(495));
+        clock.pass(latest(495));
         assert_eq!(clock.count(), [1, 1]);
     });
 }
