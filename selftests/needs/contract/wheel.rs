@@ -34,7 +34,7 @@ const STEPS: usize = 8;
 const STEP: usize = 60;
 
 /// How far ahead the first timers are, whose buckets of the wheel are 64 jiffies long: one a quarter of that after
-/// the other.
+/// the other, in order.
 const AHEAD: [usize; 4] = [508, 524, 540, 556];
 
 /// How much later the second ones expire, and how late that may be, in jiffies.
@@ -116,12 +116,15 @@ impl Expire<1> for Clock {
         } else if steps == STEPS {
             let now = time::monotonic_ns();
             let passed = ((now - this.begun.load(Relaxed)) / JIFFY_NS) as usize;
+            if passed >= AHEAD[0] {
+                // Too late to show anything, which does not count.
+                this.begin();
+                return;
+            }
             for_each(|wheel, ahead| {
-                let delay = ahead.saturating_sub(passed) + LATER;
+                let delay = ahead - passed + LATER;
                 let ns = (delay + LATE) as i64 * JIFFY_NS;
-                // Those whose first timer may have expired already show nothing, but there are others.
-                let until = if passed < ahead { now + ns } else { i64::MAX };
-                wheel.until.store(until, Relaxed);
+                wheel.until.store(now + ns, Relaxed);
                 wheel.timers.arm(1, delay);
             });
             // All have expired then, whatever they are taken for.
