@@ -92,42 +92,38 @@ impl<K: Deref<Target = Keypair>> Sealing<K> {
         self.nonces.left() as usize
     }
 
-    /// Encrypts packets. If that fails, they are all dropped.
+    /// Encrypts packets, and drops what there is no memory for.
     pub(crate) fn seal(&mut self, mut packets: SkBuffList) -> SkBuffList {
         let (keypair, nonces) = (&*self.keypair, &mut self.nonces);
         let mut sealed = SkBuffList::new();
-        let done = match &self.bundle {
-            Some(bundle) => match packets.pop_front() {
-                Some(skb) => bundle.seal(keypair, skb, nonces, &mut sealed),
-                None => true,
-            },
+        match &self.bundle {
+            Some(bundle) => {
+                if let Some(skb) = packets.pop_front() {
+                    bundle.seal(keypair, skb, nonces, &mut sealed);
+                }
+            }
             None => keypair.seal_each(packets, nonces, &mut sealed),
-        };
-        match done {
-            true => sealed,
-            false => SkBuffList::new(),
         }
+        sealed
     }
 }
 
 impl Keypair {
-    /// Encrypts packets in place, and returns whether that worked for all.
+    /// Encrypts packets in place, and drops those with which that does not work: each is somebody else's.
     pub(crate) fn seal_each(
         &self,
         mut packets: SkBuffList,
         nonces: &mut Nonces,
         sealed: &mut SkBuffList,
-    ) -> bool {
+    ) {
         while let Some(mut skb) = packets.pop_front() {
             let Some(nonce) = nonces.next() else {
-                return false;
+                return;
             };
-            if !self.seal_one(&mut skb, nonce) {
-                return false;
+            if self.seal_one(&mut skb, nonce) {
+                sealed.push_back(skb);
             }
-            sealed.push_back(skb);
         }
-        true
     }
 
     /// Encrypts a packet in place.

@@ -95,14 +95,14 @@ impl Bundle {
     }
 
     /// Makes the messages of `skb`, the packet that this was planned for, and appends the packets that hold
-    /// them. Returns whether that worked.
+    /// them: all, or the first of them if there is no memory for more.
     pub(crate) fn seal(
         &self,
         keypair: &Keypair,
         mut skb: SkBuff,
         nonces: &mut Nonces,
         packets: &mut SkBuffList,
-    ) -> bool {
+    ) {
         let ds = ip::ecn_encap(skb.ds_field());
         let mut first = 0;
         while first < self.count() {
@@ -113,10 +113,10 @@ impl Bundle {
             let count = match self.fill(keypair, &skb, nonces, first..end, &mut outer) {
                 Some(0) => return self.seal_rest(keypair, skb, first, nonces, packets),
                 Some(count) => count,
-                None => return false,
+                None => return,
             };
             if count > 1 && !outer.set_udp_gso(self.message_len, count) {
-                return false;
+                return;
             }
             outer.copy_flow(&skb);
             first = first.wrapping_add(count);
@@ -125,7 +125,6 @@ impl Bundle {
             packets.push_back(outer);
         }
         skb.consume();
-        true
     }
 
     /// Makes the messages from `first` on without pages of our own, for want of memory: the kernel segments
@@ -138,10 +137,10 @@ impl Bundle {
         first: usize,
         nonces: &mut Nonces,
         packets: &mut SkBuffList,
-    ) -> bool {
+    ) {
         let mtu = control::mtu(&skb);
         let Ok(mut segments) = skb.segment() else {
-            return false;
+            return;
         };
         for _ in 0..first {
             if let Some(skb) = segments.pop_front() {
@@ -149,7 +148,7 @@ impl Bundle {
             }
         }
         segments.for_each_mut(|skb| control::set_mtu(skb.cb_mut(), mtu));
-        keypair.seal_each(segments, nonces, packets)
+        keypair.seal_each(segments, nonces, packets);
     }
 
     /// Makes some of the messages, puts them into one packet, and returns how many: fewer than planned if the
