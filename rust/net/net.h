@@ -14,7 +14,7 @@
 #include <net/sock.h>
 
 /* netfilter.c */
-int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv);
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv, bool merge);
 void wg_udp_tunnel_exit_net(struct net *net);
 
 /* skbuff.c */

@@ -123,8 +123,11 @@ static int wg_udp_tunnel_add_hook(const struct sock *sk, void *encap_rcv)
 	return err;
 }
 
-/* Lets @encap_rcv, the callback of @sk, receive UDP GSO packets unsegmented. */
-int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+/*
+ * Lets @encap_rcv, the callback of @sk, receive UDP GSO packets unsegmented, and has GRO make them
+ * of the datagrams that devices receive if @merge is true.
+ */
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv, bool merge)
 {
 	int err = 0;
 
@@ -132,9 +135,12 @@ int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
 	if (!wg_udp_tunnel_find_hook(sk, encap_rcv))
 		err = wg_udp_tunnel_add_hook(sk, encap_rcv);
 	mutex_unlock(&wg_udp_tunnel_hooks_lock);
-	if (!err)
-		udp_set_bit(ACCEPT_L4, sk);
-	return err;
+	if (err)
+		return err;
+	udp_set_bit(ACCEPT_L4, sk);
+	if (merge)
+		udp_set_bit(GRO_ENABLED, sk);
+	return 0;
 }
 
 /* Unregisters the hooks of @net, where all sockets that have called that are closed. */
@@ -159,7 +165,7 @@ bool wg_udp_tunnel_is_hook(const struct nf_hook_ops *ops)
 	return ops->hook == wg_udp_tunnel_local_in;
 }
 #else
-int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv)
+int wg_udp_tunnel_accept_large(struct sock *sk, void *encap_rcv, bool merge)
 {
 	return -EOPNOTSUPP;
 }

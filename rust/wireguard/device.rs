@@ -35,9 +35,12 @@ use wg_kernel::{
         u32_as_usize, //
     },
     module,
-    net::namespace::{
-        Net,
-        WeakNet, //
+    net::{
+        namespace::{
+            Net,
+            WeakNet, //
+        },
+        udp_tunnel::Large, //
     },
     prelude::*,
     sync::rcu::hash::HashTable,
@@ -123,8 +126,8 @@ pub(crate) struct Device {
     pub(crate) load: Load,
     /// Whether the messages of a GSO packet are sent as one UDP GSO packet.
     pub(crate) outer_gso: bool,
-    /// Whether UDP GRO packets are received unsegmented.
-    pub(crate) outer_gro: bool,
+    /// Whether UDP GRO packets are received unsegmented, and made.
+    pub(crate) outer_gro: Large,
 
     epochs: Epochs,
     /// Number of incoming initiations and responses that are not processed yet.
@@ -134,6 +137,15 @@ pub(crate) struct Device {
     pub(crate) queues: Queues,
     /// Number of peers that are not freed yet.
     live_peers: Atomic<i64>,
+}
+
+/// Returns what the module's parameter says of UDP GRO packets.
+fn outer_gro() -> Large {
+    match param(crate::module_parameters::outer_gro.value()) {
+        0 => Large::Segmented,
+        1 => Large::Whole,
+        _ => Large::Merged,
+    }
 }
 
 impl Device {
@@ -165,7 +177,7 @@ impl Device {
                 inboxes,
                 load: Load::new(),
                 outer_gso: param(crate::module_parameters::outer_gso.value()) != 0,
-                outer_gro: param(crate::module_parameters::outer_gro.value()) != 0,
+                outer_gro: outer_gro(),
                 epochs: Epochs::new(),
                 handshakes_queued: Atomic::new(0),
                 cookie_replies_queued: Atomic::new(0),

@@ -73,7 +73,7 @@ module! {
     params: {
         outer_gro: u8 {
             default: 1,
-            description: "Whether UDP GRO packets of many messages are received unsegmented",
+            description: "UDP GRO packets of many messages: 0 are segmented, 1 are received as they are, 2 are made of single ones as well",
         },
         outer_gso: u8 {
             default: 1,

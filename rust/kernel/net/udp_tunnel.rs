@@ -60,6 +60,17 @@ pub trait Receive: Send + Sync + Sized + 'static {
     fn receive(this: &Arc<Self>, skb: SkBuff, softirq: Softirq<'_>);
 }
 
+/// What a socket receives of many datagrams that follow each other, all but the last of which are as long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Large {
+    /// Single datagrams. UDP segments those that reach it as one GSO packet.
+    Segmented,
+    /// GSO packets that reach it as such.
+    Whole,
+    /// The same, and GRO makes them of what network devices receive, before rules of netfilter see it.
+    Merged,
+}
+
 /// Returns whether the kernel supports IPv6.
 pub fn ipv6_enabled() -> bool {
     // SAFETY: May be called from any context.
@@ -97,13 +108,13 @@ unsafe impl<T: Receive, F: Family> Sync for Socket<T, F> {}
 impl<T: Receive> Socket<T, Inet> {
     /// Opens a socket, on any free port if `port` is zero.
     ///
-    /// `large` is whether it may receive UDP GSO packets.
+    /// `large` is whether it receives UDP GSO packets.
     ///
     /// # Errors
     ///
     /// [`EADDRINUSE`] if the port is not free, or any other error of making a socket;
     /// [`ENODEV`] if no operations are registered for the end of namespaces.
-    pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
+    pub fn bind(net: &NetRef, port: u16, large: Large, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET as u8,
@@ -126,7 +137,7 @@ impl<T: Receive> Socket<T, Inet6> {
     /// # Errors
     ///
     /// As for IPv4; also [`EPFNOSUPPORT`] or [`EAFNOSUPPORT`] if there is no IPv6.
-    pub fn bind(net: &NetRef, port: u16, large: bool, data: Arc<T>) -> Result<Self> {
+    pub fn bind(net: &NetRef, port: u16, large: Large, data: Arc<T>) -> Result<Self> {
         let mut config = bindings::udp_port_cfg {
             // CAST: A small constant.
             family: bindings::AF_INET6 as u8,
@@ -156,7 +167,7 @@ impl<T: Receive, F: Family> Socket<T, F> {
         net: &NetRef,
         residence: Residence,
         socket: *mut bindings::socket,
-        large: bool,
+        large: Large,
         data: Arc<T>,
     ) -> Self {
         const {
@@ -180,12 +191,16 @@ impl<T: Receive, F: Family> Socket<T, F> {
         // it the stack need not compute checksums for the datagrams of a GSO packet.
         // SAFETY: The socket is valid, and the count was just raised.
         unsafe { bindings::inet_dec_convert_csum(sk) };
-        if large {
+        if large != Large::Segmented {
             // If that fails, the stack segments GSO packets.
             // SAFETY: As above, and the callback is the one it has. The socket has its residence in the
             // namespace, so it will be closed when the hook goes.
             unsafe {
-                bindings::wg_udp_tunnel_accept_large(sk, receive_callback::<T> as *mut c_void)
+                bindings::wg_udp_tunnel_accept_large(
+                    sk,
+                    receive_callback::<T> as *mut c_void,
+                    large == Large::Merged,
+                )
             };
         }
         // SAFETY: As above.

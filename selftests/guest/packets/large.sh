@@ -179,18 +179,53 @@ at b ip link del wg1
 counted 'a file, with another device gone' 192.168.241.2
 taken_whole 'it came'
 
-if [[ $DRIVER == rust ]]; then
+# again PARAMETER: a tunnel by the module loaded with that.
+again() {
 	at a ip link del wg0
 	at b ip link del wg0
 	module_unload
-	if [[ -f ${WG_MODULE-} ]]; then
-		insmod "$WG_MODULE" outer_gro=0
-	else
-		modprobe wireguard outer_gro=0
-	fi
+	module_load "$1"
 	tunnel
-	check 'the tunnel is up without that' reaches a 192.168.241.2
+	check "$1: the tunnel is up" reaches a 192.168.241.2
+}
+
+if [[ $DRIVER == rust ]]; then
+	again outer_gro=0
 	counted 'a file' 192.168.241.2
+	taken_apart 'it came'
+
+	# Only when asked to, GRO makes large packets of single ones.
+	for name in a b; do
+		at "$name" ethtool -K eth0 tx-udp-segmentation off tso off gro on > /dev/null
+	done
+	again outer_gro=1
+	counted 'a file in single datagrams' 192.168.241.2
+	taken_apart 'it came'
+	again outer_gro=2
+	counted 'a file in single datagrams, merged' 192.168.241.2
+	taken_whole 'it came'
+	at a wg set wg0 peer "$PUB_B" endpoint '[fd00:aa::2]:51822'
+	counted 'a file by IPv6, merged' fd00::2
+	taken_whole 'it came'
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51822
+	for name in a b; do
+		at "$name" ethtool -K eth0 tx off > /dev/null
+	done
+	counted 'a file with checksums, merged' 192.168.241.2
+	taken_whole 'it came'
+	at b ethtool -K eth0 rx-gro-list on > /dev/null
+	counted 'a file with lists of packets allowed, merged' 192.168.241.2
+	taken_whole 'it came'
+	check 'and back' copy b a 192.168.241.1
+	at a ping -q -c 50 -i 0.002 -s 1000 -W 20 192.168.241.2 > "$TMP/echoes"
+	like 'no echo is lost' "$(< "$TMP/echoes")" '*, 50 received*'
+	# A port that changes makes new sockets.
+	at b wg set wg0 listen-port 51823
+	at a wg set wg0 peer "$PUB_B" endpoint 10.0.0.2:51823
+	counted 'a file to another port, merged' 192.168.241.2
+	taken_whole 'it came'
+	at b ethtool -K eth0 gro off > /dev/null
+	counted 'a file without GRO below' 192.168.241.2
 	taken_apart 'it came'
 fi
 

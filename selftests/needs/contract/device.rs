@@ -49,6 +49,7 @@ use wg_kernel::{
             IPV4, //
         },
         udp_tunnel::{
+            Large,
             Receive,
             Socket, //
         }, //
@@ -217,7 +218,7 @@ impl Operations for Contract {
     fn open(data: &Arc<Data>, _dev: &Device, _rtnl: &rtnetlink::Guard) -> Result {
         let net = data.net.upgrade().ok_or(ENONET)?;
         let open = Open {
-            socket: Socket::<_, Inet>::bind(&net, 0, false, data.clone())?,
+            socket: Socket::<_, Inet>::bind(&net, 0, Large::Segmented, data.clone())?,
             cache: DstCache::new()?,
         };
         let open = RcuArc::pin_init(open, GFP_KERNEL)?;
