@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """One side of a TCP stream between two guests, counted by a plugin in each: a sends, b receives.
 
+Is told a directory, and the driver, with its parameters if it is ours.
+
 Leaves in the directory given what count.py does.
 """
 
@@ -14,14 +16,15 @@ import traffic
 from control import In
 from count import SEGMENT, TRANSFER, Counter, keep_symbols
 from mixed import DONE_PORT, set_up
-from tunnel import INNER, wait_until
+from tunnel import INNER, driver, wait_until
 
 
 def main():
-    directory = sys.argv[1]
-    side, driver = os.environ["WG_SIDE"], os.environ["WG_DRIVER"]
+    directory, name = sys.argv[1:]
+    side = os.environ["WG_SIDE"]
+    driver(name).load()
     set_up(side, "b" if side == "a" else "a")
-    counting = Counter(directory, driver, "TCP, TX" if side == "a" else "TCP, RX")
+    counting = Counter(directory, name, "TCP, TX" if side == "a" else "TCP, RX")
     counting.about["packets"] = TRANSFER / SEGMENT
     other = (INNER["b"], DONE_PORT)
     with In(side), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as signal:
@@ -40,7 +43,7 @@ def main():
             with counting:
                 traffic.client("-n", str(TRANSFER))
             signal.sendto(b"x", other)
-    keep_symbols(f"{directory}/symbols-{driver}")
+    keep_symbols(f"{directory}/symbols-{name}")
     os.sync()
 
 

@@ -5,9 +5,9 @@
 Prints lines of JSON, and leaves symbols.txt, the functions with the most instructions.
 """
 
+import argparse
 import bisect
 import json
-import sys
 
 CRYPTO_MODULES = {"libchacha", "libpoly1305", "libchacha20poly1305"}
 # Saving and restoring what encryption uses belongs to it.
@@ -133,20 +133,28 @@ def read(directory):
     return results
 
 
-def main():
-    directory, cpus, *sides = sys.argv[1:]
-    cpus = int(cpus)
-    results = read(directory)
-    # What the same packets cost without a tunnel is not the driver's.
+def forwarded(results, cpus):
+    """Prints the figures of one guest; what the same packets cost without a tunnel is not the driver's."""
     for driver in ("c", "rust"):
         emit("TCP", driver, results["TCP", driver], cpus)
         sent = difference(results["TX", driver], results["TX", "none"])
         both = difference(results["TX and RX", driver], results["TX and RX", "none"])
         emit("TX", driver, sent, cpus)
         emit("RX", driver, difference(both, sent), cpus)
-    for side in sides:
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--forwarding", help="the directory of what one guest forwards")
+    parser.add_argument("--prefix", default="", help="of the names of figures")
+    parser.add_argument("cpus", type=int)
+    parser.add_argument("sides", nargs="*", help="the directories of guests that have sent or received")
+    options = parser.parse_args()
+    if options.forwarding:
+        forwarded(read(options.forwarding), options.cpus)
+    for side in options.sides:
         for (what, driver), values in read(side).items():
-            emit(what, driver, values, cpus)
+            emit(options.prefix + what, driver, values, options.cpus)
 
 
 if __name__ == "__main__":
