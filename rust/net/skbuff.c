@@ -97,23 +97,16 @@ int wg_skb_prepare_seal(struct sk_buff *skb, unsigned int headroom, unsigned int
 	return skb_cow_data(skb, tailroom, trailer);
 }
 
-/*
- * Returns where the @len bytes of @skb from @offset on are, if they and @before
- * bytes in front of them are contiguous in memory that is mapped and that no
- * user writes to, and NULL otherwise.
- */
-void *wg_skb_contiguous(const struct sk_buff *skb, unsigned int offset, unsigned int before,
-			unsigned int len)
+/* wg_skb_contiguous() for what @skb has by itself, without packets that are chained to it. */
+static void *wg_skb_contiguous_here(const struct sk_buff *skb, unsigned int offset,
+				    unsigned int before, unsigned int len)
 {
 	const unsigned int headlen = skb_headlen(skb);
 	int i;
 
-	if (offset > skb->len || len > skb->len - offset)
-		return NULL;
 	if (offset + len <= headlen)
 		return skb_headroom(skb) + offset >= before ? skb->data + offset : NULL;
-	if (offset < headlen || skb_has_frag_list(skb) || skb_has_shared_frag(skb) ||
-	    !skb_frags_readable(skb))
+	if (offset < headlen || skb_has_shared_frag(skb) || !skb_frags_readable(skb))
 		return NULL;
 	offset -= headlen;
 	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
@@ -121,12 +114,44 @@ void *wg_skb_contiguous(const struct sk_buff *skb, unsigned int offset, unsigned
 		const unsigned int size = skb_frag_size(frag);
 
 		if (offset < size) {
-			if (offset < before || len > size - offset ||
+			if (skb_frag_off(frag) + offset < before || len > size - offset ||
 			    PageHighMem(skb_frag_page(frag)))
 				return NULL;
 			return skb_frag_address(frag) + offset;
 		}
 		offset -= size;
+	}
+	return NULL;
+}
+
+/*
+ * Returns where the @len bytes of @skb from @offset on are, if they and @before
+ * bytes in front of them are contiguous in memory that is mapped, and no user
+ * writes to the former; and NULL otherwise.  What is in front may belong to
+ * another buffer, if it is that of a fragment, and change at any time.
+ */
+void *wg_skb_contiguous(const struct sk_buff *skb, unsigned int offset, unsigned int before,
+			unsigned int len)
+{
+	const struct sk_buff *part;
+	unsigned int own;
+
+	if (offset > skb->len || len > skb->len - offset)
+		return NULL;
+	if (!skb_has_frag_list(skb))
+		return wg_skb_contiguous_here(skb, offset, before, len);
+	own = skb_pagelen(skb);
+	if (offset < own)
+		return len <= own - offset ? wg_skb_contiguous_here(skb, offset, before, len) :
+					     NULL;
+	offset -= own;
+	skb_walk_frags(skb, part) {
+		if (offset < part->len) {
+			if (len > part->len - offset || skb_has_frag_list(part))
+				return NULL;
+			return wg_skb_contiguous_here(part, offset, before, len);
+		}
+		offset -= part->len;
 	}
 	return NULL;
 }

@@ -162,7 +162,10 @@ pub fn open_from(
         if let Some(src) = skb.contiguous(offset, one_pass::BEFORE_U32, sealed_len) {
             // SAFETY: There is as much room before either place, and at it. Only we refer to the
             // one, and the other does not change.
-            return unsafe { one_pass::open(data, src.as_ptr(), len, nonce, key) };
+            let authentic = unsafe { one_pass::open(data, src.as_ptr(), len, nonce, key) };
+            if let Some(authentic) = authentic {
+                return authentic;
+            }
         }
     }
     let end = at.wrapping_add(len_here).wrapping_add(TAG_LEN);

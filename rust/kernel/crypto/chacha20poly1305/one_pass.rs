@@ -59,8 +59,8 @@ pub(super) fn pays_off(len: u32) -> bool {
     rest != 0 && rest.wrapping_add(BEFORE_U32) <= STRIDE
 }
 
-/// Encrypts or decrypts `len` bytes of `src` into `dst`, which may be the same, and returns the key of
-/// Poly1305.
+/// Encrypts or decrypts `len` bytes of `src` into `dst`, which may be the same, and returns whether
+/// `poly_key` is the key of Poly1305: that is not known if what is before `src` has changed meanwhile.
 ///
 /// # Safety
 ///
@@ -74,7 +74,7 @@ unsafe fn crypt(
     nonce: u64,
     key: &[u8; KEY_LEN],
     poly_key: &mut PolyKey,
-) {
+) -> bool {
     let mut state = bindings::chacha_state {
         x: [
             bindings::chacha_constants_CHACHA_CONSTANT_EXPA,
@@ -124,9 +124,17 @@ unsafe fn crypt(
     let [made0, made1] = unsafe { block.cast::<Half>().read_unaligned() };
     // SAFETY: By the safety requirements, they may be written.
     unsafe { block.write_unaligned(saved) };
-    poly_key.0 = [plain0 ^ made0, plain1 ^ made1];
+    // The function that is called between may be one that changes them, for all that the compiler knows.
+    // SAFETY: By the safety requirements, these bytes may be read.
+    let [now0, now1] = unsafe { plain.read_unaligned() };
+    let unchanged = (plain0 ^ now0) | (plain1 ^ now1) == 0;
+    poly_key.0 = match unchanged {
+        true => [plain0 ^ made0, plain1 ^ made1],
+        false => [0; 2],
+    };
     // SAFETY: The state is ours, and has as many bytes.
     unsafe { bindings::memzero_explicit((&raw mut state).cast(), size_of_val(&state)) };
+    unchanged
 }
 
 /// Returns the last block that is authenticated: the lengths of the associated data, which is empty, and
@@ -166,6 +174,7 @@ fn authenticate(
 #[inline]
 pub(super) unsafe fn seal(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LEN]) {
     let mut poly_key = PolyKey([0; 2]);
+    // What is before the message is the caller's, and does not change.
     // SAFETY: By the safety requirements.
     unsafe { crypt(data, data, len, nonce, key, &mut poly_key) };
     let end = data.wrapping_add(u32_as_usize(len));
@@ -191,13 +200,14 @@ pub(super) unsafe fn seal(data: *mut u8, len: u32, nonce: u64, key: &[u8; KEY_LE
 
 /// Decrypts the `len` bytes at `src`, behind which is the tag, into `dst`.
 ///
-/// Returns false if they are not authentic; the contents of `dst` are meaningless then.
+/// Returns whether they are authentic, and [`None`] if that is not known, as what is before them has changed
+/// meanwhile; the contents of `dst` are meaningless but for those that are authentic.
 ///
 /// # Safety
 ///
 /// `dst` must be valid for writes, with [`BEFORE`] bytes before it, which keep what they hold. There
 /// must be as many bytes at `src`, as many before it, and a tag behind. They must not be the same, and
-/// nothing may change what is at `src`.
+/// nothing may change what is at `src`; what is before it may belong to somebody else.
 #[inline]
 #[must_use]
 pub(super) unsafe fn open(
@@ -206,10 +216,12 @@ pub(super) unsafe fn open(
     len: u32,
     nonce: u64,
     key: &[u8; KEY_LEN],
-) -> bool {
+) -> Option<bool> {
     let mut poly_key = PolyKey([0; 2]);
     // SAFETY: By the safety requirements.
-    unsafe { crypt(dst, src, len, nonce, key, &mut poly_key) };
+    if unsafe { !crypt(dst, src, len, nonce, key, &mut poly_key) } {
+        return None;
+    }
     let rest = len % POLY_BLOCK_U32;
     let bulk = len.wrapping_sub(rest);
     let end = src.wrapping_add(u32_as_usize(len));
@@ -240,7 +252,7 @@ pub(super) unsafe fn open(
     });
     let authentic = crypto::eq(&tag, &wanted);
     crypto::wipe(&mut wanted);
-    authentic
+    Some(authentic)
 }
 
 /// Decrypts the `len` bytes at `data`, behind which is the tag, in place.
@@ -265,6 +277,7 @@ pub(super) unsafe fn open_small(data: *mut u8, len: u32, nonce: u64, key: &[u8; 
     unsafe { before.write_bytes(0, BEFORE) };
     // SAFETY: By the safety requirements, there are as many bytes at `data`, and they fit in.
     unsafe { src.copy_from_nonoverlapping(data, u32_as_usize(len).wrapping_add(TAG_LEN)) };
+    // What is before the copy is ours, and does not change.
     // SAFETY: By the safety requirements, and those of `open` are met by the copy.
-    unsafe { open(data, src, len, nonce, key) }
+    unsafe { open(data, src, len, nonce, key) }.unwrap_or(false)
 }

@@ -93,6 +93,13 @@ impl SkBuff {
             unsafe { out.copy_from_nonoverlapping(self.at(offset), u32_as_usize(len)) };
             return true;
         }
+        // Of what the kernel's function does for each fragment before, this is a small part.
+        if let Some(data) = self.contiguous(offset, 0, len) {
+            // SAFETY: There are as many bytes, and by the safety requirements, `out` is as long, and not part of
+            // them.
+            unsafe { out.copy_from_nonoverlapping(data.as_ptr(), u32_as_usize(len)) };
+            return true;
+        }
         let (Ok(offset), Ok(len)) = (i32::try_from(offset), i32::try_from(len)) else {
             return false;
         };
@@ -104,7 +111,7 @@ impl SkBuff {
     }
 
     /// Returns where the `len` bytes from `offset` on are, if they are contiguous in memory that does
-    /// not change, with `before` bytes of any contents in front of them.
+    /// not change, with `before` bytes of any contents in front of them, which may change.
     #[inline]
     pub(crate) fn contiguous(&self, offset: u32, before: u32, len: u32) -> Option<NonNull<u8>> {
         // SAFETY: By the type invariants, the buffer is valid.
