@@ -6,7 +6,6 @@ and b are, with a tunnel between them.
     shapes.py NAMESPACES SEED SENDS
 """
 
-import base64
 import fcntl
 import mmap
 import os
@@ -23,20 +22,27 @@ import noise
 import nonces
 import tap
 from background import Background
-from shapes_packets import GSO_NONE, GSO_UDP_L4, NEEDS_CSUM, VNET, Payloads, Shapes
+from shapes_below import Below
+from shapes_packets import Payloads, Shapes
+from vnet import (
+    GSO_NONE,
+    IFF_NAPI,
+    IFF_NAPI_FRAGS,
+    IFF_TAP,
+    IFF_TUN,
+    PACKET_VNET_HDR,
+    SOL_PACKET,
+    VNET,
+    device,
+)
 
-TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NAPI, IFF_NAPI_FRAGS, IFF_NO_PI, IFF_VNET_HDR = (
-    0x400454CA, 1, 2, 0x10, 0x20, 0x1000, 0x4000,
-)  # fmt: skip
 SIOCGIFHWADDR = 0x8927
-SOL_PACKET, PACKET_VNET_HDR, PACKET_QDISC_BYPASS = 263, 15, 20
+PACKET_QDISC_BYPASS = 20
 SO_RCVBUFFORCE, SO_ZEROCOPY, MSG_ZEROCOPY, UDP_SEGMENT = 33, 60, 0x4000000, 103
 ETH_P_ALL = 3
-PORT_B = 51822
 A4, B4, A6, B6 = "192.168.241.1", "192.168.241.2", "fd00::1", "fd00::2"
-# Behind a, and the scripted peer of b.
-BEHIND4, BEHIND6, PEER4, PEER6 = "192.168.243.9", "fd00:1::9", "192.168.242.2", "fd00:2::2"
-OUTER_B, OUTER_PEER = "10.1.0.1", "10.1.0.2"
+# Behind a.
+BEHIND4, BEHIND6 = "192.168.243.9", "fd00:1::9"
 POOL, POOL_LIFE = 400, 4000
 FEATURES = ("gro", "gso", "tso", "tx-udp-segmentation", "rx-gro-list", "rx-udp-gro-forwarding", "sg", "tx")
 
@@ -61,13 +67,6 @@ class Bench:
 
 def ip(*args, **options):
     subprocess.run(("ip",) + args, check=True, **options)
-
-
-def device(name, flags):
-    """A tun or tap device with offload headers; what is written to it, it receives."""
-    number = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(number, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags | IFF_NO_PI | IFF_VNET_HDR))
-    return number
 
 
 def feed(sends, make, give):
@@ -168,127 +167,6 @@ def own(bench, sends):
                     break
 
     return feed(sends, make, give)
-
-
-class Below:
-    """The scripted peer of b, behind a device of b's with offload headers."""
-
-    def __init__(self, bench):
-        bench.enter("b")
-        self.rnd = bench.rnd("below")
-        self.device = device("tun1", IFF_TUN)
-        ip("link", "set", "tun1", "up")
-        ip("addr", "add", f"{OUTER_B}/24", "dev", "tun1")
-        self.addresses = tuple(socket.inet_aton(one) for one in (OUTER_PEER, OUTER_B))
-        self.key = noise.Key()
-        key = base64.b64encode(self.key.public).decode()
-        command = f"wg set wg0 peer {key} allowed-ips {PEER4}/32,{PEER6}/128"
-        subprocess.run(command.split(), check=True)
-        self.public = base64.b64decode(os.environ["PUB_B"])
-        self.shapes = bench.shapes(self.rnd, (PEER4, B4), (PEER6, B6))
-        self.session = None
-
-    def outer(self, payload, kind=GSO_NONE, size=0, **lies):
-        """A datagram, or a bundle, as a device receives it."""
-        inner = noise.udp(*self.addresses, 4001, lies.pop("port", PORT_B), payload, **lies)
-        if kind:
-            # With the sum of the pseudo header.
-            pseudo = b"".join(self.addresses) + struct.pack("!BBH", 0, 17, len(inner))
-            inner = inner[:6] + struct.pack("!H", noise.checksum(pseudo) ^ 0xFFFF) + inner[8:]
-        packet = noise.ipv4(*self.addresses, inner)
-        return VNET.pack(NEEDS_CSUM if kind else 0, kind, 28, size, 20 if kind else 0, 6 if kind else 0) + packet
-
-    def drain(self):
-        out = []
-        while True:
-            try:
-                out.append(os.read(self.device, 65600)[VNET.size :])
-            except BlockingIOError:
-                return out
-
-    def handshake(self):
-        """A session, as soon as there is one again."""
-        self.drain()
-        initiator = noise.Initiator(self.key, self.public)
-        os.write(self.device, self.outer(initiator.initiation()))
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            for packet in self.drain():
-                if packet[9:10] == b"\x11" and len(packet) == 28 + noise.RESPONSE_LEN:
-                    session = initiator.finish(packet[28:])
-                    if session:
-                        self.session = session
-                        return
-            time.sleep(0.01)
-        raise RuntimeError("no session")
-
-    def message(self):
-        """A message: most of them are of the session, of these some with what was never to be in one."""
-        rnd, session = self.rnd, self.session
-        what = rnd.random()
-        if what < 0.7:
-            header, packet = self.shapes.packet(1400)
-            if rnd.random() < 0.3:
-                header, packet = self.shapes.wrong(header, packet)
-            packet += bytes(-len(packet) % 16 if rnd.random() < 0.9 else rnd.randrange(20))
-            counter = session.counter
-            if rnd.random() < 0.1:
-                counter = max(counter + rnd.choice((-1, -5, -9000, 100)), 0)
-            else:
-                session.counter += 1
-            return session.data(packet[:1420] if rnd.random() < 0.9 else b"", counter)
-        kind = rnd.choice((0, 1, 1, 2, 3, 4, 4, 4, 4, 255))
-        length = {1: 148, 2: 92, 3: 64}.get(kind, rnd.choice((16, 31, 32, 33, 48, 1000)))
-        if rnd.random() < 0.3:
-            length = rnd.choice((0, 1, 3, 4, 12, 15, 16, length - 1, length + 1))
-        data = struct.pack("<II", kind, session.remote_index if rnd.random() < 0.6 else rnd.getrandbits(32))
-        data = (data + rnd.randbytes(length))[:length]
-        if kind == 1 and length == 148 and rnd.random() < 0.2:
-            data = noise.add_macs(data[:116], self.public)
-        return data
-
-    def datagram(self):
-        """One datagram, or a bundle, with sizes and sums that may be wrong."""
-        rnd = self.rnd
-        what = rnd.random()
-        if what < 0.5:
-            return self.outer(self.message())
-        if what < 0.6:
-            data = self.message()
-            lies = rnd.choice(({"check": 0}, {"check": 1}, {"length": len(data)}, {"length": 4}, {"length": 65535}))
-            return self.outer(data, **lies)
-        # All as long as the first, but for the last.
-        first = self.message() or b"\0"
-        parts = [first]
-        while sum(map(len, parts)) < 50000 and len(parts) < rnd.choice((2, 5, 40)):
-            one = self.message()
-            parts.append((one + bytes(len(first)))[: len(first)])
-        if rnd.random() < 0.5:
-            parts.append(self.message()[: len(first)])
-        data = b"".join(parts)
-        size = len(first) if rnd.random() < 0.7 else rnd.choice((1, 15, 16, 31, 32, 33, 1000, len(data), 65535))
-        whole = self.outer(data[:65000], GSO_UDP_L4, size)
-        if rnd.random() < 0.1:
-            header = list(VNET.unpack_from(whole))
-            header[rnd.randrange(4)] = rnd.choice((0, 1, 3, 5, 28, 1000, 65535))
-            whole = VNET.pack(*(one & 255 if at < 2 else one for at, one in enumerate(header))) + whole[VNET.size :]
-        if rnd.random() < 0.05:
-            whole = whole[: rnd.randrange(12, len(whole))]
-        return whole
-
-    def run(self, sends):
-        refused = 0
-        for count in range(sends):
-            # Before it is too old, and another one now and then.
-            if count % 3000 == 0:
-                self.handshake()
-            try:
-                os.write(self.device, self.datagram())
-            except OSError:
-                refused += 1
-            if count % 16 == 0:
-                self.drain()
-        return refused
 
 
 def below(bench, sends):

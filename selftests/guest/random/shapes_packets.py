@@ -5,12 +5,9 @@ import ipaddress
 import struct
 
 import noise
+from vnet import DATA_VALID, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET
 
 TCP, UDP = 6, 17
-# struct virtio_net_hdr: what is to be summed, and how it is to be segmented.
-NEEDS_CSUM, DATA_VALID = 1, 2
-GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_UDP_L4, GSO_ECN = 0, 1, 3, 4, 5, 0x80
-VNET = struct.Struct("=BBHHHH")
 ODD = [0, 1, 2, 7, 8, 19, 20, 27, 28, 40, 48, 100, 535, 1000, 1280, 1420, 1500, 9000, 65000, 65535]
 
 MAGIC = b"\xc5shape\xa9"
@@ -23,13 +20,14 @@ NUMBER, PLACE = 0x80, 0x80000000
 
 class Payloads:
     """So many strings of bytes, each made of records that say which one it is: whatever part of a packet
-    comes out must be a part of one."""
+    comes out must be a part of one. Those in vain are in packets that must not come out."""
 
-    COUNT = 64
+    COUNT, VAIN = 64, 8
 
     def __init__(self, seed):
         self.seed = seed
         self.all = [self.make(number) for number in range(self.COUNT)]
+        self.vain = [self.make(self.COUNT + number) for number in range(self.VAIN)]
 
     def make(self, number):
         head = MAGIC + bytes((number | NUMBER,))
@@ -43,7 +41,7 @@ class Payloads:
         if at < 0:
             return b""
         number, place = struct.unpack_from("<BI", packet, at + len(MAGIC))
-        payload = self.all[number % self.COUNT]
+        payload = (self.all + self.vain)[number & ~NUMBER]
         return payload[(place & ~PLACE) * RECORD + len(packet) - at :]
 
     def judge(self, packet):
@@ -51,9 +49,9 @@ class Payloads:
         place = packet.find(MAGIC)
         if place < 0 or place + RECORD > len(packet):
             return None
-        number = packet[place + len(MAGIC)]
+        number = packet[place + len(MAGIC)] & ~NUMBER
         # One that was cut off, and then padded, has the padding in it.
-        return packet[place:].rstrip(b"\0") in self.all[number % self.COUNT]
+        return number < self.COUNT and packet[place:].rstrip(b"\0") in self.all[number]
 
 
 class Shapes:
@@ -84,12 +82,12 @@ class Shapes:
             return struct.pack("!HHIIBBHHH", port, 9, 1, 1, 0x50, flags, 1000, sum_, 0), 16
         return struct.pack("!HHHH", port, 9, length & 0xFFFF, sum_), 6
 
-    def packet(self, most=LONGEST):
+    def packet(self, most=LONGEST, vain=False):
         """(offload header, packet): right ones, of which the offload is as it is meant."""
         rnd = self.rnd
         source, target = rnd.choice(self.pairs)
         protocol = rnd.choice((TCP, UDP, UDP))
-        payload = rnd.choice(self.payloads.all)[: self.size(most)]
+        payload = rnd.choice(self.payloads.vain if vain else self.payloads.all)[: self.size(most)]
         head, place = self.transport(source, target, protocol, payload)
         inner = head + payload
         if len(source) == 4:
