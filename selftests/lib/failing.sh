@@ -60,8 +60,9 @@ reload() {
 	module_load "$@"
 }
 
-# part COMMAND...: what it finds, and how long that takes.
+# part COMMAND...: what it finds, and how long that takes. WG_PARTS may say which of them are all.
 part() {
+	[[ ! ${WG_PARTS-} || " $WG_PARTS " == *" $5 "* ]] || return 0
 	local begin=$SECONDS
 	adopt "$@"
 	note "$5: $((SECONDS - begin)) s"

@@ -11,52 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-import time
+
+import plants
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / 'target/planted'
 LIMIT = 900
-
-
-class Plant:
-    """One fault: which lines of a file are replaced by others."""
-
-    def __init__(self, text):
-        self.title, self.model, self.edits = '', '', []
-        self.unnoticed = False
-        for line in text.splitlines():
-            if line.startswith('# '):
-                self.title = (self.title + ' ' + line[2:]).strip()
-            elif line.startswith('model:'):
-                self.model = line.split(':', 1)[1].strip()
-            elif line.startswith('unnoticed:'):
-                self.unnoticed = True
-            elif line.startswith('file:'):
-                self.edits.append((line.split(':', 1)[1].strip(), [], []))
-            elif line.startswith('-'):
-                self.edits[-1][1].append(line[1:].strip())
-            elif line.startswith('+'):
-                self.edits[-1][2].append(line[1:].strip())
-            else:
-                sys.exit(f'plants.txt: {line}')
-
-    def plant(self):
-        """Changes the copy; returns what the files were."""
-        before, after = {}, {}
-        for name, old, new in self.edits:
-            path = COPY / name
-            before.setdefault(path, path.read_text())
-            lines = after.get(path, before[path]).splitlines()
-            bare = [line.strip() for line in lines]
-            places = [i for i in range(len(lines)) if bare[i:i + len(old)] == old]
-            if len(places) != 1:
-                raise ValueError(f'{name}: the lines are there {len(places)} times')
-            lines[places[0]:places[0] + len(old)] = new
-            after[path] = '\n'.join(lines) + '\n'
-        for path, text in after.items():
-            path.write_text(text)
-        return before
 
 
 def cargo(*arguments):
@@ -88,45 +49,19 @@ def run(model):
 
 
 def main():
-    text = (HERE / 'plants.txt').read_text()
-    text = text.split('\n\n', 1)[1]
-    plants = [Plant(part) for part in re.split(r'\n\n+', text.strip())]
-    if len(sys.argv) > 1:
-        plants = [p for p in plants if any(word in p.title for word in sys.argv[1:])]
-        if not plants:
-            sys.exit('no fault of plants.txt has that in its title')
+    chosen = plants.read(HERE / 'plants.txt', sys.argv[1:])
     for part in ['rust', 'selftests', '.cargo']:
         shutil.rmtree(COPY / part, ignore_errors=True)
     # Newer than what was built of a copy before, perhaps with a fault planted.
     fresh = {'copy_function': shutil.copyfile, 'ignore': shutil.ignore_patterns('target')}
     for part in ['rust', 'selftests/models', '.cargo']:
         shutil.copytree(TOP / part, COPY / part, **fresh)
-    failures = 0
-
-    def say(good, title, detail):
-        nonlocal failures
-        failures += not good
-        print(f'{"ok" if good else "not ok"} - {title}', flush=True)
-        for line in detail.splitlines():
-            print(f'# {line}', flush=True)
-
-    for plant in plants:
-        start = time.monotonic()
-        try:
-            before = plant.plant()
-            try:
-                failed, how = run(plant.model)
-            finally:
-                for path, content in before.items():
-                    path.write_text(content)
-        except ValueError as error:
-            say(False, plant.title, str(error))
-            continue
-        how += f' ({time.monotonic() - start:.0f} s)'
-        say(failed != plant.unnoticed, plant.title, how)
-    failed, how = run(' '.join(sorted({word for p in plants for word in p.model.split()})))
-    say(not failed, 'nothing is noticed where nothing is planted', how)
-    return failures != 0
+    results = plants.Results()
+    for plant in chosen:
+        results.plant(plant, COPY, lambda plant: run(plant.fields['model']))
+    failed, how = run(' '.join(sorted({word for p in chosen for word in p.fields['model'].split()})))
+    results.say(not failed, 'nothing is noticed where nothing is planted', how)
+    return results.failures != 0
 
 
 sys.exit(main())

@@ -223,6 +223,13 @@ class Batches(Base):
         wanted = {"rx_packets": 64, "rx_bytes": 64 * size, "P.rx": 64 * size}
         changed = {name: value for name, value in self.since(before).items() if value}
         tap.equal("BAD-14 RX-16 and counted, each for itself", changed, wanted)
+        newer = self.peer.handshake(self.first)
+        both = [(session, newer)[n % 2].data(padded(self.packet4(b"%03d" % n))) for n in range(64)]
+        segments(self.first.socket, b"".join(both), size, self.first.target)
+        got = sorted((self.arrived(limit=10) or (b"",))[0] for _ in range(64))
+        tap.equal("BAD-14 RX-16 of two sessions in a bundle, all", got, [b"%03d" % n for n in range(64)])
+        session = newer
+        self.lab.settle()
         before = self.sums()
         mixed = []
         for n in range(60):

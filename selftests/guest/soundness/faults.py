@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Requests during which one allocation after the other fails. Runs inside faults.sh."""
 
+import errno
 import gc
 import os
 import socket
@@ -124,6 +125,40 @@ def everything():
     sweep("SET of a mark", other_mark, lambda run: run(), mark)
 
 
+def seen():
+    """What is shown is what packets find: when a request has worked, at once, and otherwise with the next."""
+    subprocess.run(("ip", "addr", "replace", "10.99.0.1/8", "dev", NAME), check=True)
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    places = {"10.1.0.0/16": "10.1.0.1", "10.2.0.0/16": "10.2.0.1", "10.2.2.0/24": "10.2.2.1"}
+    old, *new = places
+
+    def change():
+        clear()
+        request(each=peers(public(0) + allowed_ips(prefix(old))))()
+        lists = prefix(old, AllowedIp.F_REMOVE_ME), *map(prefix, new)
+        return request(each=peers(public(0) + allowed_ips(*lists)))
+
+    def is_found(address):
+        try:
+            sender.sendto(b"", (address, 9))
+        except OSError as error:
+            if error.errno not in (errno.ENOKEY, errno.EDESTADDRREQ):
+                raise
+            # That of somebody who cannot be reached.
+            return error.errno == errno.EDESTADDRREQ
+        return True
+
+    def as_shown(wrong):
+        if wrong is not None:
+            request({Device.FWMARK: 1})()
+        listed = shown().get(0, [])
+        covered = {one: one in listed or (one == "10.2.2.0/24" and "10.2.0.0/16" in listed) for one in places}
+        found = {one: is_found(address) for one, address in places.items()}
+        return None if found == covered else f"shown: {listed}, found: {found}"
+
+    sweep("SET of what packets find", change, lambda run: run(), as_shown)
+
+
 def configuration():
     present()
     up()()
@@ -164,6 +199,7 @@ def configuration():
         lambda wrong: judge(wrong, BEFORE, [("remove", 1, None)]),
     )
     everything()
+    seen()
     private = attr(Device.PRIVATE_KEY, bytes(range(32)))
     other = attr(Device.PRIVATE_KEY, bytes(32))
 
