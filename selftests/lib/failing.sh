@@ -78,7 +78,7 @@ one_by_one() {
 		part at f python3 "$HERE/faults.py" "$part" "$file"
 	done
 	reload
-	for part in device configuration; do
+	for part in device three_peers configuration; do
 		part at f python3 "$HERE/faults.py" "$part"
 	done
 	debug on

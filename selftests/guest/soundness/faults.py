@@ -159,7 +159,8 @@ def seen():
     sweep("SET of what packets find", change, lambda run: run(), as_shown)
 
 
-def configuration():
+def three_peers():
+    """They are added, and found by their keys and by packets."""
     present()
     up()()
     sweep(
@@ -168,6 +169,13 @@ def configuration():
         lambda run: run(),
         lambda wrong: judge(wrong, {}, adding(NINE)),
     )
+    seen()
+    absent()
+
+
+def configuration():
+    present()
+    up()()
     sweep(
         "SET that moves allowed IPs",
         filled(lambda: configure(MOVED)),
@@ -199,7 +207,6 @@ def configuration():
         lambda wrong: judge(wrong, BEFORE, [("remove", 1, None)]),
     )
     everything()
-    seen()
     private = attr(Device.PRIVATE_KEY, bytes(range(32)))
     other = attr(Device.PRIVATE_KEY, bytes(32))
 
@@ -345,6 +352,7 @@ def main():
         faults_devices.rmmod,
         faults_devices.device,
         faults_devices.exits,
+        three_peers,
         configuration,
         leftovers,
         faults_traffic.send,
