@@ -48,6 +48,7 @@ for name in a b; do
 	note "$name: $(stats "$name" rx_packets tx_packets rx_dropped tx_dropped rx_errors tx_errors)"
 	check "$name: peers' bytes are the device's" eventually sums_agree "$name"
 done
+note "b: $(at b wg show wg0 transfer | cut -c1-4,44-)"
 received=$(at b wg show wg0 transfer | awk -v peer="$PUB_A" '$1 == peer { print $2 }')
 holds 'no more is received than was sent' "$received <= $(sent a)"
 
