@@ -17,8 +17,8 @@
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
 seed=${WG_SEED:-1}
-most=4000
-[[ ${WG_KERNEL-} != debug ]] || most=400
+most=2000
+[[ ${WG_KERNEL-} != debug ]] || most=200
 count=${WG_PACKETS:-$most}
 BACKLOG=/proc/sys/net/core/netdev_max_backlog
 backlog=$(< "$BACKLOG")
