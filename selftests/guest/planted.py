@@ -27,7 +27,7 @@ def names():
     """The files of the checkout, those not yet committed too."""
     command = ['git', '-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
     listed = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [name for name in listed.split('\0') if name and (TOP / name).is_file()]
+    return [name for name in listed.split('\0') if name and os.path.lexists(TOP / name)]
 
 
 def command(*arguments, **environment):

@@ -74,7 +74,10 @@ def refresh(top, copy, names):
     for name in names:
         there = copy / name
         there.parent.mkdir(parents=True, exist_ok=True)
-        if not there.is_file() or not filecmp.cmp(top / name, there, shallow=False):
+        if (top / name).is_symlink():
+            there.unlink(missing_ok=True)
+            there.symlink_to((top / name).readlink())
+        elif not there.is_file() or not filecmp.cmp(top / name, there, shallow=False):
             # Newer than what was built of a copy before, perhaps with a fault planted.
             shutil.copyfile(top / name, there)
             shutil.copymode(top / name, there)
