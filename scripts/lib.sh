@@ -28,6 +28,7 @@ stock-rt-arm64 rt-arm64 the same with PREEMPT_RT
 uml - User-mode Linux of the same source
 debug - uml with checks of memory, locks and RCU
 debug-smp - a kernel with these checks on several CPUs, in QEMU
+kcsan - a kernel that watches for data races, in QEMU
 bench - uml with patches, to measure on
 "
 

@@ -23,7 +23,7 @@
 # in addition and is built with clang: it looks for errors of memory, locks and RCU. bench is for
 # measurements. These two have some of the patches there, which say what they are for. debug-smp is for
 # QEMU and looks for the same errors as debug, on several CPUs: what both of these have, and
-# debug-smp.config.
+# debug-smp.config. kcsan is for QEMU as well and looks for data races, in Rust too, by one of the patches.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -65,7 +65,7 @@ COMPILER=(CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14)
 # and there clang would take the option that prevents it for a mistake.
 [ "$kernel" != debug ] ||
 	COMPILER=(LLVM=1 "CFLAGS_KERNEL=-mlarge-data-threshold=2147483647 -Wno-unused-command-line-argument")
-[ "$kernel" != debug-smp ] || COMPILER=(LLVM=1)
+case $kernel in debug-smp | kcsan) COMPILER=(LLVM=1) ;; esac
 [ "$machine" != arm64 ] || COMPILER=("${WG_BUILD_ARM64[@]}")
 MAKE=(make "${COMPILER[@]}" KBUILD_BUILD_USER=rust-wireguard KBUILD_BUILD_HOST=localhost)
 
@@ -212,6 +212,7 @@ patch_source() {
 case $kernel in
 bench) PATCHES=("$KERNELS"/patches/uml-{lazyipi,simd}.patch) ;;
 debug) PATCHES=("$KERNELS"/patches/uml-{lazyipi,stacktrace}.patch) ;;
+kcsan) PATCHES=("$KERNELS/patches/kcsan-rust.patch") ;;
 *) PATCHES=() ;;
 esac
 if [ ${#PATCHES[@]} -gt 0 ]; then
@@ -355,7 +356,11 @@ make_debug-smp() {
 	finish "$part" "$built"
 }
 
-# Sets what uml_config asks for, of debug-smp as well, and fails if something of it did not take.
+make_kcsan() {
+	make_debug-smp "$@"
+}
+
+# Sets what uml_config asks for, of those for QEMU as well, and fails if something of it did not take.
 configure_uml() {
 	local kdir=$1 missing
 	kbuild "$kdir" defconfig
@@ -368,11 +373,11 @@ configure_uml() {
 }
 
 uml_config() {
-	if [ "$kernel" = debug-smp ]; then
-		# The first one that names an option says what it is.
-		recipe "$KERNELS"/{debug-smp,debug,uml}.config | awk -F = '!named[$1]++'
-		return
-	fi
+	# The first one that names an option says what it is.
+	case $kernel in
+	debug-smp) recipe "$KERNELS"/{debug-smp,debug,uml}.config | awk -F = '!named[$1]++'; return ;;
+	kcsan) recipe "$KERNELS"/{kcsan,debug-smp,uml}.config | awk -F = '!named[$1]++'; return ;;
+	esac
 	recipe "$KERNELS/uml.config"
 	case $kernel in
 	debug) recipe "$KERNELS/debug.config" ;;
@@ -395,7 +400,7 @@ inputs() {
 		echo "${source##*/}"
 		uml_config
 		;;
-	debug-smp)
+	debug-smp | kcsan)
 		declare -f kbuild finish make_debug-smp configure_uml
 		echo "${source##*/}"
 		uml_config

@@ -55,13 +55,22 @@ TROUBLE='WARNING:|BUG:|Oops|general protection|Call Trace|unregister_netdevice: 
 # What is said for a reason that the test at hand gives, in its header `reports`.
 EXCUSED=$(sed -n '1,/^[^#]/s/^# reports: *//p' "$0")
 
+# Races that are the kernel's own.
+KNOWN_RACES=$(sed '/^#/d' "$TOP/qemu-test/races" | paste -sd '|')
+KNOWN_RACES=${KNOWN_RACES:-^$}
+
+# troubles: the lines that are, of a log.
+troubles() {
+	grep -vE "${EXCUSED:-^$}" | grep -vE "$KNOWN_RACES" | grep -E "$TROUBLE"
+}
+
 # log_judge: a check that nothing of that was said since the test began. All of that time must be in the
 # log still.
 log_judge() {
 	local trouble
 	log_marker="selftest $RUN ${0##*/} begins"
 	if [[ $(dmesg) == *"$log_marker"* ]]; then
-		trouble=$(log | grep -vE "${EXCUSED:-^$}" | grep -E "$TROUBLE") || true
+		trouble=$(log | troubles) || true
 	else
 		trouble='its log does not go back to where the test began'
 	fi

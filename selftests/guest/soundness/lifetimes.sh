@@ -48,7 +48,7 @@ at r ip route add fd03::/48 via fd02::1
 # watched COMMAND...: it succeeds, and the kernel has nothing to complain about meanwhile.  After log_mark.
 watched() {
 	"$@"
-	! log | grep -E "$TROUBLE"
+	! log | troubles
 }
 
 # --- Hooks --------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ done
 [[ " ${tries[*]-} " != *' exception:removed '* ]] || tries+=(exception:removed:3)
 if ((${#tries[@]})); then
 	note "the namespace of the sockets ends, $rounds times each"
-	export TROUBLE
+	export TROUBLE KNOWN_RACES
 	adopt python3 "$HERE/lifetimes.py" "$RUN" "$rounds" "$most" "$late" "${tries[@]}"
 fi
 

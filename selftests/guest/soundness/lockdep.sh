@@ -67,7 +67,7 @@ protected() {
 	"${@:3}"
 	has_sent() { (($(sent a) > before)); }
 	eventually has_sent
-	! log | grep -E "$TROUBLE"
+	! log | troubles
 }
 
 for endpoint in '10.0.0.2 10.0.0.1' '[fd00:aa::2] [fd00:aa::1]'; do
