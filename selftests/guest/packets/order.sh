@@ -4,10 +4,10 @@
 # The packets of a flow stay in order, and none is lost of what every queue has room for, whoever works
 # on them: this CPU, another one, or now this and now another, as the load comes and goes.
 #
-# kernels: uml debug stock-amd64 stock-rt
+# kernels: uml debug debug-smp kcsan stock-amd64 stock-rt
 # excuse: no
 # timeout: 300
-# slow: debug stock-amd64 stock-rt
+# slow: debug debug-smp kcsan stock-amd64 stock-rt
 
 # shellcheck source-path=SCRIPTDIR
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"

@@ -4,14 +4,19 @@
 # Loading and unloading, again and again, with devices, sessions and traffic in every state that
 # unloading may find them in; then nothing is left of it.  WG_CHURN is how many times.
 #
-# kernels: uml debug
+# kernels: uml debug debug-smp kcsan
 # timeout: 1200
 # slow: yes
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
-# Each takes longer where all is watched.
-cycles=${WG_CHURN:-$([[ ${WG_KERNEL-} == debug* ]] && echo 100 || echo 200)}
+# Each takes longer where all is watched, and much longer if that is emulated.
+case ${WG_KERNEL-} in
+debug-smp | kcsan) cycles=24 ;;
+debug) cycles=100 ;;
+*) cycles=200 ;;
+esac
+cycles=${WG_CHURN:-$cycles}
 
 loaded() {
 	[[ -d /sys/module/wireguard ]]

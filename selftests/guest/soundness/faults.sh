@@ -8,7 +8,7 @@
 # WG_FAULTS_SECONDS is how long the rest takes.  WG_PARTS says which requests are all.  The kernel itself warns when there is no memory for
 # a module's table of debug messages.
 #
-# kernels: debug
+# kernels: debug debug-smp
 # timeout: 900
 # slow: yes
 # reports: WARNING: lib/dynamic_debug.c:.* at ddebug_module_notify

@@ -8,11 +8,11 @@
 # (plain4 plain6 exception esp4 esp6, or hooks in place of them), WG_CASES what is done with them, and
 # WG_MOST how many peers are replaced by one request.
 #
-# kernels: stock uml debug
+# kernels: stock uml debug debug-smp kcsan
 # excuse: no
 # timeout: 600
 # append: slub_debug=FZPU rcu_nocbs=all
-# slow: uml/c stock/c stock-7.2
+# slow: uml/c stock/c stock-7.2 debug-smp kcsan
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 

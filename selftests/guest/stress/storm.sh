@@ -7,9 +7,9 @@
 # about, that no packet is left of those under way, and that a tunnel works when it is over.  WG_STORM is
 # how many seconds each of them lasts.
 #
-# kernels: uml debug debug-smp stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# kernels: uml debug debug-smp kcsan stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 # timeout: 800
-# slow: uml debug-smp stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
+# slow: uml debug-smp kcsan stock stock-amd64 stock-rt stock-arm64 stock-arm64-16k stock-cloud-arm64 stock-rt-arm64
 
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 . "$LIB/flows.sh"
