@@ -16,6 +16,8 @@ GUEST, US = bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2])
 OUR_MAC = bytes.fromhex("020000000002")
 AGENT_PORT, WIREGUARD_PORT = 7000, 51820
 CHUNK = 1 << 24
+# Seconds that the guest may take to do as it is told, or that a copy of it takes to be made.
+SILENCE = 120
 
 
 class Memory:
@@ -110,10 +112,17 @@ class Agent:
         hello = json.loads(link.receive(AGENT_PORT, 600))
         self.form, self.driver = hello["hello"], hello["driver"]
 
+    @classmethod
+    def of_copy(cls, link, other):
+        """That of a copy of the guest, which waits for an order, as the other one did."""
+        agent = cls.__new__(cls)
+        agent.link, agent.form, agent.driver = link, other.form, other.driver
+        return agent
+
     def order(self, **order):
         self.link.send(AGENT_PORT, json.dumps(order).encode(), AGENT_PORT)
         while True:
-            answer = self.link.receive(AGENT_PORT)
+            answer = self.link.receive(AGENT_PORT, SILENCE)
             if answer is None:
                 sys.exit("the guest is silent")
             # It may have said more than once that it is there.
