@@ -3,7 +3,8 @@
 #
 # CPUs go and come back, twice a second if the machine is fast enough, while data flow both ways and
 # handshakes are asked for, most of them by nobody.  When all CPUs are back, nothing is stuck: not what
-# waited on a CPU that went, nor what comes after.  WG_HOTPLUG is how many seconds it lasts.
+# waited on a CPU that went, nor what comes after.  WG_HOTPLUG is how many seconds it lasts, WG_HZ how often
+# in a second CPUs are to come and go.
 #
 # kernels: stock
 # timeout: 400
@@ -12,6 +13,7 @@
 . "${BASH_SOURCE[0]%/*}/../../lib/lib.sh"
 
 seconds=${WG_HOTPLUG:-8}
+pause=$(awk -v hz="${WG_HZ:-2}" 'BEGIN { print 1 / (2 * hz) }')
 cpus=$(nproc)
 
 # online CPU 0|1
@@ -29,21 +31,21 @@ undo() {
 
 # come_and_go: all but the first, in turn; as often as it says when it is told to end.
 come_and_go() {
-	local cpu=1 times=0
+	local cpu=1 times=0 begin=${EPOCHREALTIME/./}
 	while [[ -e $TMP/running ]]; do
 		online "$cpu" 0
-		sleep 0.25
+		sleep "$pause"
 		online "$cpu" 1
-		sleep 0.25
+		sleep "$pause"
 		cpu=$((cpu % (cpus - 1) + 1))
 		times=$((times + 1))
 	done
-	echo "$times" > "$TMP/times"
+	echo "$times $(((${EPOCHREALTIME/./} - begin) / 1000))" > "$TMP/times"
 }
 
 # storm WHAT: the whole of it.
 storm() {
-	local what=$1 bytes loads=() coming
+	local what=$1 bytes loads=() coming times milliseconds
 	pair
 	ns e f
 	veth e eth0 f eth0
@@ -61,8 +63,9 @@ storm() {
 	coming=$!
 	adopt at_sys e python3 "$HERE/hotplug.py" "/run/netns/$RUN-f" "$TMP/running" "$seconds"
 	check "$what: CPUs come and go" wait "$coming"
-	note "$what: they did so $(< "$TMP/times") times"
-	holds "$what: more than once" "$(< "$TMP/times") > 1"
+	read -r times milliseconds < "$TMP/times"
+	note "$what: they did so $times times in $milliseconds ms"
+	holds "$what: more than once" "$times > 1"
 	is "$what: all are back" "$(nproc)" "$cpus"
 	bytes=$(($(received a) + $(received b)))
 	moves() {
