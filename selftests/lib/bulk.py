@@ -5,7 +5,7 @@
     bulk.py ADDRESS PEER [FILE]
 
 Runs at both ends, each of which sends to the other, until it is ended or FILE is gone. Then it says how
-many bytes have arrived at ADDRESS.
+many bytes have arrived at ADDRESS. WG_BULK_PAUSE is how many seconds it waits after each 256 KiB.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ CHUNK = bytes(1 << 18)
 # Seconds in which nothing moves.
 STANDSTILL = 0.2
 IP_FREEBIND = 15
+PAUSE = float(os.environ.get("WG_BULK_PAUSE", 0))
 
 received = 0
 
@@ -60,6 +61,8 @@ def send(peer):
             out.connect((peer, PORT))
             while True:
                 out.send(CHUNK)
+                if PAUSE:
+                    time.sleep(PAUSE)
         time.sleep(0.02)
 
 

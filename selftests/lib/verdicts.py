@@ -80,4 +80,5 @@ def main():
     print(sum(queue.accept(number) for number in taken), "passed", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
