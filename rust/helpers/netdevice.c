@@ -101,3 +101,18 @@ __rust_helper int rust_helper_dev_recursion_level(void)
 {
 	return dev_recursion_level();
 }
+
+/*
+ * Does a filter of traffic control have this CPU send to another device, perhaps with the lock of the
+ * queue held that it is a filter of? Bottom halves must be off.
+ */
+__rust_helper bool rust_helper_wg_dev_is_mirred(void)
+{
+#if !IS_ENABLED(CONFIG_NET_ACT_MIRRED)
+	return false;
+#elif defined(CONFIG_PREEMPT_RT)
+	return current->net_xmit.sched_mirred_nest;
+#else
+	return __this_cpu_read(softnet_data.xmit.sched_mirred_nest);
+#endif
+}

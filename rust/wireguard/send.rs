@@ -41,6 +41,15 @@ const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 /// transmissions is not used up.
 const MAX_INLINE_DEPTH: u32 = 1;
 
+/// Returns whether this CPU may encrypt and send here and now: it must not be deep in other work, nor hold
+/// the lock of a queue that the message may go to.
+#[inline]
+fn may_be_inline(bh: &bh::Guard) -> bool {
+    netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
+        && !netdevice::is_mirred(bh)
+        && !task::is_stack_short(bh)
+}
+
 impl Device {
     /// Sends a packet that the stack transmits through the tunnel.
     ///
@@ -261,8 +270,7 @@ impl Peer {
                 || this.outbox.is_for_task(&sealing, softirq.bh())
         };
         let inline = this.outbox.order.is_empty()
-            && netdevice::transmission_depth(softirq.bh()) <= MAX_INLINE_DEPTH
-            && !task::is_stack_short(softirq.bh())
+            && may_be_inline(softirq.bh())
             && (!is_for_others() || this.outbox.is_better_inline(device, &sealing));
         if inline {
             // Timing a single message costs more than it tells.

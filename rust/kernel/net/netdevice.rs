@@ -385,3 +385,13 @@ pub fn transmission_depth(_bh: &bh::Guard) -> u32 {
     let depth = unsafe { bindings::dev_recursion_level() };
     u32::try_from(depth).unwrap_or(0)
 }
+
+/// Returns whether a filter of traffic control (`act_mirred`) has this CPU transmit now.
+///
+/// If it is a filter of a queue, that queue's lock is held: whoever sends to the same device waits for himself.
+/// Filters of `clsact` hold no lock; the two are not told apart.
+#[inline]
+pub fn is_mirred(_bh: &bh::Guard) -> bool {
+    // SAFETY: Bottom halves are off, so that the CPU stays the same.
+    unsafe { bindings::wg_dev_is_mirred() }
+}
