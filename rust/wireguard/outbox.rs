@@ -201,6 +201,7 @@ impl Outbox {
             // sent, be it by other CPUs, and before its ring is full.
             let kept = bh::keep_cpu(&bh);
             drop(bh);
+            kept.finish_backlog();
             if batch
                 .as_ref()
                 .is_some_and(|batch| !batch.packets.is_empty())

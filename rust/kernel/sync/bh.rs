@@ -49,6 +49,9 @@ pub fn in_softirq(_bh: &Guard) -> bool {
     serving || unsafe { bindings::wg_in_napi_threaded_poll() }
 }
 
+/// How often softirqs are gone on with.
+const MAX_SOFTIRQS: u32 = 10;
+
 /// Evidence that no other task, of whatever priority, preempts this one, be bottom halves on or off.
 ///
 /// On a kernel with `PREEMPT_RT` it is evidence of nothing: tasks are preempted there with bottom halves
@@ -69,6 +72,27 @@ pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
     }
     // INVARIANT: Preemption was just disabled, unless the kernel has `PREEMPT_RT`.
     Unpreempted(NotThreadSafe)
+}
+
+impl Unpreempted {
+    /// Has softirqs of this CPU receive what virtual devices were given on it, if some is left: they are cut
+    /// short after some milliseconds, the rest being left to a task. Gives up in the end. Bottom halves must be
+    /// on.
+    ///
+    /// Does nothing with `PREEMPT_RT`.
+    #[inline]
+    pub fn finish_backlog(&self) {
+        if cfg!(CONFIG_PREEMPT_RT) {
+            return;
+        }
+        for _ in 0..MAX_SOFTIRQS {
+            // SAFETY: By the type invariants, preemption is off.
+            if !unsafe { bindings::wg_backlog_is_pending() } {
+                break;
+            }
+            drop(disable());
+        }
+    }
 }
 
 impl Drop for Unpreempted {

@@ -82,7 +82,7 @@ for kind in "${kinds[@]}"; do
 	note "$what: threads of workqueues ran $helped times"
 	case $kind in
 	# In QEMU there is other work for them: it is as much with PREEMPT_RT as without.
-	parallel=0) [[ ${WG_KERNEL-} == stock* ]] || holds "$what: by this CPU" "$helped < 200" ;;
+	parallel=0) [[ ${WG_KERNEL-} == @(stock*|debug-smp|kcsan) ]] || holds "$what: by this CPU" "$helped < 200" ;;
 	parallel=1) (($(nproc) == 1)) || holds "$what: with the help of others" "$helped > 200" ;;
 	parallel=2) holds "$what: by others" "$helped > 200" ;;
 	esac

@@ -28,6 +28,11 @@ pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
     Unpreempted(NotThreadSafe)
 }
 
+impl Unpreempted {
+    /// Nothing is left to be done.
+    pub fn finish_backlog(&self) {}
+}
+
 /// Evidence of a softirq.
 #[derive(Clone, Copy)]
 pub struct Softirq<'g> {
