@@ -87,6 +87,15 @@ done
 for address in 10.6.0.2 10.7.0.2 fd00:6::2 fd00:7::2; do
 	reaches b "$address"
 done
+# And for good: one that is looked for again keeps packets waiting, which others overtake.
+for name in a b c; do
+	at "$name" ip -4 neigh show | sed -n 's/^\(.*lladdr [^ ]*\) .*/\1/p' > "$TMP/neighbours"
+	at "$name" ip -6 neigh show | sed -n 's/^\(.*lladdr [^ ]*\) .*/\1/p' >> "$TMP/neighbours"
+	while read -ra neighbour; do
+		at "$name" ip neigh replace "${neighbour[@]}" nud permanent
+	done < "$TMP/neighbours"
+done
+holds 'neighbours stay' "$(wc -l < "$TMP/neighbours") >= 2"
 echo 100000 > "$BACKLOG"
 at a insmod "$TOP/target/trusted/$(uname -r).ko"
 note "WG_SEED=$seed WG_PACKETS=$count"
