@@ -111,7 +111,7 @@ slow() {
 	tests selftests/models/Cargo.toml
 	suite 'faults planted for the models' cat selftests/models/planted
 	suite 'faults planted for the fuzzers' cat selftests/fuzz/plant
-	# Those that take no more than a minute or two.
+	# Those that take no more than some minutes.
 	suite 'faults planted for guest tests' cat selftests/guest/planted --kernel uml
 	suite mutants cat scripts/mutants.sh mac.rs nonce.rs
 	suite "metadata from headers" cat scripts/checks/headers.sh

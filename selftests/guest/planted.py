@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / 'target/planted-guest'
 # What says nothing about the driver. A guest that dies of a fault has noticed it.
-NOTHING = re.compile(r'the guest did not start|no lane failed|ran to its end')
+NOTHING = re.compile(r'the guest did not start|no lane failed|ran to its end|ends within \d+ s')
 
 
 def names():
@@ -58,6 +58,8 @@ def main():
         wanted, words = words[1], words[2:]
     chosen = plants.read(HERE / 'plants.txt', words)
     chosen = [plant for plant in chosen if wanted in (None, plant.fields.get('kernel', 'uml'))]
+    if not chosen:
+        sys.exit(f'there is no fault for {wanted}')
     plants.refresh(TOP, COPY, names())
     results = plants.Results()
     for plant in chosen:

@@ -98,6 +98,7 @@ def main():
     # One that was stopped is when it was read.
     for monitor in monitors:
         monitor.until("query-status", "paused")
+    os.unlink(STATE)
     for monitor in monitors:
         monitor.do("cont")
 

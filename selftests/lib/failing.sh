@@ -64,6 +64,7 @@ reload() {
 part() {
 	[[ ! ${WG_PARTS-} || " $WG_PARTS " == *" $5 "* ]] || return 0
 	local begin=$SECONDS
+	parts_run=yes
 	adopt "$@"
 	note "$5: $((SECONDS - begin)) s"
 }

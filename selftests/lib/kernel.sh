@@ -56,7 +56,7 @@ TROUBLE='WARNING:|BUG:|Oops|general protection|Call Trace|unregister_netdevice: 
 EXCUSED=$(sed -n '1,/^[^#]/s/^# reports: *//p' "$0")
 
 # Races that are the kernel's own.
-KNOWN_RACES=$(sed '/^#/d' "$TOP/qemu-test/races" | paste -sd '|')
+KNOWN_RACES=$(sed '/^#/d; /^ *$/d' "$TOP/qemu-test/races" | paste -sd '|')
 KNOWN_RACES=${KNOWN_RACES:-^$}
 
 # troubles: the lines that are, of a log.

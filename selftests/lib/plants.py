@@ -70,7 +70,13 @@ def read(path, words=()):
 
 def refresh(top, copy, names):
     """Makes the copy's files of these names those of the checkout. What is the same already stays as it is,
-    with what was built of it."""
+    with what was built of it; what was one of the checkout's, and is none any more, is removed."""
+    listed = copy / '.names'
+    if listed.is_file():
+        for name in set(listed.read_text().splitlines()) - set(names):
+            (copy / name).unlink(missing_ok=True)
+    copy.mkdir(parents=True, exist_ok=True)
+    listed.write_text('\n'.join(names))
     for name in names:
         there = copy / name
         there.parent.mkdir(parents=True, exist_ok=True)

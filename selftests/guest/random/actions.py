@@ -96,6 +96,9 @@ WRONG = (
     "Error: an ",
     "What is",
     "nknown qdisc",
+    "kind is unknown",
+    "Unknown filter",
+    "Failed to load TC action module",
     "Command line is not complete",
 )
 
@@ -241,6 +244,8 @@ class Actor:
         else:
             words = ["tc", "-s", "filter", "show", "dev", device, "egress", "pref", what.split()[1]]
             seen = re.findall(r"Sent \d+ bytes (\d+) pkt", self.run_program(space, words) or "")
+        if not seen:
+            self.report("unseen", what.split()[0])
         for count in seen:
             self.report("looked", what.split()[0])
             if int(count):
@@ -408,6 +413,13 @@ class OneRound:
             now = self.world.counters(side)
         tap.ok(f"{self.what}: peers' bytes of {side} are the device's", agree(before, now), str(before), str(now))
 
+    def settled(self, side):
+        """Counters between which nothing has come or gone."""
+        now, again = None, self.world.counters(side)
+        while now != again:
+            now, again = again, self.world.counters(side)
+        return now
+
     def state(self):
         for side in "abr":
             for line in STATE:
@@ -419,7 +431,7 @@ def one_round(run, seed, count, number):
     one = OneRound(run, plan, items)
     until = float(os.environ.get("WG_UNTIL", "inf"))
     one.begin()
-    before = {side: one.world.counters(side) for side in "ab"}
+    before = {side: one.settled(side) for side in "ab"}
     begin = time.monotonic()
     one.act(until, float(os.environ["WG_PAUSE"]))
     tap.note(f"{one.what}: {len(items)} items in {time.monotonic() - begin:.1f} s")

@@ -20,9 +20,10 @@ from actions_links import Links
 from actions_underlay import OPEN, Underlay
 from actions_world import INNER, PATHS, PORTS, address, other
 
-# Items of a round, which ends with all being put right; and how many items later one is undone, at most.
+# Items of a round, which ends with all being put right; and how many items later one is undone, so that it has been
+# done by then.
 ROUND = 40
-LATER = 14
+SOONER, LATER = 5, 14
 PROBABLY_ALONE = 0.4
 PEERS = 40
 
@@ -61,7 +62,7 @@ class Round(Links, Underlay):
             steps, undo = function()
             name = function.__name__
             if undo:
-                when = self.count + self.rnd.randint(1, LATER)
+                when = self.count + self.rnd.randint(SOONER, LATER)
                 heapq.heappush(self.later, (when, self.count, name, undo))
             yield name, steps
 

@@ -300,7 +300,7 @@ def main():
         beside[0].end()
         tap.note(f"{4 * sends} sends in {seconds:.1f} s; {good} packets that came out were looked at, {lost} were not")
         tap.equal("what came out had gone in", (bad, os.pread(report, 200, EXAMPLE).hex()), (0, ""))
-        tap.ok("all of it was looked at", ended)
+        tap.ok("nearly all of it was looked at", ended and lost * 20 <= good)
         tap.ok("and some did", good > sends // 20)
 
 

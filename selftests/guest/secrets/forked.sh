@@ -6,7 +6,7 @@
 # any of them. This end does as it is told.
 #
 # kernels: stock
-# slow: stock-7.2
+# slow: yes
 # excuse: no
 # outside: forked
 # qemu: -device vmgenid,guid=77670000-0000-4000-8000-000000000001 -qmp unix:/run/qmp.sock,server=on,wait=off

@@ -124,7 +124,7 @@ class Agent:
         while True:
             answer = self.link.receive(AGENT_PORT, SILENCE)
             if answer is None:
-                sys.exit("the guest is silent")
+                raise RuntimeError("the guest is silent")
             # It may have said more than once that it is there.
             answer = json.loads(answer)
             if "hello" not in answer:
