@@ -103,8 +103,8 @@ __rust_helper int rust_helper_dev_recursion_level(void)
 }
 
 /*
- * Does a filter of traffic control have this CPU send to another device, perhaps with the lock of the
- * queue held that it is a filter of? Bottom halves must be off.
+ * Does a filter of traffic control have this CPU send to another device, perhaps with the lock of
+ * the queue held that it is a filter of? Bottom halves must be off.
  */
 __rust_helper bool rust_helper_wg_dev_is_mirred(void)
 {
