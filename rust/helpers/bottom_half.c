@@ -34,15 +34,3 @@ __rust_helper void rust_helper_preempt_enable(void)
 {
 	preempt_enable();
 }
-
-/*
- * Do packets that virtual devices were given on this CPU wait for its softirq? Preemption must be
- * off.
- */
-__rust_helper bool rust_helper_wg_backlog_is_pending(void)
-{
-	struct softnet_data *sd = this_cpu_ptr(&softnet_data);
-
-	return !skb_queue_empty_lockless(&sd->input_pkt_queue) ||
-	       !skb_queue_empty_lockless(&sd->process_queue);
-}

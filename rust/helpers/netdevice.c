@@ -113,6 +113,6 @@ __rust_helper bool rust_helper_wg_dev_is_mirred(void)
 #elif defined(CONFIG_PREEMPT_RT)
 	return current->net_xmit.sched_mirred_nest;
 #else
-	return __this_cpu_read(softnet_data.xmit.sched_mirred_nest);
+	return this_cpu_read(softnet_data.xmit.sched_mirred_nest);
 #endif
 }

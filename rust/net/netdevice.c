@@ -20,6 +20,18 @@ netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 }
 
 /*
+ * Returns whether packets that virtual devices were given on this CPU wait for its softirq.
+ * Preemption must be off.
+ */
+bool wg_backlog_is_pending(void)
+{
+	struct softnet_data *sd = this_cpu_ptr(&softnet_data);
+
+	return !skb_queue_empty_lockless(&sd->input_pkt_queue) ||
+	       !skb_queue_empty_lockless(&sd->process_queue);
+}
+
+/*
  * Counts packets that @dev, which has statistics of kind NETDEV_PCPU_STAT_TSTATS, has received.
  * Bottom halves must be off.
  */
