@@ -96,12 +96,6 @@ __rust_helper bool rust_helper_napi_schedule(struct napi_struct *napi)
 	return napi_schedule(napi);
 }
 
-/* How deep transmissions are nested on this CPU. Bottom halves must be off. */
-__rust_helper int rust_helper_dev_recursion_level(void)
-{
-	return dev_recursion_level();
-}
-
 /*
  * Does a filter of traffic control have this CPU send to another device, perhaps with the lock of
  * the queue held that it is a filter of? Bottom halves must be off.

@@ -3,6 +3,7 @@
 #include "net.h"
 #include <linux/inetdevice.h>
 #include <net/addrconf.h>
+#include <net/sch_generic.h>
 
 /*
  * ndo_start_xmit of devices whose operations are a struct wg_net_device_ops.
@@ -29,6 +30,17 @@ bool wg_backlog_is_pending(void)
 
 	return !skb_queue_empty_lockless(&sd->input_pkt_queue) ||
 	       !skb_queue_empty_lockless(&sd->process_queue);
+}
+
+/*
+ * Returns whether nothing on this CPU transmits by way of @dev, but itself. A device without a
+ * queue counts while it transmits; one with a queue does not. Bottom halves must be off.
+ */
+bool wg_dev_is_outermost(const struct net_device *dev)
+{
+	const struct Qdisc *queue = rcu_dereference_bh(netdev_get_tx_queue(dev, 0)->qdisc);
+
+	return dev_recursion_level() <= (queue->enqueue ? 0 : 1);
 }
 
 /*

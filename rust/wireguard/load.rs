@@ -37,7 +37,7 @@ const PARTS: i64 = 8;
 /// When other CPUs are used to encrypt and to decrypt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parallel {
-    /// Never, except for nested tunnels, on a short stack, and where a ring would be filled.
+    /// Never, except for nested tunnels and filters, on a short stack, and where a ring would be filled.
     Never,
     /// When there is enough to do at once to justify waking another CPU.
     IfLoaded,

@@ -36,16 +36,16 @@ use wg_proto::{
 /// How many bytes at the start of a packet are inspected.
 const HEAD_LEN: usize = ip::V6_HEADER_LEN;
 
-/// How deep transmissions may be nested for packets to be encrypted inline: not at all. For a tunnel inside
-/// another, the queue takes the place of the stack, which is scarce, and the kernel's limit on nested
-/// transmissions is not used up.
-const MAX_INLINE_DEPTH: u32 = 1;
-
 /// Returns whether this CPU may encrypt and send here and now: it must not be deep in other work, nor hold
 /// the lock of a queue that the message may go to.
+///
+/// For a tunnel inside another, the list of jobs takes the place of the stack, which is scarce, and the kernel's
+/// limit on nested transmissions is not used up.
 #[inline]
-fn may_be_inline(bh: &bh::Guard) -> bool {
-    netdevice::transmission_depth(bh) <= MAX_INLINE_DEPTH
+fn may_be_inline(device: &Device, softirq: Softirq<'_>) -> bool {
+    let bh = softirq.bh();
+    let netdev = device.link.get(softirq.rcu());
+    netdev.is_some_and(|netdev| netdev.is_outermost(bh))
         && !netdevice::is_mirred(bh)
         && !task::is_stack_short(bh)
 }
@@ -270,7 +270,7 @@ impl Peer {
                 || this.outbox.is_for_task(&sealing, softirq.bh())
         };
         let inline = this.outbox.order.is_empty()
-            && may_be_inline(softirq.bh())
+            && may_be_inline(device, softirq)
             && (!is_for_others() || this.outbox.is_better_inline(device, &sealing));
         if inline {
             // Timing a single message costs more than it tells.

@@ -114,6 +114,19 @@ impl Device {
         unsafe { Name::of(self.as_raw()) }
     }
 
+    /// Returns whether no other device transmits by way of this one, nor does a BPF program
+    /// (`bpf_clone_redirect()`), on this CPU now.
+    ///
+    /// Each that is below another one's `ndo_start_xmit` counts, and so does this one within its own
+    /// [`start_xmit`](Operations::start_xmit), unless it has a queue. What sits on a device with a queue does
+    /// not.
+    #[inline]
+    pub fn is_outermost(&self, _bh: &bh::Guard) -> bool {
+        // SAFETY: The device is valid by the type invariants. Bottom halves are off, so that the CPU stays the
+        // same and the queue lives.
+        unsafe { bindings::wg_dev_is_outermost(self.as_raw()) }
+    }
+
     /// Returns the MTU.
     #[inline]
     pub fn mtu(&self) -> u32 {
@@ -375,15 +388,6 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(BStr::from_bytes(self.as_bytes()), f)
     }
-}
-
-/// Returns how deep transmissions are nested on this CPU: one within [`Operations::start_xmit`] of
-/// a device that was not reached through another one, and zero outside of it.
-#[inline]
-pub fn transmission_depth(_bh: &bh::Guard) -> u32 {
-    // SAFETY: Bottom halves are off, so that the CPU stays the same.
-    let depth = unsafe { bindings::dev_recursion_level() };
-    u32::try_from(depth).unwrap_or(0)
 }
 
 /// Returns whether a filter of traffic control (`act_mirred`) has this CPU transmit now.

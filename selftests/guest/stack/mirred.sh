@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that filters of a queue copy or redirect to the tunnel. The queue is the one that the tunnel's messages
+# Packets that filters of a queue, or programs of such, copy or redirect to the tunnel. The queue is the one that the tunnel's messages
 # go to, and its lock is held by whoever runs its filters: who encrypts and sends there and then waits for himself.
 #
 # kernels: stock uml debug
@@ -45,6 +45,24 @@ for queue in prio 'htb default 1'; do
 		at a tc filter del dev eth0 parent 1:
 	done
 	at a tc qdisc del dev eth0 root
+done
+
+# A tunnel with a queue of its own is no deeper than what sends to it.
+mkdir "$TMP/bpf"
+mount -t bpf bpf "$TMP/bpf"
+undo() {
+	umount "$TMP/bpf"
+}
+at a python3 "$HERE/cloning.py" 10.0.0.9 wg0 "$TMP/bpf/cloning"
+at a tc qdisc add dev eth0 root handle 1: prio
+at a tc filter add dev eth0 parent 1: protocol ip pref 1 bpf da object-pinned "$TMP/bpf/cloning"
+for queue in noqueue fq; do
+	at a tc qdisc replace dev wg0 root $queue
+	before=$(stats b rx_packets)
+	at a ping -n -q -c 20 -i 0.01 -W 1 10.0.0.9 > /dev/null || true
+	arrived() { (($(stats b rx_packets) >= before + 20)); }
+	check "a program, $queue: clones arrive" eventually arrived
+	check "a program, $queue: the tunnel works" reaches a 192.168.241.2
 done
 
 finish

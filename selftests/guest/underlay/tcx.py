@@ -6,34 +6,19 @@ and no filter shows that.
     tcx.py DEVICE
 """
 
-import ctypes
-import os
 import signal
 import socket
 import struct
 import sys
 
-SYS_BPF = 321
-PROG_LOAD, LINK_CREATE = 5, 28
-SCHED_CLS, TCX_EGRESS = 3, 47
-# Whatever it is, it goes on: r0 = -1, exit.
-CODE = struct.pack("=BBhi", 0xB7, 0, 0, -1) + struct.pack("=BBhi", 0x95, 0, 0, 0)
+from bpf import END, LINK_CREATE, bpf, load
 
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def bpf(command, attributes):
-    attributes = attributes.ljust(128, b"\0")
-    number = libc.syscall(SYS_BPF, command, attributes, len(attributes))
-    if number < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return number
+TCX_EGRESS = 47
 
 
 def main():
-    code, licence = ctypes.create_string_buffer(CODE), ctypes.create_string_buffer(b"GPL")
-    where, terms = ctypes.addressof(code), ctypes.addressof(licence)
-    program = bpf(PROG_LOAD, struct.pack("=IIQQ", SCHED_CLS, len(CODE) // 8, where, terms))
+    # Whatever it is, it goes on.
+    program = load(END)
     bpf(LINK_CREATE, struct.pack("=III", program, socket.if_nametoindex(sys.argv[1]), TCX_EGRESS))
     print("attached", flush=True)
     signal.pause()
