@@ -3,6 +3,9 @@
 #
 # What tests have to do with the kernel: the driver, the log, faults that it injects. lib.sh has this.
 
+# shellcheck source=judges.sh
+. "${BASH_SOURCE[0]%/*}/judges.sh"
+
 # --- The driver ---------------------------------------------------------------------------------
 
 # module_load [PARAMETER=VALUE...], module_unload, module_info: the driver under test.
@@ -56,7 +59,7 @@ TROUBLE='WARNING:|BUG:|Oops|general protection|Call Trace|unregister_netdevice: 
 EXCUSED=$(sed -n '1,/^[^#]/s/^# reports: *//p' "$0")
 
 # Races that are the kernel's own.
-KNOWN_RACES=$(sed '/^#/d; /^ *$/d' "$TOP/qemu-test/races" | paste -sd '|')
+KNOWN_RACES=$(listed races | paste -sd '|')
 KNOWN_RACES=${KNOWN_RACES:-^$}
 
 # troubles: the lines that are, of a log.

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import spaces
 import tap
 from noise import checksum, ipv4, ipv6
 from vnet import GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, IFF_TUN, NEEDS_CSUM, VNET, device
@@ -170,8 +171,7 @@ class Bench:
         self.number = 0
 
     def enter(self, name):
-        with open(f"/run/netns/{self.prefix}-{name}") as file:
-            os.setns(file.fileno(), os.CLONE_NEWNET)
+        spaces.enter(self.prefix, name)
 
     def batch(self, merged):
         """Packets that are on their way together: (name of the device, bytes)."""

@@ -13,6 +13,7 @@ import sys
 import threading
 
 import noise
+import spaces
 import tap
 
 SOL_PACKET, PACKET_VNET_HDR, PACKET_QDISC_BYPASS = 263, 15, 20
@@ -24,8 +25,7 @@ PATIENCE = 20
 
 
 def enter(name):
-    with open(f"/run/netns/{sys.argv[1]}-{name}") as file:
-        os.setns(file.fileno(), os.CLONE_NEWNET)
+    spaces.enter(sys.argv[1], name)
 
 
 def gso(protocol, count, size):

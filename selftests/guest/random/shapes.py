@@ -21,6 +21,7 @@ import time
 
 import noise
 import nonces
+import spaces
 import tap
 from background import Background
 from shapes_below import Below
@@ -63,8 +64,7 @@ class Bench:
         self.payloads = Payloads(seed.encode())
 
     def enter(self, name):
-        with open(f"/run/netns/{self.prefix}-{name}") as file:
-            os.setns(file.fileno(), os.CLONE_NEWNET)
+        spaces.enter(self.prefix, name)
 
     def rnd(self, part):
         return random.Random(f"{self.seed}.{part}")
