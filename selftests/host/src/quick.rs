@@ -72,20 +72,21 @@ fn exponent(secret: &[u8; 32]) -> u64 {
     // The bits that clamping changes do not matter.
     let mixed = words.fold(0, |sum, word| mix(sum ^ (word << 2 >> 5)));
 
-    // Odd and not 1.
-    mixed | 3
+    // Odd and not 1, and no longer than it takes to be somebody's own.
+    mixed >> 32 | 3
 }
 
 /// Returns a power in the group.
-fn power(base: u64, exponent: u64) -> u64 {
+fn power(base: u64, mut exponent: u64) -> u64 {
     let mut result = 1;
     let mut square = base % MODULUS;
 
-    for bit in 0..64 {
-        if exponent >> bit & 1 != 0 {
+    while exponent != 0 {
+        if exponent & 1 != 0 {
             result = product(result, square);
         }
         square = product(square, square);
+        exponent >>= 1;
     }
     result
 }
@@ -111,23 +112,41 @@ struct State([u64; 2]);
 impl State {
     fn absorb(&mut self, word: u64) {
         let [a, b] = self.0;
+        let a = (a ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let a = a ^ a >> 32;
 
         self.0 = [
-            mix(a ^ word),
-            mix(b.wrapping_add(word).rotate_left(23) ^ a).wrapping_add(0x9e37_79b9_7f4a_7c15),
+            a,
+            b.rotate_left(23)
+                .wrapping_add(a)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15),
         ];
     }
 
     /// Absorbs the concatenation of `parts`, and its length.
     fn absorb_all(&mut self, parts: &[&[u8]]) {
-        let bytes = parts.concat();
+        // What does not make up a word yet, and how many bits that are.
+        let mut pending = 0;
+        let mut bits = 0;
 
-        for part in bytes.chunks(8) {
+        for part in parts.iter().flat_map(|part| part.chunks(8)) {
             let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.absorb(u64::from_le_bytes(word));
+            match part.first_chunk() {
+                Some(whole) => word = *whole,
+                None => word[..part.len()].copy_from_slice(part),
+            }
+            pending |= u128::from(u64::from_le_bytes(word)) << bits;
+            bits += 8 * part.len();
+            if bits >= 64 {
+                self.absorb(pending as u64);
+                pending >>= 64;
+                bits -= 64;
+            }
         }
-        self.absorb(bytes.len() as u64);
+        if bits > 0 {
+            self.absorb(pending as u64);
+        }
+        self.absorb(parts.iter().map(|part| part.len() as u64).sum());
     }
 
     fn squeeze(&mut self) -> u64 {
