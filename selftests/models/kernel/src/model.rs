@@ -37,7 +37,7 @@ pub(crate) const POISON: u8 = 0x6b;
 const ALIVE: u32 = 0x600d_cafe;
 
 /// How many atomics an execution may use.
-const ATOMICS: usize = 256;
+const ATOMICS: usize = 1024;
 
 /// How many threads switches are forced upon, by default: more take longer.
 const PREEMPTIONS: usize = 2;
@@ -312,13 +312,13 @@ fn run_callbacks() {
     }
 }
 
-/// Returns the state of RCU.
+/// Returns the state of RCU. That of 0 was long ago.
 pub fn grace_cookie() -> usize {
     crate::sync::atomic::smp_mb();
     grace();
     state(|state| {
         state.cookies.push(state.readers.clone());
-        state.cookies.len() - 1
+        state.cookies.len()
     })
 }
 
@@ -327,7 +327,8 @@ pub fn wait_for_grace(cookie: usize) {
     crate::task::might_sleep();
     loop {
         grace();
-        if state(|state| state.cookies[cookie].is_empty()) {
+        let index = cookie.checked_sub(1);
+        if index.is_none_or(|index| state(|state| state.cookies[index].is_empty())) {
             break;
         }
         loom::thread::yield_now();

@@ -24,6 +24,9 @@ const LAST: u32 = 16;
 /// The key that makes the table grow, when all others are there.
 const NEW: u32 = 15;
 
+/// With as many keys, it has grown twice.
+const TWICE: u32 = 66;
+
 /// Creates a table of these keys. The number of each entry is its key.
 fn table(keys: impl IntoIterator<Item = u32>) -> Arc<Table> {
     let table = Arc::pin_init(Table::new(), GFP_KERNEL).expect("memory");
@@ -148,5 +151,24 @@ fn entries_are_found_once_they_are_inserted() {
             move || assert_eq!(writer.insert(LAST, Thing::value(LAST)), Ok(())),
         );
         assert_eq!(number(&table, LAST), Some(LAST));
+    });
+}
+
+/// A reader that is slow finds what is there although the table grows twice meanwhile: the second time, the
+/// links are written that it follows.
+#[test]
+fn entries_are_found_while_the_table_grows_twice() {
+    check_both(0, |pair| {
+        let table = full();
+        let [reader, writer] = [(); 2].map(|()| table.clone());
+        pair.run(
+            move || assert_eq!(number(&reader, 0), Some(0)),
+            move || {
+                for key in (LAST..TWICE).map(|key| if key == LAST { NEW } else { key }) {
+                    assert_eq!(writer.insert(key, Thing::value(key)), Ok(()));
+                }
+            },
+        );
+        assert!((0..TWICE).all(|key| number(&table, key) == Some(key)));
     });
 }
