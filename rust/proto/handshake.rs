@@ -176,6 +176,20 @@ impl<I: Deref<Target = Identity> + Clone> Handshake<I> {
         self.local = local;
     }
 
+    /// Sets our static identity, for a claim that was [proven](Claim::prove_alone) before there was this
+    /// state, perhaps with that identity: what that has computed is not computed again.
+    ///
+    /// Otherwise, this is [`Handshake::set_identity`].
+    pub fn set_identity_for<S: Suite>(&mut self, local: I, claim: &Claim<I>) {
+        match claim.static_static(&local, &self.remote_static) {
+            Some(static_static) => {
+                self.static_static.copy_from(static_static);
+                self.local = Some(local);
+            }
+            None => self.set_identity::<S>(Some(local)),
+        }
+    }
+
     /// Replaces the preshared key; zeros stand for none.
     pub fn set_preshared_key(&mut self, preshared_key: &[u8; 32]) {
         *self.preshared_key.as_mut_bytes() = *preshared_key;

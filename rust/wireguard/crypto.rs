@@ -26,6 +26,9 @@ pub(crate) type Identity = Arc<identity::Identity>;
 /// The handshake with one peer.
 pub(crate) type Handshake = handshake::Handshake<Identity>;
 
+/// An initiation that claims to be from a peer.
+pub(crate) type Claim = handshake::Claim<Identity>;
+
 impl Suite for Kernel {
     fn hash(parts: &[&[u8]], out: &mut [u8; 32]) {
         blake2s::hash(parts, out);

@@ -6,6 +6,7 @@
 
 use crate::{
     crypto::{
+        Claim,
         Identity,
         Kernel, //
     },
@@ -19,7 +20,6 @@ use crate::{
 };
 use wg_kernel::prelude::*;
 use wg_proto::{
-    handshake::Claim,
     secret::Secret,
     tai64n::Timestamp,
     timers::Occasion,
@@ -111,8 +111,9 @@ impl Device {
         let now_ns = time::boottime_coarse_ns();
         let mut keying = peer.keying.lock();
         peer.may_have_keys(epoch).then_some(())?;
-        let handshake = &mut peer.activate(&mut keying).ok()?.handshake;
-        handshake
+        let active = peer.activate(&mut keying, Some(&claim)).ok()?;
+        active
+            .handshake
             .consume_initiation::<Kernel>(&mut claim, now_ns)
             .ok()?;
         peer.set_endpoint(outer);
@@ -248,7 +249,7 @@ impl Peer {
         (this.may_initiate() && this.may_have_keys(epoch)).then_some(())?;
         this.note_handshake_sent(&keying);
         let begun = this
-            .activate(&mut keying)
+            .activate(&mut keying, None)
             .and_then(|active| Ok((active, indices.insert(this)?)));
         let (Active { handshake, cookies }, index) = match begun {
             Ok(begun) => begun,

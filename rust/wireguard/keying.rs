@@ -7,6 +7,7 @@
 //! computation waits until then.
 
 use crate::crypto::{
+    Claim,
     Handshake,
     Identity,
     Kernel, //
@@ -61,6 +62,8 @@ impl Keying {
 
     /// Returns the state of handshakes with the peer of that public key, with our present static identity.
     ///
+    /// `claim` is that of the peer, if that is what the state is for.
+    ///
     /// # Errors
     ///
     /// [`ENOMEM`] if there is no memory for it, [`ENOKEY`] if we have no identity.
@@ -68,6 +71,7 @@ impl Keying {
         &mut self,
         public_key: &[u8; 32],
         identity: impl FnOnce() -> Option<Identity>,
+        claim: Option<&Claim>,
     ) -> Result<&mut Active> {
         let active = match self.active.take() {
             Some(active) => active,
@@ -88,7 +92,10 @@ impl Keying {
         if active.handshake.identity().is_none() {
             // The identity is changed before `forget_identity` takes the lock that is held here.
             let identity = identity().ok_or(ENOKEY)?;
-            active.handshake.set_identity::<Kernel>(Some(identity));
+            match claim {
+                Some(claim) => active.handshake.set_identity_for::<Kernel>(identity, claim),
+                None => active.handshake.set_identity::<Kernel>(Some(identity)),
+            }
         }
         Ok(active)
     }

@@ -2,7 +2,10 @@
 
 //! The first half of consuming an initiation.
 
-use core::ops::Deref;
+use core::{
+    ops::Deref,
+    ptr, //
+};
 
 use crate::{
     crypto::Suite,
@@ -34,6 +37,8 @@ pub struct Claim<I> {
     encrypted_timestamp: [u8; 28],
     /// The timestamp, if the claim has been proven.
     timestamp: Option<Timestamp>,
+    /// X25519 of both static keys, if the claim has been proven.
+    static_static: Secret<32>,
 }
 
 impl<I: Deref<Target = Identity> + Clone> Claim<I> {
@@ -48,6 +53,7 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
             encrypted_static: message.encrypted_static,
             encrypted_timestamp: message.encrypted_timestamp,
             timestamp: None,
+            static_static: Secret::zero(),
         }
     }
 
@@ -80,19 +86,39 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
     /// Verifies the claim before a handshake with that peer is allocated, so that an impostor cannot
     /// cause that.
     ///
-    /// This costs a Diffie-Hellman, whose result a handshake has precomputed. Returns `None` if it is
-    /// not from the peer that it claims to be from. The claim must not be used any further then.
+    /// This costs a Diffie-Hellman, whose result [`Handshake::set_identity_for`] takes. Returns `None` if
+    /// it is not from the peer that it claims to be from. The claim must not be used any further then.
+    ///
+    /// [`Handshake::set_identity_for`]: super::Handshake::set_identity_for
     pub fn prove_alone<S: Suite>(&mut self) -> Option<()> {
-        let mut static_static = Secret::zero();
+        let private = self.identity.private();
 
         S::x25519(
-            static_static.as_mut_bytes(),
-            self.identity.private(),
+            self.static_static.as_mut_bytes(),
+            private,
             &self.remote_static,
         )
         .then_some(())?;
-        self.timestamp = Some(self.prove::<S>(&static_static)?);
+        self.timestamp = Some(prove::<S>(
+            &mut self.symmetric,
+            &self.static_static,
+            &self.encrypted_timestamp,
+        )?);
         Some(())
+    }
+
+    /// Returns X25519 of both static keys if the claim has [proven](Self::prove_alone) to be from the peer
+    /// with that public key, to the one with that identity.
+    pub(super) fn static_static(
+        &self,
+        local: &Identity,
+        remote_static: &[u8; 32],
+    ) -> Option<&Secret<32>> {
+        // Compares pointers: an identity is replaced, and never changed.
+        (self.timestamp.is_some()
+            && ptr::eq(local, &*self.identity)
+            && self.remote_static == *remote_static)
+            .then_some(&self.static_static)
     }
 
     /// Returns the timestamp if the claim was proven before, or is proven now, given the peer's public
@@ -104,22 +130,28 @@ impl<I: Deref<Target = Identity> + Clone> Claim<I> {
     ) -> Option<Timestamp> {
         match self.timestamp {
             Some(timestamp) => (self.remote_static == *remote_static).then_some(timestamp),
-            None => self.prove::<S>(static_static),
+            None => prove::<S>(
+                &mut self.symmetric,
+                static_static,
+                &self.encrypted_timestamp,
+            ),
         }
     }
+}
 
-    /// Returns the timestamp, which proves the claim; `-> ss, {t}`.
-    fn prove<S: Suite>(&mut self, static_static: &Secret<32>) -> Option<Timestamp> {
-        let mut key = Secret::zero();
-        let mut timestamp = Timestamp::default();
+/// Returns the timestamp, which proves a claim; `-> ss, {t}`.
+fn prove<S: Suite>(
+    symmetric: &mut SymmetricState,
+    static_static: &Secret<32>,
+    encrypted_timestamp: &[u8; 28],
+) -> Option<Timestamp> {
+    let mut key = Secret::zero();
+    let mut timestamp = Timestamp::default();
 
-        // ss
-        self.symmetric
-            .mix_precomputed_dh::<S>(static_static, &mut key)?;
+    // ss
+    symmetric.mix_precomputed_dh::<S>(static_static, &mut key)?;
 
-        // {t}
-        self.symmetric
-            .decrypt_and_hash::<S>(&key, &self.encrypted_timestamp, &mut timestamp.0)?;
-        Some(timestamp)
-    }
+    // {t}
+    symmetric.decrypt_and_hash::<S>(&key, encrypted_timestamp, &mut timestamp.0)?;
+    Some(timestamp)
 }

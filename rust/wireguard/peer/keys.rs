@@ -5,6 +5,7 @@
 
 use super::Peer;
 use crate::{
+    crypto::Claim,
     device::Epoch,
     keying::{
         Active,
@@ -21,8 +22,12 @@ impl Peer {
     /// # Errors
     ///
     /// Those of [`Keying::activate`].
-    pub(crate) fn activate<'a>(&self, keying: &'a mut Keying) -> Result<&'a mut Active> {
-        keying.activate(&self.public_key, || self.device().identity())
+    pub(crate) fn activate<'a>(
+        &self,
+        keying: &'a mut Keying,
+        claim: Option<&Claim>,
+    ) -> Result<&'a mut Active> {
+        keying.activate(&self.public_key, || self.device().identity(), claim)
     }
 
     /// Returns whether keys may be made on behalf of the peer, by what began in `epoch`: it was not

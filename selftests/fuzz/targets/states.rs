@@ -214,6 +214,10 @@ impl Fuzz {
             return;
         };
         let sent = &self.initiations[at];
+        // As for one that comes before there is a handshake with that peer, proven or not.
+        if let Some(own) = side.handshake.identity().cloned() {
+            side.handshake.set_identity_for::<Quick>(own, &claim);
+        }
         let got = side
             .handshake
             .consume_initiation::<Quick>(&mut claim, self.now);

@@ -13,35 +13,6 @@ use std::{
 use super::*;
 use crate::vectors::LOW_ORDER;
 
-/// Implements the methods of [`Suite`] that a suite has in common with [`RustCrypto`].
-macro_rules! as_rust_crypto {
-    () => {
-        fn hash(parts: &[&[u8]], out: &mut [u8; 32]) {
-            RustCrypto::hash(parts, out);
-        }
-
-        fn mac(key: &[u8], parts: &[&[u8]], out: &mut [u8; 16]) {
-            RustCrypto::mac(key, parts, out);
-        }
-
-        fn seal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; 32]) {
-            RustCrypto::seal(dst, src, ad, nonce, key);
-        }
-
-        fn open(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: u64, key: &[u8; 32]) -> bool {
-            RustCrypto::open(dst, src, ad, nonce, key)
-        }
-
-        fn xseal(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: &[u8; 24], key: &[u8; 32]) {
-            RustCrypto::xseal(dst, src, ad, nonce, key);
-        }
-
-        fn xopen(dst: &mut [u8], src: &[u8], ad: &[u8], nonce: &[u8; 24], key: &[u8; 32]) -> bool {
-            RustCrypto::xopen(dst, src, ad, nonce, key)
-        }
-    };
-}
-
 /// Takes any point for good.
 struct Careless;
 
