@@ -189,6 +189,19 @@ fn a_handshake_leaves_nothing_on_the_stack() {
         responder.consume_initiation::<Toy>(&mut claim, 0).unwrap();
     });
 
+    // If it is the first one, it comes before there is a handshake.
+    leaves_nothing(&secrets, || {
+        let mut claim = Claim::new(&them, &initiation);
+
+        claim.open::<Toy>().unwrap();
+        claim.prove_alone::<Toy>().unwrap();
+
+        let mut responder = Box::new(Handshake::new::<Toy>(us.public(), &[0; 32], None));
+
+        responder.set_identity_for::<Toy>(them.clone(), &claim);
+        responder.consume_initiation::<Toy>(&mut claim, 0).unwrap();
+    });
+
     let response = leaves_nothing(&[their_ephemeral, preshared], || {
         let mut ephemeral = Secret::zero();
 
