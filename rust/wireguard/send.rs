@@ -72,7 +72,10 @@ impl Device {
         }
         self.send_to_peer(netdev, skb, softirq)
             .map_err(|(mut skb, error)| {
-                skb.icmp_unreachable();
+                // The message to the sender, too, may go to a queue whose lock is held.
+                if !netdevice::is_mirred(softirq.bh()) {
+                    skb.icmp_unreachable();
+                }
                 netdev.tx_errors_inc();
                 error
             })
