@@ -104,7 +104,8 @@ struct wg_net_device_ops {
 };
 
 netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev);
-bool wg_backlog_is_pending(void);
+u32 wg_backlog_tail(void);
+bool wg_backlog_is_pending(u32 tail);
 bool wg_dev_is_outermost(const struct net_device *dev);
 void wg_dev_rx_add(struct net_device *dev, u64 packets, u64 bytes);
 void wg_in_dev_disable_redirects(struct net_device *dev);

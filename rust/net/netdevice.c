@@ -21,26 +21,51 @@ netdev_tx_t wg_start_xmit(struct sk_buff *skb, struct net_device *dev)
 }
 
 /*
- * Returns whether packets that virtual devices were given on this CPU wait for its softirq.
- * Preemption must be off.
+ * Returns the number of the last packet that virtual devices were given on this CPU for its
+ * softirq.  Preemption must be off.
  */
-bool wg_backlog_is_pending(void)
+u32 wg_backlog_tail(void)
+{
+#ifdef CONFIG_RPS
+	return READ_ONCE(this_cpu_ptr(&softnet_data)->input_queue_tail);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * Returns whether packets up to the one that was the last when wg_backlog_tail() returned @tail
+ * wait for the softirq of this CPU; where they are not numbered, whether any do.  Preemption must
+ * be off, and have been since.
+ */
+bool wg_backlog_is_pending(u32 tail)
 {
 	struct softnet_data *sd = this_cpu_ptr(&softnet_data);
 
+#ifdef CONFIG_RPS
+	if ((s32)(READ_ONCE(sd->input_queue_head) - tail) >= 0)
+		return false;
+#endif
 	return !skb_queue_empty_lockless(&sd->input_pkt_queue) ||
 	       !skb_queue_empty_lockless(&sd->process_queue);
 }
 
 /*
  * Returns whether nothing on this CPU transmits by way of @dev, but itself. A device without a
- * queue counts while it transmits; one with a queue does not. Bottom halves must be off.
+ * queue counts while it transmits; one with a queue does not, whichever of its queues a packet
+ * came by. Bottom halves must be off.
  */
 bool wg_dev_is_outermost(const struct net_device *dev)
 {
-	const struct Qdisc *queue = rcu_dereference_bh(netdev_get_tx_queue(dev, 0)->qdisc);
+	const int depth = dev_recursion_level();
+	unsigned int i;
 
-	return dev_recursion_level() <= (queue->enqueue ? 0 : 1);
+	if (depth != 1)
+		return !depth;
+	for (i = 0; i < dev->num_tx_queues; i++)
+		if (rcu_dereference_bh(netdev_get_tx_queue(dev, i)->qdisc)->enqueue)
+			return false;
+	return true;
 }
 
 /*

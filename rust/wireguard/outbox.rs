@@ -9,10 +9,7 @@ use crate::{
         Peer,
         DRAIN, //
     },
-    queue::{
-        Batch,
-        Ordered, //
-    },
+    queue::Ordered,
     seal::Sealing,
     sender::{
         self,
@@ -177,49 +174,41 @@ impl Outbox {
         if self.draining.xchg(true, Full) {
             return false;
         }
-        let mut batch = self.order.pop_done();
-        let taken = batch.is_some();
-        if taken {
-            self.sender.note_sent();
-        }
-        loop {
-            if let Some(Batch {
-                keypair,
-                packets,
-                epoch,
-                ..
-            }) = &mut batch
-            {
-                let some = take_some(packets);
-                let guard = rcu::read_lock();
-                let peer = keypair.peer();
-                if peer.is_active_in(*epoch, &guard) {
-                    Peer::transmit(peer.borrow(), some, Softirq::new(&guard, &bh));
-                }
+        let Some(mut batch) = self.order.pop_done() else {
+            // Others, who may have finished the first one meanwhile, do not wait for softirqs of this CPU.
+            self.draining.xchg(false, Full);
+            return self.order.is_front_done();
+        };
+        self.sender.note_sent();
+        let kept = loop {
+            let some = take_some(&mut batch.packets);
+            let guard = rcu::read_lock();
+            let peer = batch.keypair.peer();
+            let sends = peer.is_active_in(batch.epoch, &guard);
+            if sends {
+                Peer::transmit(peer.borrow(), some, Softirq::new(&guard, &bh));
             }
+            drop(guard);
+            let kept = bh::keep_cpu(&bh);
             // The device below may be emptied by softirqs of this CPU: they are to run before the next packets are
             // sent, be it by other CPUs, and before its ring is full.
-            let kept = bh::keep_cpu(&bh);
-            drop(bh);
-            kept.finish_backlog();
-            if batch
-                .as_ref()
-                .is_some_and(|batch| !batch.packets.is_empty())
-            {
-                bh = bh::disable();
-                drop(kept);
-                continue;
+            match sends {
+                true => kept.enable(bh),
+                false => drop(bh),
             }
-            drop(batch);
-            if taken {
-                self.sender.note_sent();
-                self.order.delivered();
+            if batch.packets.is_empty() {
+                break kept;
             }
-            self.draining.xchg(false, Full);
-            let more = self.order.is_front_done();
+            bh = bh::disable();
             drop(kept);
-            return more;
-        }
+        };
+        drop(batch);
+        self.sender.note_sent();
+        self.order.delivered();
+        self.draining.xchg(false, Full);
+        let more = self.order.is_front_done();
+        drop(kept);
+        more
     }
 }
 

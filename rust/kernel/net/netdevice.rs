@@ -115,11 +115,12 @@ impl Device {
     }
 
     /// Returns whether no other device transmits by way of this one, nor does a BPF program
-    /// (`bpf_clone_redirect()`), on this CPU now.
+    /// (`bpf_clone_redirect()`, or `bpf_redirect()` where traffic control runs it), on this CPU now.
     ///
     /// Each that is below another one's `ndo_start_xmit` counts, and so does this one within its own
     /// [`start_xmit`](Operations::start_xmit), unless it has a queue. What sits on a device with a queue does
-    /// not.
+    /// not. A route of a lightweight tunnel (`encap`) counts as well, as do packet sockets that bypass the
+    /// queue that this has.
     #[inline]
     pub fn is_outermost(&self, _bh: &bh::Guard) -> bool {
         // SAFETY: The device is valid by the type invariants. Bottom halves are off, so that the CPU stays the

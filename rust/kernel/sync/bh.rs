@@ -75,19 +75,21 @@ pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
 }
 
 impl Unpreempted {
-    /// Has softirqs of this CPU receive what virtual devices were given on it, if some is left: they are cut
-    /// short after some milliseconds, the rest being left to a task. Gives up in the end. Bottom halves must be
-    /// on.
+    /// Enables bottom halves, and has softirqs of this CPU receive what virtual devices were given on it until now:
+    /// they are cut short after some milliseconds, the rest being left to a task. Gives up in the end.
     ///
-    /// Does nothing with `PREEMPT_RT`.
+    /// With `PREEMPT_RT`, and if there are other guards, this only drops this one.
     #[inline]
-    pub fn finish_backlog(&self) {
+    pub fn enable(&self, bh: Guard) {
         if cfg!(CONFIG_PREEMPT_RT) {
-            return;
+            return drop(bh);
         }
+        // SAFETY: By the type invariants, preemption is off.
+        let tail = unsafe { bindings::wg_backlog_tail() };
+        drop(bh);
         for _ in 0..MAX_SOFTIRQS {
-            // SAFETY: By the type invariants, preemption is off.
-            if !unsafe { bindings::wg_backlog_is_pending() } {
+            // SAFETY: By the type invariants, preemption is off, and has been since.
+            if !unsafe { bindings::wg_backlog_is_pending(tail) } {
                 break;
             }
             drop(disable());

@@ -29,8 +29,10 @@ pub fn keep_cpu(_bh: &Guard) -> Unpreempted {
 }
 
 impl Unpreempted {
-    /// Nothing is left to be done.
-    pub fn finish_backlog(&self) {}
+    /// Turns bottom halves on; nothing is left for them to do.
+    pub fn enable(&self, bh: Guard) {
+        drop(bh);
+    }
 }
 
 /// Evidence of a softirq.
