@@ -475,6 +475,8 @@ class Test:
             self.requests()
             self.removed("initiator")
             self.unloaded("initiator")
+            # Their first handshake.
+            self.unloaded("responder")
             self.hogged("initiator")
 
 
